@@ -1,2 +1,40 @@
-//! Under construction.
+//! Ports, rights and messages: the IPC core of norma, pure.
+//!
+//! Owns: port queues and their bounds, the rights that spaces hold under names, messages, and
+//! who waits for what. Leaves to others: threads (a thread is a number here; to wake it is a
+//! returned consequence), time (a time-out is a [`Ipc::cancel`] by whoever keeps the clock),
+//! locks, and the network: a remote port is a port whose sink is not a queue, and a message to
+//! it comes back as [`Sent::Forward`] for the layer above to carry.
+//! Why pure: the same code runs in the kernel, in a Linux daemon, in the simulator and under
+//! Miri. Semantics: Mach 3 kernel interfaces (OSF and GNU manuals); names are Rust's.
 #![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod error;
+mod event;
+mod ipc;
+pub mod limits;
+mod message;
+mod name;
+mod page;
+mod port;
+mod receive;
+mod right;
+mod send;
+mod slab;
+mod space;
+mod wait;
+
+pub use error::{InsertError, NoMemory, Reason, ReceiveError, RightError, SendError, SendFailure};
+pub use event::Event;
+pub use ipc::Ipc;
+pub use message::{Context, Message};
+pub use name::Name;
+pub use page::{HeapPage, HeapPages, Memory, PAGE_SIZE, Page, PageSource};
+pub use port::{PortId, RemoteToken, Sink};
+pub use right::{Right, RightKind};
+pub use send::Sent;
+pub use space::SpaceId;
+pub use wait::{Completion, Delivery, Notification, ThreadId};

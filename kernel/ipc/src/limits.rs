@@ -1,0 +1,42 @@
+//! Every bound of the IPC core, with its reason.
+
+/// Messages that a new port's queue holds. Mach's default is 5, chosen for a machine with
+/// little memory; 16 lets a sender run ahead by a batch without hiding a slow receiver.
+pub const DEFAULT_QUEUE_LIMIT: u16 = 16;
+
+/// The largest queue limit that can be set: Mach's `MACH_PORT_QLIMIT_LARGE`.
+pub const MAX_QUEUE_LIMIT: u16 = 1024;
+
+/// Bytes of inline data in a message. Larger data belongs in out-of-line memory, which moves
+/// without a copy; two pages are enough for every control message seen in Mach and Amoeba.
+pub const MAX_INLINE: usize = 8192;
+
+/// Rights in a message besides the reply right.
+pub const MAX_RIGHTS: usize = 64;
+
+/// Bytes of out-of-line memory in a message: 64 MiB, so that a page count and a byte count
+/// fit 32 bits with room, and one message cannot claim all of a large machine.
+pub const MAX_MEMORY: usize = 64 << 20;
+
+/// Inline capacity that a fresh message has: what the fixed first piece of a frame carries.
+pub const FIRST_INLINE: usize = 64;
+
+/// Inline capacity above which a message is not kept for reuse, so that one large message does
+/// not pin memory.
+pub const KEEP_INLINE: usize = 4096;
+
+/// Pages of list capacity above which a message's list is not kept for reuse: 1 MiB moved
+/// again and again then allocates nothing.
+pub const KEEP_PAGES: usize = 256;
+
+/// Messages kept for reuse.
+pub const KEEP_MESSAGES: usize = 128;
+
+/// Bits of a name that say which slot of the table it denotes: a million names in a space.
+pub const NAME_INDEX_BITS: u32 = 20;
+
+/// Names in a space unless its quota says otherwise.
+pub const DEFAULT_NAMES: u32 = (1 << NAME_INDEX_BITS) - 1;
+
+/// Threads that can wait, over all spaces: their numbers are dense, and each costs a waiter.
+pub const MAX_THREADS: u32 = 65_536;

@@ -1,0 +1,182 @@
+//! Pages: the unit in which out-of-line memory moves.
+//!
+//! Owns: the two traits through which this crate and the network layers see memory. Leaves to
+//! others: where pages come from (frames in the kernel, vectors in the simulator and in tests)
+//! and every address: no physical address appears above the drivers.
+//! Why traits: the same core runs in a kernel, in a Linux process, in a simulation and under
+//! Miri, and each has memory of its own kind.
+
+use alloc::vec::Vec;
+
+use crate::error::NoMemory;
+
+/// Bytes in a page.
+pub const PAGE_SIZE: usize = 4096;
+
+/// A 4 KiB page, held by one owner or shared read-only by several.
+///
+/// Dropping the last holder frees the page.
+pub trait Page: Sized {
+    /// Another holder of the same page. From now on, until one of the two is dropped, neither
+    /// may write.
+    fn share(&self) -> Self;
+
+    /// The contents.
+    fn bytes(&self) -> &[u8; PAGE_SIZE];
+
+    /// The contents for writing, or `None` while the page is shared.
+    fn bytes_mut(&mut self) -> Option<&mut [u8; PAGE_SIZE]>;
+}
+
+/// Where fresh pages come from.
+pub trait PageSource {
+    /// The kind of page that it gives.
+    type Page: Page;
+
+    /// A page that nobody else holds, with unspecified contents, or `None` when memory is
+    /// exhausted.
+    fn allocate(&mut self) -> Option<Self::Page>;
+}
+
+/// A region of out-of-line memory: whole pages, of which the last may be used in part.
+#[derive(Debug)]
+pub struct Memory<P> {
+    pages: Vec<P>,
+    length: usize,
+}
+
+impl<P> Default for Memory<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P> Memory<P> {
+    /// No memory.
+    pub const fn new() -> Self {
+        Memory { pages: Vec::new(), length: 0 }
+    }
+
+    /// Bytes in use.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The pages, in order.
+    pub fn pages(&self) -> &[P] {
+        &self.pages
+    }
+
+    /// The pages, for writing in place; how many bytes are in use does not change.
+    pub fn pages_mut(&mut self) -> &mut [P] {
+        &mut self.pages
+    }
+
+    /// Makes room for `pages` more pages, so that as many [`Memory::push`] calls cannot fail.
+    ///
+    /// # Errors
+    /// [`NoMemory`]; nothing has changed then.
+    pub fn reserve(&mut self, pages: usize) -> Result<(), NoMemory> {
+        self.pages.try_reserve(pages).map_err(|_| NoMemory)
+    }
+
+    /// Appends a page of which the first `used` bytes count (at most [`PAGE_SIZE`]).
+    ///
+    /// # Errors
+    /// Gives the page back when there is no memory for the list, when the page before it is not
+    /// full, or when `used` exceeds a page.
+    pub fn push(&mut self, page: P, used: usize) -> Result<(), P> {
+        let whole = self.length == self.pages.len() * PAGE_SIZE;
+        if used > PAGE_SIZE || !whole || self.pages.try_reserve(1).is_err() {
+            return Err(page);
+        }
+        self.pages.push(page);
+        self.length += used;
+        Ok(())
+    }
+
+    /// Drops the pages and keeps the list's capacity, for reuse.
+    pub fn clear(&mut self) {
+        self.pages.clear();
+        self.length = 0;
+    }
+
+    /// How many pages the list can hold without asking for memory.
+    pub fn capacity(&self) -> usize {
+        self.pages.capacity()
+    }
+}
+
+impl<P: Page> Memory<P> {
+    /// The used bytes of page after page.
+    pub fn chunks(&self) -> impl Iterator<Item = &[u8]> {
+        let length = self.length;
+        self.pages.iter().enumerate().map(move |(index, page)| {
+            let used = length.saturating_sub(index * PAGE_SIZE).min(PAGE_SIZE);
+            &page.bytes()[..used]
+        })
+    }
+
+    /// Copies `data` into fresh pages.
+    ///
+    /// # Errors
+    /// [`NoMemory`]; what was allocated is freed again.
+    pub fn copy_from(
+        data: &[u8],
+        source: &mut impl PageSource<Page = P>,
+    ) -> Result<Self, NoMemory> {
+        let mut memory = Memory::new();
+        memory.reserve(data.len().div_ceil(PAGE_SIZE))?;
+        for chunk in data.chunks(PAGE_SIZE) {
+            let mut page = source.allocate().ok_or(NoMemory)?;
+            page.bytes_mut().ok_or(NoMemory)?[..chunk.len()].copy_from_slice(chunk);
+            memory.push(page, chunk.len()).map_err(|_| NoMemory)?;
+        }
+        Ok(memory)
+    }
+}
+
+/// Pages on the heap, for hosts: the simulator, tests and tools.
+#[derive(Debug, Clone)]
+pub struct HeapPage(alloc::rc::Rc<[u8; PAGE_SIZE]>);
+
+impl Page for HeapPage {
+    fn share(&self) -> Self {
+        self.clone()
+    }
+
+    fn bytes(&self) -> &[u8; PAGE_SIZE] {
+        &self.0
+    }
+
+    fn bytes_mut(&mut self) -> Option<&mut [u8; PAGE_SIZE]> {
+        alloc::rc::Rc::get_mut(&mut self.0)
+    }
+}
+
+/// Gives [`HeapPage`]s, at most `left` more of them: a bound, so that tests can exhaust it.
+#[derive(Debug, Clone)]
+pub struct HeapPages {
+    /// How many allocations will still succeed.
+    pub left: usize,
+}
+
+impl Default for HeapPages {
+    fn default() -> Self {
+        HeapPages { left: usize::MAX }
+    }
+}
+
+impl PageSource for HeapPages {
+    type Page = HeapPage;
+
+    fn allocate(&mut self) -> Option<HeapPage> {
+        self.left = self.left.checked_sub(1)?;
+        Some(HeapPage(alloc::rc::Rc::new([0; PAGE_SIZE])))
+    }
+}
