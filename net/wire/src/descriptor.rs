@@ -1,0 +1,159 @@
+//! The right descriptor (24 bytes): one right in transit.
+//!
+//! Owns its fields. Leaves the export tables that `index` points into, and the counting of
+//! rights, to `norma-net`.
+
+use crate::bytes::{get_u8, get_u32, get_u64, put_u8, put_u16, put_u32, put_u64};
+use crate::{Address, Error};
+
+/// Bytes of a descriptor.
+pub const LENGTH: usize = 24;
+
+/// What the right permits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// To send any number of messages.
+    Send = 1,
+    /// To send one message.
+    SendOnce = 2,
+    /// To receive: the port itself moves.
+    Receive = 3,
+}
+
+impl Kind {
+    /// The kind with this number.
+    #[inline]
+    pub const fn from_u8(number: u8) -> Option<Kind> {
+        Some(match number {
+            1 => Kind::Send,
+            2 => Kind::SendOnce,
+            3 => Kind::Receive,
+            _ => return None,
+        })
+    }
+}
+
+/// Where the port of the right is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Origin {
+    /// At the sender of the frame: `index` is in the sender's export table.
+    Sender = 1,
+    /// At its receiver: the right comes home; `index` is in the receiver's export table.
+    Receiver = 2,
+    /// At a third node, found by the addresses.
+    Third = 3,
+}
+
+impl Origin {
+    /// The origin with this number.
+    #[inline]
+    pub const fn from_u8(number: u8) -> Option<Origin> {
+        Some(match number {
+            1 => Origin::Sender,
+            2 => Origin::Receiver,
+            3 => Origin::Third,
+            _ => return None,
+        })
+    }
+}
+
+/// A checked view of a descriptor: kind and origin are known.
+#[derive(Clone, Copy, Debug)]
+pub struct Descriptor<'a>(&'a [u8; LENGTH]);
+
+impl<'a> Descriptor<'a> {
+    /// A view of the descriptor that `bytes` starts with.
+    #[inline]
+    pub fn new_checked(bytes: &'a [u8]) -> Result<Descriptor<'a>, Error> {
+        Descriptor::from_array(bytes.first_chunk().ok_or(Error::TooShort)?)
+    }
+
+    /// The same for bytes that are known to be enough.
+    #[inline]
+    pub fn from_array(bytes: &'a [u8; LENGTH]) -> Result<Descriptor<'a>, Error> {
+        let kind = Kind::from_u8(get_u8::<0, _>(bytes));
+        let origin = Origin::from_u8(get_u8::<1, _>(bytes));
+        if kind.is_none() || origin.is_none() {
+            return Err(Error::WrongType);
+        }
+        Ok(Descriptor(bytes))
+    }
+
+    /// What the right permits.
+    #[inline]
+    pub fn kind(&self) -> Kind {
+        // The view exists only for a known kind; the other branch is never taken.
+        Kind::from_u8(get_u8::<0, _>(self.0)).unwrap_or(Kind::Send)
+    }
+
+    /// Where its port is.
+    #[inline]
+    pub fn origin(&self) -> Origin {
+        Origin::from_u8(get_u8::<1, _>(self.0)).unwrap_or(Origin::Third)
+    }
+
+    /// Export index at the node that `origin` names.
+    #[inline]
+    pub fn index(&self) -> u32 {
+        get_u32::<4, _>(self.0)
+    }
+
+    /// Address of the port, 0 where it has none.
+    #[inline]
+    pub fn port(&self) -> Address {
+        Address(get_u64::<8, _>(self.0))
+    }
+
+    /// Address of the node where the port was last known to be: a hint.
+    #[inline]
+    pub fn node(&self) -> Address {
+        Address(get_u64::<16, _>(self.0))
+    }
+}
+
+/// A right descriptor, typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repr {
+    /// What the right permits.
+    pub kind: Kind,
+    /// Where its port is.
+    pub origin: Origin,
+    /// Export index at the node that `origin` names.
+    pub index: u32,
+    /// Address of the port, 0 where it has none.
+    pub port: Address,
+    /// Address of the node where the port was last known to be: a hint.
+    pub node: Address,
+}
+
+impl Repr {
+    /// Reads a descriptor.
+    #[inline]
+    pub fn parse(descriptor: &Descriptor<'_>) -> Repr {
+        Repr {
+            kind: descriptor.kind(),
+            origin: descriptor.origin(),
+            index: descriptor.index(),
+            port: descriptor.port(),
+            node: descriptor.node(),
+        }
+    }
+
+    /// Bytes that `emit` writes.
+    pub const fn buffer_len(&self) -> usize {
+        LENGTH
+    }
+
+    /// Writes the descriptor.
+    #[inline]
+    pub fn emit(&self, bytes: &mut [u8; LENGTH]) {
+        put_u8::<0, _>(bytes, self.kind as u8);
+        put_u8::<1, _>(bytes, self.origin as u8);
+        put_u16::<2, _>(bytes, 0);
+        put_u32::<4, _>(bytes, self.index);
+        put_u64::<8, _>(bytes, self.port.0);
+        put_u64::<16, _>(bytes, self.node.0);
+    }
+}

@@ -1,0 +1,77 @@
+//! The Ethernet header (14 bytes): who on the segment, and that it carries FLIP.
+//!
+//! Owns FLIP's EtherType and a typed form of the header. Leaves the format itself to
+//! smoltcp, which stays behind this one module. A tag (802.1Q) is not understood: such a
+//! frame has another EtherType and is dropped.
+//!
+//! Source: IEEE 802.3; EtherType 0x8146 is registered to FLIP.
+
+pub use smoltcp::wire::{EthernetAddress, EthernetFrame, EthernetProtocol};
+
+use crate::Error;
+
+/// Bytes of the header.
+pub const LENGTH: usize = 14;
+
+/// The EtherType under which FLIP travels.
+pub const FLIP: EthernetProtocol = EthernetProtocol::Unknown(0x8146);
+
+/// The header of a frame that carries FLIP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repr {
+    /// The station that shall receive the frame, or broadcast.
+    pub destination: EthernetAddress,
+    /// The station that sent it.
+    pub source: EthernetAddress,
+}
+
+impl Repr {
+    /// Reads the header; refuses any EtherType but FLIP's (W-1).
+    #[inline]
+    pub fn parse(bytes: &[u8; LENGTH]) -> Result<Repr, Error> {
+        let frame = EthernetFrame::new_unchecked(bytes);
+        if frame.ethertype() != FLIP {
+            return Err(Error::WrongEtherType);
+        }
+        Ok(Repr {
+            destination: frame.dst_addr(),
+            source: frame.src_addr(),
+        })
+    }
+
+    /// Bytes that `emit` writes.
+    pub const fn buffer_len(&self) -> usize {
+        LENGTH
+    }
+
+    /// Writes the header.
+    #[inline]
+    pub fn emit(&self, bytes: &mut [u8; LENGTH]) {
+        let mut frame = EthernetFrame::new_unchecked(bytes);
+        frame.set_dst_addr(self.destination);
+        frame.set_src_addr(self.source);
+        frame.set_ethertype(FLIP);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn round_trip(destination: [u8; 6], source: [u8; 6]) {
+            let repr = Repr { destination: EthernetAddress(destination), source: EthernetAddress(source) };
+            let mut bytes = [0; LENGTH];
+            repr.emit(&mut bytes);
+            prop_assert_eq!(Repr::parse(&bytes), Ok(repr));
+            prop_assert_eq!(&bytes[12..], &[0x81, 0x46]);
+        }
+
+        #[test]
+        fn never_panics(bytes: [u8; LENGTH]) {
+            let _ = Repr::parse(&bytes);
+        }
+    }
+}
