@@ -35,6 +35,7 @@ pub use name::Name;
 pub use page::{HeapPage, HeapPages, Memory, PAGE_SIZE, Page, PageSource};
 pub use port::{PortId, RemoteToken, Sink};
 pub use right::{Right, RightKind};
+pub use receive::Cancelled;
 pub use send::Sent;
 pub use space::SpaceId;
 pub use wait::{Completion, Delivery, Notification, ThreadId};

@@ -1,0 +1,75 @@
+//! Consequences that others act on: threads to wake, and news for the network layer.
+//!
+//! Why a queue with reserved room: an event arises in the middle of releasing a right, where
+//! nothing may fail. So room for every event that an object can cause is reserved when the
+//! object is made (`docs/ipc.md`, MUST I-6).
+
+use alloc::collections::VecDeque;
+
+use crate::error::NoMemory;
+use crate::port::{PortId, RemoteToken};
+use crate::wait::ThreadId;
+
+/// What happened, for the layer above to act on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Event {
+    /// The thread's wait is over; [`crate::Ipc::take_completion`] says how.
+    Wake(ThreadId),
+    /// A watched port died: tell those to whom it was exported.
+    PortDied(PortId),
+    /// A watched port has room in its queue again.
+    Room(PortId),
+    /// The last send right to a stand-in is gone: give the remote right back.
+    Unused(RemoteToken),
+    /// A bare remote send-once right was destroyed unused.
+    Unanswered(RemoteToken),
+}
+
+/// Events that a port can have in the queue at one time: died, room, unused.
+pub(crate) const PER_PORT: usize = 3;
+/// Events that a thread can have in the queue at one time.
+pub(crate) const PER_THREAD: usize = 1;
+/// Events that a bare remote right can have in the queue at one time.
+pub(crate) const PER_TOKEN: usize = 1;
+
+#[derive(Debug)]
+pub(crate) struct Events {
+    queue: VecDeque<Event>,
+    /// How many events the objects that exist could cause at most.
+    bound: usize,
+}
+
+impl Events {
+    pub(crate) const fn new() -> Self {
+        Events { queue: VecDeque::new(), bound: 0 }
+    }
+
+    /// Reserves room for an object that can cause `count` events.
+    #[inline]
+    pub(crate) fn reserve(&mut self, count: usize) -> Result<(), NoMemory> {
+        if self.queue.capacity() - self.queue.len() < self.bound + count {
+            // `try_reserve` counts from the length, and doubles, so this is rare.
+            self.queue.try_reserve(self.bound + count).map_err(|_| NoMemory)?;
+        }
+        self.bound += count;
+        Ok(())
+    }
+
+    /// The object that had reserved `count` is gone.
+    #[inline]
+    pub(crate) fn release(&mut self, count: usize) {
+        self.bound -= count;
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, event: Event) {
+        debug_assert!(self.queue.len() < self.queue.capacity());
+        self.queue.push_back(event);
+    }
+
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<Event> {
+        self.queue.pop_front()
+    }
+}

@@ -1,0 +1,288 @@
+//! Messages: an identifier, inline data, rights, and out-of-line memory.
+//!
+//! A message is one pointer to a body that is filled in place, moved from sender to receiver,
+//! and reused for the reply: on one node its data is never copied. Bodies come from a pool, so
+//! that a steady exchange allocates nothing.
+//! Why `Vec` inside: growth is fallible, capacity survives reuse.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::error::NoMemory;
+use crate::limits::{
+    FIRST_INLINE, KEEP_INLINE, KEEP_MESSAGES, KEEP_PAGES, MAX_INLINE, MAX_MEMORY, MAX_RIGHTS,
+};
+use crate::page::Memory;
+use crate::right::Right;
+
+/// What travels with a call besides its data.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Context {
+    /// Nanoseconds that are left to answer; 0 means no limit.
+    pub deadline: u64,
+    /// Ties together the calls made on behalf of one request; all zero means none.
+    pub trace: [u8; 16],
+    /// The caller's priority, 0 for none.
+    pub priority: u8,
+}
+
+#[derive(Debug)]
+pub(crate) struct Body<P> {
+    pub(crate) id: u32,
+    pub(crate) expects_reply: bool,
+    pub(crate) context: Context,
+    pub(crate) reply: Option<Right>,
+    pub(crate) data: Vec<u8>,
+    pub(crate) rights: Vec<Right>,
+    pub(crate) memory: Memory<P>,
+}
+
+/// A message, owned by exactly one holder.
+///
+/// Rights in it are in transit; a message must end in a queue, in [`crate::Ipc::discard`], or
+/// with its rights taken out.
+#[derive(Debug)]
+#[must_use = "a dropped message leaks the rights in it: send it or discard it"]
+pub struct Message<P>(Box<[Body<P>; 1]>);
+
+impl<P> Message<P> {
+    /// A fresh body on the heap. `Box::try_new` is not stable yet; a vector of one is.
+    fn allocate() -> Result<Self, NoMemory> {
+        let mut data = Vec::new();
+        data.try_reserve(FIRST_INLINE).map_err(|_| NoMemory)?;
+        let mut body = Vec::new();
+        body.try_reserve_exact(1).map_err(|_| NoMemory)?;
+        body.push(Body {
+            id: 0,
+            expects_reply: false,
+            context: Context::default(),
+            reply: None,
+            data,
+            rights: Vec::new(),
+            memory: Memory::new(),
+        });
+        match body.into_boxed_slice().try_into() {
+            Ok(body) => Ok(Message(body)),
+            Err(_) => Err(NoMemory),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn body(&self) -> &Body<P> {
+        let [body] = &*self.0;
+        body
+    }
+
+    #[inline]
+    pub(crate) fn body_mut(&mut self) -> &mut Body<P> {
+        let [body] = &mut *self.0;
+        body
+    }
+
+    /// The identifier, whose meaning is the service's own.
+    #[inline]
+    pub fn id(&self) -> u32 {
+        self.body().id
+    }
+
+    /// Sets the identifier.
+    #[inline]
+    pub fn set_id(&mut self, id: u32) {
+        self.body_mut().id = id;
+    }
+
+    /// What travels with the call besides its data.
+    pub fn context(&self) -> Context {
+        self.body().context
+    }
+
+    /// Sets what travels with the call besides its data.
+    pub fn set_context(&mut self, context: Context) {
+        self.body_mut().context = context;
+    }
+
+    /// Whether the sender waits for the reply (it was sent by a call).
+    pub fn expects_reply(&self) -> bool {
+        self.body().expects_reply
+    }
+
+    /// Marks the message as sent by a call. The network layer says so for a remote caller.
+    pub fn set_expects_reply(&mut self, expects: bool) {
+        self.body_mut().expects_reply = expects;
+    }
+
+    /// The inline data.
+    #[inline]
+    pub fn data(&self) -> &[u8] {
+        &self.body().data
+    }
+
+    /// The inline data, for writing in place.
+    #[inline]
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        &mut self.body_mut().data
+    }
+
+    /// Replaces the inline data.
+    ///
+    /// # Errors
+    /// [`NoMemory`] for more than [`MAX_INLINE`] bytes or when memory is exhausted; the message
+    /// is unchanged then.
+    pub fn set_data(&mut self, data: &[u8]) -> Result<(), NoMemory> {
+        let body = self.body_mut();
+        if data.len() > MAX_INLINE {
+            return Err(NoMemory);
+        }
+        let more = data.len().saturating_sub(body.data.len());
+        body.data.try_reserve(more).map_err(|_| NoMemory)?;
+        body.data.clear();
+        body.data.extend_from_slice(data);
+        Ok(())
+    }
+
+    /// Appends to the inline data.
+    ///
+    /// # Errors
+    /// As [`Message::set_data`].
+    pub fn extend_data(&mut self, data: &[u8]) -> Result<(), NoMemory> {
+        let body = self.body_mut();
+        if data.len() > MAX_INLINE - body.data.len() {
+            return Err(NoMemory);
+        }
+        body.data.try_reserve(data.len()).map_err(|_| NoMemory)?;
+        body.data.extend_from_slice(data);
+        Ok(())
+    }
+
+    /// Empties the inline data and keeps its capacity.
+    #[inline]
+    pub fn clear_data(&mut self) {
+        self.body_mut().data.clear();
+    }
+
+    /// The out-of-line memory.
+    #[inline]
+    pub fn memory(&self) -> &Memory<P> {
+        &self.body().memory
+    }
+
+    /// The out-of-line memory, to fill or to take pages from.
+    #[inline]
+    pub fn memory_mut(&mut self) -> &mut Memory<P> {
+        &mut self.body_mut().memory
+    }
+
+    /// Moves `memory` in, and out what was there.
+    ///
+    /// # Errors
+    /// Gives `memory` back when it exceeds [`MAX_MEMORY`].
+    pub fn replace_memory(&mut self, memory: Memory<P>) -> Result<Memory<P>, Memory<P>> {
+        if memory.len() > MAX_MEMORY {
+            return Err(memory);
+        }
+        Ok(core::mem::replace(&mut self.body_mut().memory, memory))
+    }
+
+    /// The rights, in order, without the reply right.
+    pub fn rights(&self) -> &[Right] {
+        &self.body().rights
+    }
+
+    /// Appends a right.
+    ///
+    /// # Errors
+    /// Gives the right back when there are [`MAX_RIGHTS`] already or memory is exhausted.
+    pub fn push_right(&mut self, right: Right) -> Result<(), Right> {
+        let rights = &mut self.body_mut().rights;
+        if rights.len() >= MAX_RIGHTS || rights.try_reserve(1).is_err() {
+            return Err(right);
+        }
+        rights.push(right);
+        Ok(())
+    }
+
+    /// Takes the first right out.
+    pub fn take_right(&mut self) -> Option<Right> {
+        let rights = &mut self.body_mut().rights;
+        if rights.is_empty() { None } else { Some(rights.remove(0)) }
+    }
+
+    /// Takes the last right out.
+    pub(crate) fn pop_right(&mut self) -> Option<Right> {
+        self.body_mut().rights.pop()
+    }
+
+    /// The right to which a reply goes.
+    #[inline]
+    pub fn reply(&self) -> Option<&Right> {
+        self.body().reply.as_ref()
+    }
+
+    /// Takes the right to which a reply goes.
+    #[inline]
+    pub fn take_reply(&mut self) -> Option<Right> {
+        self.body_mut().reply.take()
+    }
+
+    /// Sets the right to which a reply goes.
+    ///
+    /// # Errors
+    /// Gives the right back when the message has one already.
+    #[inline]
+    pub fn set_reply(&mut self, right: Right) -> Result<(), Right> {
+        let body = self.body_mut();
+        if body.reply.is_some() {
+            return Err(right);
+        }
+        body.reply = Some(right);
+        Ok(())
+    }
+
+    /// Whether any right is in it.
+    pub(crate) fn has_rights(&self) -> bool {
+        self.body().reply.is_some() || !self.body().rights.is_empty()
+    }
+}
+
+/// Bodies for reuse.
+#[derive(Debug)]
+pub(crate) struct Pool<P> {
+    free: Vec<Message<P>>,
+}
+
+impl<P> Pool<P> {
+    pub(crate) const fn new() -> Self {
+        Pool { free: Vec::new() }
+    }
+
+    /// An empty message.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Result<Message<P>, NoMemory> {
+        match self.free.pop() {
+            Some(message) => Ok(message),
+            None => Message::allocate(),
+        }
+    }
+
+    /// Takes an emptied message back: it has no rights any more.
+    pub(crate) fn give(&mut self, mut message: Message<P>) {
+        debug_assert!(!message.has_rights());
+        let body = message.body_mut();
+        if self.free.len() >= KEEP_MESSAGES
+            || body.data.capacity() > KEEP_INLINE
+            || self.free.try_reserve(1).is_err()
+        {
+            return;
+        }
+        body.id = 0;
+        body.expects_reply = false;
+        body.context = Context::default();
+        body.data.clear();
+        if body.memory.capacity() > KEEP_PAGES {
+            body.memory = Memory::new();
+        } else {
+            body.memory.clear();
+        }
+        self.free.push(message);
+    }
+}

@@ -1,0 +1,105 @@
+//! Ports: a bounded queue, the references to it, and who waits at it.
+
+use alloc::collections::VecDeque;
+
+use crate::error::Reason;
+use crate::limits::DEFAULT_QUEUE_LIMIT;
+use crate::message::Message;
+use crate::name::Name;
+use crate::space::SpaceId;
+use crate::wait::{List, Notification};
+
+/// A port, for layers inside the kernel. It names and does not hold: a stale one denotes
+/// nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PortId {
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+/// What the network layer calls a right on another node: opaque here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RemoteToken(pub u64);
+
+/// Where a port's messages go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sink {
+    /// Into its queue: the receive right is on this node (the port is a principal).
+    Queue,
+    /// To another node: the port is a proxy.
+    Remote(RemoteToken),
+}
+
+/// Who has the receive right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holder {
+    Space(SpaceId, Name),
+    /// It is in a message or in the hands of the layer above.
+    Transit,
+    /// It is this thread's reply port.
+    Thread,
+    /// Nobody: the port is a proxy.
+    Elsewhere,
+}
+
+#[derive(Debug)]
+pub(crate) enum Queued<P> {
+    Message(Message<P>),
+    Notification(Notification),
+}
+
+#[derive(Debug)]
+pub(crate) struct Port<P> {
+    pub(crate) dead: Option<Reason>,
+    pub(crate) sink: Sink,
+    pub(crate) holder: Holder,
+    pub(crate) queue: VecDeque<Queued<P>>,
+    pub(crate) limit: u16,
+    /// Messages under way to the other node (proxies only); bounded by `limit` as a queue is.
+    pub(crate) under_way: u16,
+    /// The layer above refused for now to carry more (proxies only).
+    pub(crate) held_back: bool,
+    pub(crate) sends: u32,
+    pub(crate) send_onces: u32,
+    /// How many send rights were ever made from the receive right.
+    pub(crate) make_sends: u32,
+    pub(crate) receivers: List,
+    pub(crate) senders: List,
+    /// Tell the layer above when it dies.
+    pub(crate) watched: bool,
+    /// Tell the layer above when the queue has room.
+    pub(crate) room_wanted: bool,
+    /// Next in the list of ports whose queues are being emptied.
+    pub(crate) next_doomed: Option<PortId>,
+}
+
+impl<P> Port<P> {
+    pub(crate) const fn new(sink: Sink, holder: Holder) -> Self {
+        Port {
+            dead: None,
+            sink,
+            holder,
+            queue: VecDeque::new(),
+            limit: DEFAULT_QUEUE_LIMIT,
+            under_way: 0,
+            held_back: false,
+            sends: 0,
+            send_onces: 0,
+            make_sends: 0,
+            receivers: List::new(),
+            senders: List::new(),
+            watched: false,
+            room_wanted: false,
+            next_doomed: None,
+        }
+    }
+
+    /// Whether an ordinary message is refused now.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        match self.sink {
+            Sink::Queue => self.queue.len() >= self.limit as usize,
+            Sink::Remote(_) => self.held_back || self.under_way >= self.limit,
+        }
+    }
+}

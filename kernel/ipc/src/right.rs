@@ -1,0 +1,63 @@
+//! Rights outside any space: in a message, or in the hands of the network layer.
+//!
+//! A [`Right`] is worth exactly one reference to its port and cannot be copied. Whoever holds
+//! one must give it to a space, to a message, or back to [`crate::Ipc::release`]: dropping it
+//! would leak the reference, which the audit of the tests finds.
+
+use crate::port::{PortId, RemoteToken};
+
+/// What a right lets its holder do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RightKind {
+    /// Take messages from the port. There is one per port.
+    Receive,
+    /// Put messages into the port's queue.
+    Send,
+    /// Send one message, which is never refused for a full queue.
+    SendOnce,
+}
+
+/// Where a right leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    Port(PortId),
+    /// A send-once right to a port on another node for which no port stands in here: most
+    /// reply rights are used once and never need one.
+    Remote(RemoteToken),
+}
+
+/// A right in transit: move-only, worth one reference.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a right that is dropped is leaked: insert it, send it or release it"]
+pub struct Right {
+    pub(crate) kind: RightKind,
+    pub(crate) target: Target,
+}
+
+impl Right {
+    #[inline]
+    pub(crate) const fn to_port(kind: RightKind, port: PortId) -> Self {
+        Right { kind, target: Target::Port(port) }
+    }
+
+    /// What it lets its holder do.
+    pub fn kind(&self) -> RightKind {
+        self.kind
+    }
+
+    /// The port to which it leads, unless it is a bare remote send-once right.
+    pub fn port(&self) -> Option<PortId> {
+        match self.target {
+            Target::Port(port) => Some(port),
+            Target::Remote(_) => None,
+        }
+    }
+
+    /// The token of a bare remote send-once right.
+    pub fn remote(&self) -> Option<RemoteToken> {
+        match self.target {
+            Target::Port(_) => None,
+            Target::Remote(token) => Some(token),
+        }
+    }
+}

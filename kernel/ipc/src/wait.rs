@@ -1,0 +1,140 @@
+//! Who waits for what, and how the wait ended.
+//!
+//! A thread is a small dense number here; each has one waiter record, linked into the list of
+//! the port for which it waits. A message for a waiting receiver is put straight into its
+//! record and never sees a queue.
+
+use crate::error::Reason;
+use crate::message::Message;
+use crate::port::PortId;
+
+/// A thread, as its kernel numbers it: small and dense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ThreadId(pub u32);
+
+/// What the kernel itself has to say to a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notification {
+    /// A send-once right to the port was destroyed unused.
+    SendOnce(Reason),
+}
+
+/// What a receive yields.
+#[derive(Debug)]
+#[must_use]
+pub enum Delivery<P> {
+    /// A message that somebody sent.
+    Message(Message<P>),
+    /// News from the kernel.
+    Notification(Notification),
+}
+
+/// How a wait ended.
+#[derive(Debug)]
+#[must_use]
+pub enum Completion<P> {
+    /// Something was received.
+    Received(Delivery<P>),
+    /// The port that was waited on for messages died.
+    ReceiverDied(Reason),
+    /// The message that waited for room is in the queue, or on its way.
+    Sent,
+    /// The message that waited for room was refused after all; here it is.
+    Refused(Reason, Message<P>),
+    /// A wait for something outside this crate ended ([`crate::Ipc::complete`]).
+    Signalled(u32),
+}
+
+/// No thread: ends a list.
+pub(crate) const NOBODY: u32 = u32::MAX;
+
+#[derive(Debug)]
+pub(crate) enum State<P> {
+    /// Not waiting.
+    Idle,
+    /// In the list of receivers of that port.
+    Receiving(PortId),
+    /// In the list of senders of that port, holding what it sends.
+    Sending(PortId, Message<P>),
+    /// Waiting for something that the layer above will signal.
+    Outside,
+    /// The wait is over and nobody has looked yet.
+    Done(Completion<P>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Waiter<P> {
+    pub(crate) state: State<P>,
+    pub(crate) next: u32,
+    pub(crate) previous: u32,
+    /// The port at which this thread's calls receive their replies.
+    pub(crate) reply_port: Option<PortId>,
+}
+
+impl<P> Waiter<P> {
+    pub(crate) const fn new() -> Self {
+        Waiter { state: State::Idle, next: NOBODY, previous: NOBODY, reply_port: None }
+    }
+}
+
+/// A list of waiters, first come first served.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct List {
+    pub(crate) first: u32,
+    pub(crate) last: u32,
+}
+
+impl List {
+    pub(crate) const fn new() -> Self {
+        List { first: NOBODY, last: NOBODY }
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first == NOBODY
+    }
+
+    #[inline]
+    pub(crate) fn push<P>(&mut self, waiters: &mut [Waiter<P>], thread: u32) {
+        let waiter = &mut waiters[thread as usize];
+        waiter.next = NOBODY;
+        waiter.previous = self.last;
+        if self.last == NOBODY {
+            self.first = thread;
+        } else {
+            waiters[self.last as usize].next = thread;
+        }
+        self.last = thread;
+    }
+
+    #[inline]
+    pub(crate) fn pop<P>(&mut self, waiters: &mut [Waiter<P>]) -> Option<u32> {
+        if self.first == NOBODY {
+            return None;
+        }
+        let thread = self.first;
+        self.remove(waiters, thread);
+        Some(thread)
+    }
+
+    #[inline]
+    pub(crate) fn remove<P>(&mut self, waiters: &mut [Waiter<P>], thread: u32) {
+        let (previous, next) = {
+            let waiter = &mut waiters[thread as usize];
+            let links = (waiter.previous, waiter.next);
+            waiter.next = NOBODY;
+            waiter.previous = NOBODY;
+            links
+        };
+        if previous == NOBODY {
+            self.first = next;
+        } else {
+            waiters[previous as usize].next = next;
+        }
+        if next == NOBODY {
+            self.last = previous;
+        } else {
+            waiters[next as usize].previous = previous;
+        }
+    }
+}
