@@ -1,0 +1,23 @@
+//! qemu-runner: builds images, starts them in QEMU, joins them, tests and measures them.
+//!
+//! The command `cargo norma` is a thin layer over this library; the VM tests and the benchmarks
+//! use the library directly. What lies where:
+//!
+//! - [`qemu`]: one QEMU, its command line, process, console and end;
+//! - [`link`]: what joins network devices, directly or through a switch with faults;
+//! - [`run`]: several nodes together, and waiting for what they say;
+//! - [`images`]: building images for the bare machine;
+//! - [`setup`]: what the host must have, and how to get it;
+//! - [`cluster`]: the cluster file;
+//! - [`commands`]: one module per command;
+//! - [`symbols`]: addresses of a panic as names and lines.
+//!
+//! Nothing here is `unsafe`, and nothing outlives the runner: no file, no socket, no QEMU.
+#![forbid(unsafe_code)]
+
+pub mod limits;
+pub mod link;
+pub mod qemu;
+pub mod signals;
+pub mod status;
+pub mod ui;

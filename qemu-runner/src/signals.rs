@@ -1,0 +1,75 @@
+//! Ctrl-C and other requests to end.
+//!
+//! Owns the one signal thread and the list of running QEMU process groups. On the first signal
+//! every QEMU is killed; the threads that wait for them then see the end, and guards clean up
+//! on the way out. Where nothing runs, or that takes too long, or a second signal comes, the
+//! process ends at once.
+//!
+//! Why a list for the whole process: a signal is for the whole process.
+
+use crate::limits::ORDERLY_END;
+use rustix::process::{Pid, Signal, kill_process_group};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+static GROUPS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+/// Starts the signal thread, once.
+pub fn watch() {
+    static START: Once = Once::new();
+    START.call_once(|| {
+        if let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]) {
+            std::thread::spawn(move || signals.forever().for_each(on_signal));
+        }
+    });
+}
+
+/// Whether a request to end has come.
+#[must_use]
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::SeqCst)
+}
+
+fn on_signal(signal: i32) {
+    let again = INTERRUPTED.swap(true, Ordering::SeqCst);
+    let code = 128 + signal;
+    let groups = std::mem::take(&mut *groups());
+    for group in &groups {
+        kill(*group);
+    }
+    if again || groups.is_empty() {
+        std::process::exit(code);
+    }
+    std::thread::spawn(move || {
+        std::thread::sleep(ORDERLY_END);
+        std::process::exit(code);
+    });
+}
+
+fn groups() -> MutexGuard<'static, BTreeSet<i32>> {
+    GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn kill(group: i32) {
+    if let Some(group) = Pid::from_raw(group) {
+        // Already gone is as good as killed.
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+}
+
+/// Notes a process group that must not outlive this process. Kills it at once if a signal has
+/// come already.
+pub(crate) fn register(group: i32) {
+    groups().insert(group);
+    if interrupted() {
+        kill(group);
+    }
+}
+
+/// Forgets a process group that has ended.
+pub(crate) fn forget(group: i32) {
+    groups().remove(&group);
+}
