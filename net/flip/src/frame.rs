@@ -90,6 +90,12 @@ impl<P: Page> Outgoing<'_, P> {
         }
         copy_out(&self.head[..], self.pages, at, out)
     }
+
+    /// Copies `bytes` to the place `at`; tells whether head and pages had that much room, and no
+    /// page of it was shared. The length stays.
+    pub fn copy_from(&mut self, at: usize, bytes: &[u8]) -> bool {
+        copy_in(&mut self.head[..], self.pages, at, bytes)
+    }
 }
 
 /// Copies from a head and pages; false if they end too soon.
@@ -114,7 +120,7 @@ pub(crate) fn copy_out<P: Page>(head: &[u8], pages: &[P], at: usize, out: &mut [
 }
 
 /// Copies into a head and pages; false if they end too soon or a page is shared.
-pub(crate) fn copy_in<P: Page>(head: &mut [u8], pages: &mut [P], at: usize, bytes: &[u8]) -> bool {
+fn copy_in<P: Page>(head: &mut [u8], pages: &mut [P], at: usize, bytes: &[u8]) -> bool {
     let to_head = head.len().saturating_sub(at).min(bytes.len());
     let (first, mut rest) = bytes.split_at(to_head);
     if to_head > 0 {

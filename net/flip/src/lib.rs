@@ -1,10 +1,51 @@
 //! FLIP: finds addresses on the network, and carries datagrams between them.
+//!
+//! Owns the addresses of this node, the search for others, the cache of routes, and the cutting
+//! and joining of datagrams too large for a network. Leaves reliability, order and flow control
+//! to the sessions above, and devices, locks and clocks to whoever calls: this crate is pure.
+//! Time is an argument, randomness a seed; frames go in by [`Flip::handle_frame`] and come out
+//! by [`Flip::emit`] and [`Flip::poll_transmit`].
+//!
+//! FLIP and not IP, because its addresses name receivers and not machines: a server that moves
+//! keeps its address, and is found again by a broadcast. What is changed against Amoeba's:
+//! a modern one-way function, limited rates, bounded tables, little-endian headers.
+//!
+//! Source: `docs/wire.md`, the specification (W-… are its rules); Kaashoek, van Renesse,
+//! van Staveren and Tanenbaum, "FLIP: an internetwork protocol for supporting distributed
+//! systems", ACM TOCS 1993; Amoeba 5, `rawflip.n`.
 #![no_std]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
+mod address;
+mod bucket;
+mod counters;
+mod error;
+mod flip;
+mod fragment;
 pub mod frame;
+mod input;
+pub mod limits;
+mod local;
+mod locate;
+mod output;
+mod random;
+mod reassembly;
+mod routes;
 pub mod time;
 
+pub use address::PrivateAddress;
+pub use counters::{Counters, DropReason};
+pub use error::{FragmentError, Full, NoRoute};
+pub use flip::{Config, Event, Flip, Locate};
 pub use frame::{FRAME_PAGES, HEAD, Incoming, Outgoing};
+pub use input::Input;
 pub use norma_wire::Address;
+pub use norma_wire::ethernet::EthernetAddress;
+pub use reassembly::Datagram;
+pub use routes::{NetworkId, Route};
 pub use time::{Duration, Instant};
+
+/// Bytes of a frame before a datagram's payload: Ethernet and FLIP headers.
+pub const PREFIX: usize = norma_wire::layout::SESSION_AT;

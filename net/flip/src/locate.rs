@@ -1,0 +1,167 @@
+//! Locating: the search for addresses to which no route is known.
+//!
+//! Owns who is sought, how far and until when. Two searches for one address are one; an address
+//! that was not found counts as missing for a while, so that asking again costs nothing; all
+//! broadcasts together are limited in rate. Leaves the packets to `output`, the answers to
+//! `input`.
+//!
+//! Source: Amoeba 5, RPC locate (`flrpc.c`): hop limits 1, 3, 7, … 25.
+
+use crate::Address;
+use crate::bucket::Bucket;
+use crate::limits::{LOCATE_BURST, LOCATE_INTERVAL, LOCATE_STEPS, LOCATES, MISSING_LIFETIME};
+use crate::time::Instant;
+
+/// One address that is sought, or was lately not found.
+struct Search {
+    address: Address,
+    /// How many LOCATEs have been sent.
+    sent: usize,
+    /// Whether it was given up.
+    missing: bool,
+    /// When the next LOCATE goes out; after the last, when to give up; then, when to forget.
+    due: Instant,
+}
+
+/// What a search is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    Started,
+    Pending,
+    Missing,
+    Full,
+}
+
+/// All searches.
+pub(crate) struct Locates {
+    searches: heapless::Vec<Search, LOCATES>,
+    bucket: Bucket,
+    /// The earliest `due`.
+    next: Instant,
+}
+
+impl Locates {
+    pub(crate) const fn new() -> Locates {
+        Locates {
+            searches: heapless::Vec::new(),
+            bucket: Bucket::new(LOCATE_BURST, LOCATE_INTERVAL),
+            next: Instant::NEVER,
+        }
+    }
+
+    /// When something is due, `NEVER` if nothing is.
+    #[inline]
+    pub(crate) const fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// How many searches will still have a result.
+    pub(crate) fn pending(&self) -> usize {
+        self.searches
+            .iter()
+            .filter(|search| !search.missing)
+            .count()
+    }
+
+    /// Starts to seek `address`, unless that is being done or was just in vain.
+    pub(crate) fn start(&mut self, now: Instant, address: Address) -> Progress {
+        self.forget(now);
+        if let Some(search) = self
+            .searches
+            .iter()
+            .find(|search| search.address == address)
+        {
+            return if search.missing {
+                Progress::Missing
+            } else {
+                Progress::Pending
+            };
+        }
+        if self.searches.is_full() {
+            self.forget_one_missing();
+        }
+        let search = Search {
+            address,
+            sent: 0,
+            missing: false,
+            due: now,
+        };
+        if self.searches.push(search).is_err() {
+            return Progress::Full;
+        }
+        self.find_next();
+        Progress::Started
+    }
+
+    /// Ends the search for `address`, which was found. `None` if it was not sought, `Some(false)`
+    /// if it had already been given up.
+    pub(crate) fn found(&mut self, address: Address) -> Option<bool> {
+        let place = self
+            .searches
+            .iter()
+            .position(|search| search.address == address)?;
+        let search = self.searches.swap_remove(place);
+        self.find_next();
+        Some(!search.missing)
+    }
+
+    /// The next LOCATE to send: whom to seek, and how far.
+    pub(crate) fn transmit(&mut self, now: Instant) -> Option<(Address, u16)> {
+        if now < self.next {
+            return None;
+        }
+        let due = |search: &&mut Search| search.due <= now && search.sent < LOCATE_STEPS.len();
+        let search = self.searches.iter_mut().find(due)?;
+        if !self.bucket.take(now) {
+            // All that are due wait for the next token; else they would be due at once, and
+            // whoever waits for the time-out would spin.
+            let later = self.bucket.next();
+            self.searches
+                .iter_mut()
+                .filter(due)
+                .for_each(|search| search.due = later);
+            self.find_next();
+            return None;
+        }
+        let (hops, wait) = LOCATE_STEPS[search.sent];
+        search.sent += 1;
+        search.due = now + wait;
+        let result = (search.address, hops);
+        self.find_next();
+        Some(result)
+    }
+
+    /// Gives up the next search that has had its time.
+    pub(crate) fn give_up(&mut self, now: Instant) -> Option<Address> {
+        if now < self.next {
+            return None;
+        }
+        self.forget(now);
+        let over = |search: &&mut Search| {
+            search.due <= now && search.sent == LOCATE_STEPS.len() && !search.missing
+        };
+        let search = self.searches.iter_mut().find(over)?;
+        search.missing = true;
+        search.due = now + MISSING_LIFETIME;
+        let address = search.address;
+        self.find_next();
+        Some(address)
+    }
+
+    fn forget(&mut self, now: Instant) {
+        self.searches
+            .retain(|search| !search.missing || now < search.due);
+        self.find_next();
+    }
+
+    fn forget_one_missing(&mut self) {
+        if let Some(place) = self.searches.iter().position(|search| search.missing) {
+            self.searches.swap_remove(place);
+        }
+    }
+
+    fn find_next(&mut self) {
+        let earliest = self.searches.iter().map(|search| search.due).min();
+        self.next = earliest.unwrap_or(Instant::NEVER);
+    }
+}
