@@ -15,9 +15,17 @@
 //! Nothing here is `unsafe`, and nothing outlives the runner: no file, no socket, no QEMU.
 #![forbid(unsafe_code)]
 
+pub mod context;
+pub mod images;
 pub mod limits;
 pub mod link;
 pub mod qemu;
+pub mod run;
 pub mod signals;
 pub mod status;
+pub mod symbols;
 pub mod ui;
+pub mod workspace;
+
+pub use context::Context;
+pub use status::Status;

@@ -1,0 +1,134 @@
+//! The figures to reach, and whether they were.
+//!
+//! Owns: each bar with its source, the comparison, the words of a verdict.
+//! Leaves to others: the numbers (`merge`, `startup`).
+//! Why this way: a bar is data, so the printed list is the list that is checked. A number that
+//! was not measured is "not measured", which counts neither as met nor as missed.
+
+use super::merge::Measured;
+use super::startup::Startup;
+use serde::Serialize;
+
+/// One figure to reach.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Target {
+    /// What is measured.
+    pub what: String,
+    /// The bar, in words: `<= 1.15`.
+    pub bar: String,
+    /// The value, if measured.
+    pub value: Option<f64>,
+    /// Whether it was reached, if measured.
+    pub met: Option<bool>,
+}
+
+#[derive(Clone, Copy)]
+enum Bar {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+/// Control messages at the ends of a stretch: the serving node's answer to its begin, the
+/// interrupt of its end, an acknowledgement with its timer. They are spread over the
+/// stretch's operations, and this many are forgiven per stretch.
+const CONTROL_ALLOWANCE: f64 = 4.0;
+
+/// All figures, judged.
+pub fn judge(results: &[Measured], startup: Option<&Startup>) -> Vec<Target> {
+    let mut targets = Vec::new();
+    speed(results, &mut targets);
+    budget(results, &mut targets);
+    for name in ["remote-4k", "remote-64k", "remote-1m", "stream-1m"] {
+        let value = find(results, name).map(|m| m.row.counts.copies);
+        targets.push(target(&format!("{name}: payload copies"), Bar::AtMost(0.0), value, 0.0));
+    }
+    size(startup, &mut targets);
+    targets
+}
+
+fn speed(results: &[Measured], targets: &mut Vec<Target>) {
+    let ratio = |name| find(results, name).map(|m| m.row.ratio_to_floor);
+    let instructions = |name| find(results, name).map(|m| m.row.counts.instructions);
+    targets.extend([
+        target("remote-null: p50 against floor", Bar::AtMost(1.15), ratio("remote-null"), 0.0),
+        target("stream-1m: MB/s against raw-stream", Bar::AtLeast(0.90), ratio("stream-1m"), 0.0),
+        target(
+            "remote-null: guest instructions",
+            Bar::AtMost(6000.0),
+            instructions("remote-null"),
+            0.0,
+        ),
+        target(
+            "local-null: guest instructions",
+            Bar::AtMost(1000.0),
+            instructions("local-null"),
+            0.0,
+        ),
+    ]);
+}
+
+/// The budget of a null RPC between two idle nodes.
+fn budget(results: &[Measured], targets: &mut Vec<Target>) {
+    let null = find(results, "remote-null");
+    let allowance = null.map_or(0.0, |m| CONTROL_ALLOWANCE / m.detail.n_per_stretch as f64);
+    let counts = null.map(|m| &m.row.counts);
+    // Two notifications; two interrupts, each acknowledged and ended; a rare timer.
+    let exits = 2.0 + 2.0 * 2.0 + 0.05;
+    for (what, bar, value) in [
+        ("frames", 2.0, counts.map(|c| c.frames)),
+        ("notifications", 2.0, counts.map(|c| c.notifications)),
+        ("interrupts", 2.0, counts.map(|c| c.interrupts)),
+        ("timer programmings", 0.05, null.map(|m| m.detail.timer)),
+        ("exits", exits, counts.map(|c| c.exits)),
+        ("allocations", 0.0, counts.map(|c| c.allocations)),
+    ] {
+        // Each forgiven message may cost as many exits as half a call.
+        let allowance = if what == "exits" { allowance * exits / 2.0 } else { allowance };
+        targets.push(target(&format!("remote-null: {what}"), Bar::AtMost(bar), value, allowance));
+    }
+}
+
+fn size(startup: Option<&Startup>, targets: &mut Vec<Target>) {
+    let ratio = startup.map(|s| s.boot.ratio);
+    targets.push(target("start to ready, against hello", Bar::AtMost(1.3), ratio, 0.0));
+    for image in ["demo", "bench"] {
+        let bytes = startup.and_then(|s| s.size.images.get(image));
+        let kib = bytes.map(|b| *b as f64 / 1024.0);
+        targets.push(target(&format!("image {image}, stripped, KiB"), Bar::AtMost(512.0), kib, 0.0));
+    }
+    let serves = startup.map(|s| f64::from(u8::from(s.size.serves_with_16_mib)));
+    targets.push(target("boots and serves with -m 16 (1: yes)", Bar::AtLeast(1.0), serves, 0.0));
+}
+
+fn find<'a>(results: &'a [Measured], name: &str) -> Option<&'a Measured> {
+    results.iter().find(|measured| measured.row.name == name)
+}
+
+fn target(what: &str, bar: Bar, value: Option<f64>, allowance: f64) -> Target {
+    let (text, met): (String, Option<bool>) = match bar {
+        Bar::AtMost(most) => (format!("<= {most}"), value.map(|v| v <= most + allowance)),
+        Bar::AtLeast(least) => (format!(">= {least}"), value.map(|v| v >= least - allowance)),
+    };
+    Target { what: what.to_owned(), bar: text, value, met }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_are_compared_in_their_direction() {
+        assert_eq!(target("x", Bar::AtMost(1.15), Some(1.15), 0.0).met, Some(true));
+        assert_eq!(target("x", Bar::AtMost(1.15), Some(1.1501), 0.0).met, Some(false));
+        assert_eq!(target("x", Bar::AtLeast(0.9), Some(0.9), 0.0).met, Some(true));
+        assert_eq!(target("x", Bar::AtLeast(0.9), Some(0.89), 0.0).met, Some(false));
+        assert_eq!(target("x", Bar::AtMost(2.0), Some(2.002), 0.002).met, Some(true));
+    }
+
+    #[test]
+    fn what_was_not_measured_is_neither_met_nor_missed() {
+        let targets = judge(&[], None);
+        assert!(targets.len() > 12);
+        assert!(targets.iter().all(|t| t.met.is_none() && t.value.is_none()));
+    }
+}

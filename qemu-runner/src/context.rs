@@ -1,0 +1,36 @@
+//! What every command works with.
+
+use crate::link::LinkKind;
+use crate::qemu::{Accelerator, Machine};
+use crate::ui::Ui;
+use crate::workspace::{Workspace, cargo};
+use std::process::Command;
+
+/// The choices of the command line and the place where they are carried out.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Where progress goes.
+    pub ui: Ui,
+    /// The workspace.
+    pub workspace: Workspace,
+    /// The accelerator that was chosen.
+    pub accelerator: Accelerator,
+    /// The machine that nodes are given unless a cluster file says otherwise.
+    pub machine: Machine,
+    /// How two nodes are joined directly.
+    pub link: LinkKind,
+    /// Print QEMU's commands and start none.
+    pub dry_run: bool,
+    /// Install what is missing without asking.
+    pub yes: bool,
+}
+
+impl Context {
+    /// A cargo that runs in the workspace.
+    #[must_use]
+    pub fn cargo(&self) -> Command {
+        let mut command = cargo();
+        command.current_dir(&self.workspace.root);
+        command
+    }
+}

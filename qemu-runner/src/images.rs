@@ -1,0 +1,269 @@
+//! Building images for the bare machine.
+//!
+//! Owns the target, the compiler's flags and the target folder of images, and the finding of
+//! what was built. Every package under `images/` (and every example that is an image) is built.
+//!
+//! Why flags are given here and not in `.cargo/config.toml`: the environment variable wins over
+//! every other source of flags, so that a `RUSTFLAGS` of the user's own cannot break an image.
+//! Why a target folder of its own: the flags differ from those of host programs, and two cargos
+//! would wait for each other's lock.
+
+use crate::context::Context;
+use crate::workspace::{Workspace, cargo};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The target of images.
+pub const TARGET: &str = "x86_64-unknown-none";
+
+/// Folders whose packages are images.
+const FOLDERS: [&str; 2] = ["images", "examples"];
+
+/// Cryptographic crates pick vector code by CPUID at run time; images do not save vector
+/// registers, so each crate is told to stay with plain code. The names differ by generation.
+const CFGS: [&str; 7] = [
+    "chacha20_force_soft",
+    "poly1305_force_soft",
+    "aes_backend=\"soft\"",
+    "chacha20_backend=\"soft\"",
+    "poly1305_backend=\"soft\"",
+    "sha2_backend=\"soft\"",
+    "curve25519_dalek_backend=\"serial\"",
+];
+
+/// An image that was built.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// The package's name without `norma-image-`, or the program's.
+    pub name: String,
+    /// The ELF with its symbols, which QEMU starts.
+    pub elf: PathBuf,
+    /// Bytes that remain without symbols: what has to be stored to run it.
+    pub stripped_bytes: u64,
+}
+
+/// All images of the workspace.
+#[derive(Clone, Debug)]
+pub struct Images(Vec<Image>);
+
+/// Why there is no image.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// Cargo cannot be started.
+    #[error("cannot run cargo: {0}")]
+    Cargo(std::io::Error),
+    /// The images do not compile.
+    #[error("the images do not compile; cargo's messages are above")]
+    Compile,
+    /// What was built cannot be read.
+    #[error("cannot read the image {0}: {1}")]
+    Read(PathBuf, std::io::Error),
+    /// No such image.
+    #[error("there is no image `{0}`; expected one of: {1}")]
+    Unknown(String, String),
+}
+
+impl Images {
+    /// The image of this name.
+    ///
+    /// # Errors
+    /// No such image; the error lists those that exist.
+    pub fn get(&self, name: &str) -> Result<&Image, ImageError> {
+        self.0
+            .iter()
+            .find(|image| image.name == name)
+            .ok_or_else(|| {
+                let known: Vec<_> = self.0.iter().map(|image| image.name.as_str()).collect();
+                ImageError::Unknown(name.into(), known.join(", "))
+            })
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Image> {
+        self.0.iter()
+    }
+}
+
+/// Builds all images.
+///
+/// # Errors
+/// They do not compile, or cargo is not there.
+pub fn build(context: &Context) -> Result<Images, ImageError> {
+    let workspace = &context.workspace;
+    let programs = programs(workspace);
+    if !programs.is_empty() {
+        context
+            .ui
+            .progress(&format!("building images: {}", names(&programs)));
+        let mut command = command(workspace, "build");
+        if context.ui.is_quiet() {
+            command.arg("--quiet");
+        }
+        for program in &programs {
+            command.args(["--package", &program.package]);
+        }
+        let status = command.status().map_err(ImageError::Cargo)?;
+        if !status.success() {
+            return Err(ImageError::Compile);
+        }
+    }
+    built(workspace)
+}
+
+/// What was built before, as it lies in the target folder.
+///
+/// # Errors
+/// An image is not there or cannot be read.
+pub fn built(workspace: &Workspace) -> Result<Images, ImageError> {
+    let folder = target_folder(workspace).join(TARGET).join("release");
+    let image = |program: Program| {
+        let elf = folder.join(&program.file);
+        let bytes = std::fs::read(&elf).map_err(|error| ImageError::Read(elf.clone(), error))?;
+        Ok(Image {
+            name: program.name,
+            stripped_bytes: stripped_size(&bytes),
+            elf,
+        })
+    };
+    Ok(Images(
+        programs(workspace)
+            .into_iter()
+            .map(image)
+            .collect::<Result<_, _>>()?,
+    ))
+}
+
+/// A cargo command for images: `build`, `clippy`, `doc`. Packages are still to be added.
+#[must_use]
+pub fn command(workspace: &Workspace, verb: &str) -> Command {
+    let mut command = cargo();
+    command.current_dir(&workspace.root).arg(verb);
+    command.args(["--profile", "release", "--target", TARGET]);
+    command.arg("--target-dir").arg(target_folder(workspace));
+    command.env(
+        "CARGO_ENCODED_RUSTFLAGS",
+        flags(&workspace.root).join("\x1f"),
+    );
+    command.env_remove("RUSTFLAGS");
+    command
+}
+
+/// The packages that only make sense on the bare machine.
+#[must_use]
+pub fn bare_packages(workspace: &Workspace) -> Vec<String> {
+    let mut packages: Vec<_> = programs(workspace)
+        .into_iter()
+        .map(|program| program.package)
+        .collect();
+    packages.extend(["norma-boot", "norma-kernel"].map(String::from));
+    packages.dedup();
+    packages
+}
+
+fn target_folder(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("images")
+}
+
+/// The compiler's flags for images.
+fn flags(root: &Path) -> Vec<String> {
+    let script = root.join("boot/image.ld");
+    let mut flags = vec![
+        // An image is linked for one fixed address in the top 2 GiB.
+        "-Crelocation-model=static".to_owned(),
+        "-Ccode-model=kernel".to_owned(),
+        format!("-Clink-arg=-T{}", script.display()),
+        // A panic walks the frame pointers.
+        "-Cforce-frame-pointers=yes".to_owned(),
+    ];
+    flags.extend(CFGS.map(|cfg| format!("--cfg={cfg}")));
+    flags
+}
+
+/// A program that is an image.
+struct Program {
+    name: String,
+    package: String,
+    file: String,
+}
+
+fn programs(workspace: &Workspace) -> Vec<Program> {
+    let packages = FOLDERS
+        .into_iter()
+        .flat_map(|folder| workspace.packages_under(folder));
+    let programs = packages.flat_map(|package| {
+        package.programs().map(|file| Program {
+            name: short(file),
+            package: package.name.clone(),
+            file: file.to_owned(),
+        })
+    });
+    programs.collect()
+}
+
+/// `norma-image-demo` is called `demo`.
+fn short(name: &str) -> String {
+    let stem = name.strip_prefix("norma-").unwrap_or(name);
+    stem.strip_prefix("image-").unwrap_or(stem).to_owned()
+}
+
+fn names(programs: &[Program]) -> String {
+    programs
+        .iter()
+        .map(|program| program.name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// The size of a 64-bit ELF file without symbols and debug information: up to the end of its
+/// last loaded segment, plus the section table that `strip` leaves.
+fn stripped_size(elf: &[u8]) -> u64 {
+    let word = |at: usize, size: usize| -> Option<u64> {
+        let bytes = elf.get(at..at.checked_add(size)?)?;
+        Some(
+            bytes
+                .iter()
+                .rev()
+                .fold(0, |value, byte| value << 8 | u64::from(*byte)),
+        )
+    };
+    let loaded_end = || -> Option<u64> {
+        let (table, size, count) = (word(0x20, 8)?, word(0x36, 2)?, word(0x38, 2)?);
+        let mut end = 0;
+        for i in 0..count {
+            let header = usize::try_from(table.checked_add(i * size)?).ok()?;
+            if word(header, 4)? == 1 {
+                end = end.max(word(header + 8, 8)?.checked_add(word(header + 32, 8)?)?);
+            }
+        }
+        Some(end)
+    };
+    loaded_end().unwrap_or(elf.len() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_short() {
+        assert_eq!(short("norma-image-demo"), "demo");
+        assert_eq!(short("norma-demo"), "demo");
+        assert_eq!(short("bench"), "bench");
+    }
+
+    #[test]
+    fn no_elf_can_confuse_the_size() {
+        assert_eq!(stripped_size(b"short"), 5);
+        let mut elf = vec![0xff; 64];
+        assert_eq!(stripped_size(&elf), 64);
+        elf.fill(0);
+        assert_eq!(stripped_size(&elf), 0);
+    }
+
+    #[test]
+    fn the_size_of_a_real_program_is_less_than_its_file() {
+        let elf = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let size = stripped_size(&elf);
+        assert!(size > 0 && size < elf.len() as u64);
+    }
+}

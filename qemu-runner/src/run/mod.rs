@@ -1,0 +1,311 @@
+//! Several nodes together.
+//!
+//! Owns starting what a [`Plan`] says, waiting for lines and ends with a deadline (never with a
+//! sleep), and the report about a node that failed. Leaves to the callers what the lines mean.
+
+mod error;
+mod log;
+mod plan;
+
+pub use error::RunError;
+pub use plan::{Network, NodePlan, Plan};
+
+pub use crate::qemu::{Event, Outcome};
+
+use crate::limits::{REPORTED_LINES, SIGNAL_POLL};
+use crate::link::Switch;
+use crate::qemu::{Process, QemuCommand};
+use crate::signals;
+use crate::symbols::{Symbols, frame_address};
+use crate::ui::Ui;
+use log::Log;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::{Duration, Instant};
+
+/// A running cluster, which ends with this value: every QEMU is killed and reaped.
+pub struct Run {
+    // First, so that console threads find nobody listening and end while the nodes are dropped.
+    events: Receiver<Event>,
+    // Kept for nodes that are started again.
+    sender: SyncSender<Event>,
+    nodes: Vec<Node>,
+    switches: Vec<Switch>,
+    ui: Ui,
+    echo: bool,
+}
+
+/// A node of a running cluster.
+struct Node {
+    name: String,
+    command: QemuCommand,
+    pin: Option<usize>,
+    process: Process,
+    log: Log,
+    outcome: Option<Outcome>,
+    symbols: Lazy,
+    panicking: bool,
+}
+
+/// Symbols that are read when the first backtrace comes.
+enum Lazy {
+    Unread(PathBuf),
+    Read(Option<Symbols>),
+}
+
+impl Run {
+    /// The next event of any node.
+    ///
+    /// # Errors
+    /// The deadline has passed, or a request to end has come.
+    pub fn next(&mut self, deadline: Instant) -> Result<Event, RunError> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.events.recv_timeout(left.min(SIGNAL_POLL)) {
+                Ok(event) => return Ok(self.note(event)),
+                Err(_) if signals::interrupted() => return Err(RunError::Interrupted),
+                Err(RecvTimeoutError::Timeout) if left.is_zero() => {
+                    return Err(RunError::timed_out("anything"));
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            }
+        }
+    }
+
+    /// Waits for a line of node `name` that `wanted` accepts, behind the last line that was
+    /// waited for on this node.
+    ///
+    /// # Errors
+    /// The deadline has passed, the node ended without such a line, or a request to end came.
+    pub fn wait_line(
+        &mut self,
+        name: &str,
+        mut wanted: impl FnMut(&str) -> bool,
+        deadline: Instant,
+    ) -> Result<String, RunError> {
+        let node = self.index(name);
+        loop {
+            if let Some(line) = self.nodes[node].log.find(&mut wanted) {
+                return Ok(line);
+            }
+            if let Some(outcome) = self.nodes[node].outcome {
+                return Err(RunError::Ended {
+                    node: name.into(),
+                    outcome,
+                    waiting_for: "a line".into(),
+                });
+            }
+            self.next(deadline)
+                .map_err(|error| error.while_waiting(name, "a line"))?;
+        }
+    }
+
+    /// Waits for a line of node `name` that begins with `start`, as [`Run::wait_line`].
+    ///
+    /// # Errors
+    /// As [`Run::wait_line`]; the error names `start`.
+    pub fn expect(
+        &mut self,
+        name: &str,
+        start: &str,
+        deadline: Instant,
+    ) -> Result<String, RunError> {
+        let what = format!("a line that begins with `{start}`");
+        self.wait_line(name, |line| line.starts_with(start), deadline)
+            .map_err(|error| error.while_waiting(name, &what))
+    }
+
+    /// Waits for the end of node `name`.
+    ///
+    /// # Errors
+    /// The deadline has passed, or a request to end came.
+    pub fn wait_exit(&mut self, name: &str, deadline: Instant) -> Result<Outcome, RunError> {
+        let node = self.index(name);
+        loop {
+            if let Some(outcome) = self.nodes[node].outcome {
+                return Ok(outcome);
+            }
+            self.next(deadline)
+                .map_err(|error| error.while_waiting(name, "its end"))?;
+        }
+    }
+
+    /// Kills a node at once, as if its power were cut.
+    pub fn kill(&self, name: &str) {
+        self.nodes[self.index(name)].process.kill();
+    }
+
+    /// Makes a node's time stand still.
+    pub fn pause(&self, name: &str) {
+        self.nodes[self.index(name)].process.pause();
+    }
+
+    /// Lets a node go on after [`Run::pause`].
+    pub fn resume(&self, name: &str) {
+        self.nodes[self.index(name)].process.resume();
+    }
+
+    /// Starts a node again that has ended, on the same ports of its networks. (Nodes that are
+    /// joined directly have no port to come back to.)
+    ///
+    /// # Errors
+    /// The node has not ended, is joined directly, or QEMU does not start.
+    pub fn restart(&mut self, name: &str) -> Result<(), RunError> {
+        let index = self.index(name);
+        let fail = |source| RunError::Start {
+            node: name.into(),
+            source,
+        };
+        let node = &self.nodes[index];
+        if node.outcome.is_none() {
+            return Err(fail(std::io::Error::other("it has not ended")));
+        }
+        let ports = self
+            .switches
+            .iter()
+            .filter_map(|switch| switch.node_end(index as u16).ok());
+        let sockets: Vec<_> = ports.collect();
+        if sockets.len() != node.command.nics.len() {
+            return Err(fail(std::io::Error::other(
+                "it was joined directly, without a switch",
+            )));
+        }
+        let process = Process::start(&node.command, sockets, node.pin, index, self.sender.clone())
+            .map_err(fail)?;
+        let node = &mut self.nodes[index];
+        node.process = process;
+        node.outcome = None;
+        node.panicking = false;
+        Ok(())
+    }
+
+    /// The switch of a network, if it has one: to cut links, and to read what it did.
+    #[must_use]
+    pub fn switch(&self, network: usize) -> Option<&Switch> {
+        self.switches.get(network)
+    }
+
+    /// The console lines of a node so far, the oldest perhaps forgotten.
+    #[must_use]
+    pub fn log(&self, name: &str) -> Vec<String> {
+        self.nodes[self.index(name)]
+            .log
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// How long after its QEMU's start a node printed its first line.
+    #[must_use]
+    pub fn first_line_at(&self, name: &str) -> Option<Duration> {
+        self.nodes[self.index(name)].log.first_at()
+    }
+
+    /// How a node ended, if it has.
+    #[must_use]
+    pub fn outcome(&self, name: &str) -> Option<Outcome> {
+        self.nodes[self.index(name)].outcome
+    }
+
+    /// How long ago a node's QEMU was started.
+    #[must_use]
+    pub fn elapsed(&self, name: &str) -> Duration {
+        self.nodes[self.index(name)].process.started.elapsed()
+    }
+
+    /// The host's process number of a node's QEMU, while it runs.
+    #[must_use]
+    pub fn pid(&self, name: &str) -> Option<i32> {
+        self.nodes[self.index(name)].process.pid()
+    }
+
+    /// A node's QEMU command line, for a shell.
+    #[must_use]
+    pub fn command_line(&self, name: &str) -> String {
+        self.nodes[self.index(name)].command.to_shell()
+    }
+
+    /// The names of all nodes.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().map(|node| node.name.as_str())
+    }
+
+    /// A node's last lines and its command line, for a person who has to find out what failed.
+    #[must_use]
+    pub fn failure_report(&self, name: &str) -> String {
+        let node = &self.nodes[self.index(name)];
+        let mut report = match node.outcome {
+            Some(outcome) => format!("node {name} {outcome}\n"),
+            None => format!("node {name} is still running\n"),
+        };
+        report.push_str(&format!("its last lines (of {}):\n", node.log.total()));
+        for line in node.log.last(REPORTED_LINES) {
+            report.push_str(&format!("  {name}: {}\n", crate::ui::harmless(line)));
+        }
+        report.push_str(&format!(
+            "its command line:\n  {}\n",
+            node.command.to_shell()
+        ));
+        report
+    }
+
+    /// The reports of all nodes.
+    #[must_use]
+    pub fn failure_reports(&self) -> String {
+        self.names().map(|name| self.failure_report(name)).collect()
+    }
+
+    /// A name that is not in the plan is a mistake of the program, not of its user.
+    fn index(&self, name: &str) -> usize {
+        let place = self.nodes.iter().position(|node| node.name == name);
+        place.unwrap_or_else(|| panic!("the plan has no node `{name}`"))
+    }
+
+    /// Keeps and shows what an event says.
+    fn note(&mut self, event: Event) -> Event {
+        match &event {
+            Event::Line { node, text, at } => {
+                for line in self.nodes[*node].with_symbols(text) {
+                    if self.echo {
+                        self.ui.console(*node, &self.nodes[*node].name, &line);
+                    }
+                    self.nodes[*node].log.push(line, *at);
+                }
+            }
+            Event::Exit { node, outcome } => self.nodes[*node].outcome = Some(*outcome),
+        }
+        event
+    }
+}
+
+impl Node {
+    /// The line, and behind a line of a backtrace what its address means.
+    fn with_symbols(&mut self, line: &str) -> Vec<String> {
+        let mut lines = vec![line.to_owned()];
+        if line.starts_with("norma: panic") {
+            self.panicking = false;
+        }
+        let Some(address) = frame_address(line) else {
+            return lines;
+        };
+        if let Lazy::Unread(image) = &self.symbols {
+            self.symbols = Lazy::Read(Symbols::load(image));
+        }
+        // Behind the first, addresses are those of return: the call is just before them.
+        let call = if self.panicking {
+            address.saturating_sub(1)
+        } else {
+            address
+        };
+        self.panicking = true;
+        if let Lazy::Read(Some(symbols)) = &self.symbols {
+            lines.extend(
+                symbols
+                    .describe(call)
+                    .into_iter()
+                    .map(|text| format!("norma:   {text}")),
+            );
+        }
+        lines
+    }
+}

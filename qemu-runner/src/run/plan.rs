@@ -1,0 +1,435 @@
+//! What is to be started.
+//!
+//! Owns the plan of a cluster (nodes, networks, faults), the command lines that follow from it,
+//! and starting it.
+
+use super::{Lazy, Node, Run, RunError};
+use crate::limits::EVENTS;
+use crate::link::{LinkKind, Port, Switch, mac};
+use crate::qemu::{Accelerator, Machine, Nic, Process, QemuCommand};
+use crate::ui::Ui;
+use norma_faults::{Faults, Rule, Station};
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
+
+/// One node to be started.
+#[derive(Clone, Debug)]
+pub struct NodePlan {
+    name: String,
+    image: PathBuf,
+    machine: Machine,
+    memory_mib: u32,
+    arguments: Vec<String>,
+    module: Option<PathBuf>,
+    cpu: String,
+    pin: Option<usize>,
+    mtu: u16,
+    legacy_devices: bool,
+    extra: Vec<OsString>,
+}
+
+impl NodePlan {
+    /// A node called `name` that runs `image`: microvm, 64 MiB, unless told otherwise.
+    #[must_use]
+    pub fn new(name: &str, image: &Path) -> Self {
+        Self {
+            name: name.into(),
+            image: image.into(),
+            machine: Machine::Microvm,
+            memory_mib: 64,
+            arguments: Vec::new(),
+            module: None,
+            cpu: "max".into(),
+            pin: None,
+            mtu: u16::MAX,
+            legacy_devices: false,
+            extra: Vec::new(),
+        }
+    }
+
+    /// Another machine.
+    #[must_use]
+    pub fn machine(mut self, machine: Machine) -> Self {
+        self.machine = machine;
+        self
+    }
+
+    /// Memory in MiB.
+    #[must_use]
+    pub fn memory(mut self, mib: u32) -> Self {
+        self.memory_mib = mib;
+        self
+    }
+
+    /// A word on the image's command line, behind `node=` and `cluster=`.
+    #[must_use]
+    pub fn argument(mut self, word: &str) -> Self {
+        self.arguments.push(word.into());
+        self
+    }
+
+    /// A file that the image finds as its first module.
+    #[must_use]
+    pub fn module(mut self, file: &Path) -> Self {
+        self.module = Some(file.into());
+        self
+    }
+
+    /// Another `-cpu`.
+    #[must_use]
+    pub fn cpu(mut self, cpu: &str) -> Self {
+        self.cpu = cpu.into();
+        self
+    }
+
+    /// Binds all of QEMU to one processor of the host.
+    #[must_use]
+    pub fn pin(mut self, processor: usize) -> Self {
+        self.pin = Some(processor);
+        self
+    }
+
+    /// The MTU that the node's devices offer.
+    #[must_use]
+    pub fn mtu(mut self, mtu: u16) -> Self {
+        self.mtu = mtu;
+        self
+    }
+
+    /// Gives the node virtio devices of the old kind, which it will refuse.
+    #[must_use]
+    pub fn legacy_devices(mut self) -> Self {
+        self.legacy_devices = true;
+        self
+    }
+
+    /// Further arguments for QEMU, verbatim.
+    #[must_use]
+    pub fn extra<S: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = S>) -> Self {
+        self.extra.extend(arguments.into_iter().map(Into::into));
+        self
+    }
+}
+
+/// A network and the nodes that are on it, by their places in the plan.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// Its name, for messages.
+    pub name: String,
+    /// Its nodes.
+    pub members: Vec<usize>,
+}
+
+/// A cluster to be started.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    cluster: String,
+    nodes: Vec<NodePlan>,
+    networks: Vec<Network>,
+    link: LinkKind,
+    accelerator: Accelerator,
+    rules: Vec<Rule>,
+    seed: u64,
+    switched: bool,
+    quiet: bool,
+}
+
+impl Plan {
+    /// These nodes, on no network.
+    #[must_use]
+    pub fn new(nodes: Vec<NodePlan>) -> Self {
+        Self {
+            cluster: "default".into(),
+            nodes,
+            networks: Vec::new(),
+            link: LinkKind::default(),
+            accelerator: Accelerator::Tcg,
+            rules: Vec::new(),
+            seed: 0,
+            switched: false,
+            quiet: false,
+        }
+    }
+
+    /// Two nodes on one network. The first is started first.
+    #[must_use]
+    pub fn pair(one: NodePlan, other: NodePlan) -> Self {
+        Self::together(vec![one, other])
+    }
+
+    /// All these nodes on one network.
+    #[must_use]
+    pub fn together(nodes: Vec<NodePlan>) -> Self {
+        let members = (0..nodes.len()).collect();
+        Self::new(nodes).network("net", members)
+    }
+
+    /// One more network.
+    #[must_use]
+    pub fn network(mut self, name: &str, members: Vec<usize>) -> Self {
+        self.networks.push(Network {
+            name: name.into(),
+            members,
+        });
+        self
+    }
+
+    /// The cluster's name, which is its identity on the wire.
+    #[must_use]
+    pub fn cluster(mut self, name: &str) -> Self {
+        self.cluster = name.into();
+        self
+    }
+
+    /// How nodes are joined directly.
+    #[must_use]
+    pub fn link(mut self, link: LinkKind) -> Self {
+        self.link = link;
+        self
+    }
+
+    /// The accelerator of all nodes.
+    #[must_use]
+    pub fn accelerator(mut self, accelerator: Accelerator) -> Self {
+        self.accelerator = accelerator;
+        self
+    }
+
+    /// Faults, on every network.
+    #[must_use]
+    pub fn faults(mut self, seed: u64, rules: Vec<Rule>) -> Self {
+        self.seed = seed;
+        self.rules = rules;
+        self
+    }
+
+    /// Joins nodes by a switch even where they could be joined directly: to cut links by
+    /// command, to restart nodes, or to send frames from the host.
+    #[must_use]
+    pub fn switched(mut self) -> Self {
+        self.switched = true;
+        self
+    }
+
+    /// Does not show the consoles.
+    #[must_use]
+    pub fn quiet(mut self, quiet: bool) -> Self {
+        self.quiet = quiet;
+        self
+    }
+
+    /// The station of the host itself on every switch of the plan.
+    #[must_use]
+    pub fn host_station(&self) -> Station {
+        self.nodes.len() as Station
+    }
+
+    /// The QEMU commands, in the order of the nodes.
+    #[must_use]
+    pub fn commands(&self) -> Vec<QemuCommand> {
+        (0..self.nodes.len())
+            .map(|node| self.command(node))
+            .collect()
+    }
+
+    /// The QEMU commands as lines for a shell. (The descriptors in them are inherited sockets,
+    /// so the lines show and explain; to run one by hand, give its device another `-netdev`.)
+    #[must_use]
+    pub fn command_lines(&self) -> Vec<String> {
+        self.commands().iter().map(QemuCommand::to_shell).collect()
+    }
+
+    fn command(&self, index: usize) -> QemuCommand {
+        let node = &self.nodes[index];
+        let networks = self
+            .networks
+            .iter()
+            .enumerate()
+            .filter(|(_, network)| network.members.contains(&index));
+        let nics = networks.zip(3..).map(|((place, network), fd)| Nic {
+            mac: mac(place, index),
+            mtu: node.mtu,
+            netdev: self.kind(network).netdev(fd),
+        });
+        let mut words = vec![
+            format!("node={}", node.name),
+            format!("cluster={}", self.cluster),
+        ];
+        words.extend(node.arguments.iter().cloned());
+        QemuCommand {
+            machine: node.machine,
+            accelerator: self.accelerator,
+            cpu: node.cpu.clone(),
+            memory_mib: node.memory_mib,
+            kernel: node.image.clone(),
+            module: node.module.clone(),
+            append: words.join(" "),
+            nics: nics.collect(),
+            legacy_devices: node.legacy_devices,
+            extra: node.extra.clone(),
+        }
+    }
+
+    fn is_direct(&self, network: &Network) -> bool {
+        network.members.len() == 2 && self.rules.is_empty() && !self.switched
+    }
+
+    fn kind(&self, network: &Network) -> LinkKind {
+        if self.is_direct(network) {
+            self.link
+        } else {
+            Port::KIND
+        }
+    }
+
+    /// Starts everything. The nodes die with the calling thread at the latest.
+    ///
+    /// # Errors
+    /// The plan makes no sense, or the host refuses something.
+    pub fn start(&self, ui: &Ui) -> Result<Run, RunError> {
+        let mut ends: Vec<Vec<OwnedFd>> = self.nodes.iter().map(|_| Vec::new()).collect();
+        let mut switches = Vec::new();
+        for (place, network) in self.networks.iter().enumerate() {
+            let switch = self
+                .join(place, network, &mut ends)
+                .map_err(|error| self.network_error(network, error))?;
+            switches.extend(switch);
+        }
+        let (sender, events) = sync_channel(EVENTS);
+        let mut run = Run {
+            events,
+            sender,
+            nodes: Vec::new(),
+            switches,
+            ui: *ui,
+            echo: !self.quiet,
+        };
+        for (index, (sockets, command)) in ends.into_iter().zip(self.commands()).enumerate() {
+            let plan = &self.nodes[index];
+            let process = Process::start(&command, sockets, plan.pin, index, run.sender.clone())
+                .map_err(|source| RunError::Start {
+                    node: plan.name.clone(),
+                    source,
+                })?;
+            run.nodes.push(Node {
+                name: plan.name.clone(),
+                command,
+                pin: plan.pin,
+                process,
+                log: Default::default(),
+                outcome: None,
+                symbols: Lazy::Unread(plan.image.clone()),
+                panicking: false,
+            });
+        }
+        Ok(run)
+    }
+
+    fn network_error(&self, network: &Network, source: std::io::Error) -> RunError {
+        RunError::Plan(format!(
+            "cannot make the network {}: {source}",
+            network.name
+        ))
+    }
+
+    /// Makes a network and gives each member its end of it.
+    fn join(
+        &self,
+        place: usize,
+        network: &Network,
+        ends: &mut [Vec<OwnedFd>],
+    ) -> std::io::Result<Option<Switch>> {
+        if let ([one, other], true) = (&network.members[..], self.is_direct(network)) {
+            let (end, other_end) = self.link.pair()?;
+            ends[*one].push(end);
+            ends[*other].push(other_end);
+            return Ok(None);
+        }
+        let mut ports = Vec::new();
+        for member in &network.members {
+            let port = Port::new(*member as Station)?;
+            ends[*member].push(port.node_end()?);
+            ports.push(port);
+        }
+        if self.switched {
+            ports.push(Port::new(self.host_station())?);
+        }
+        Ok(Some(Switch::start(ports, self.fault_rules(place)?)?))
+    }
+
+    fn fault_rules(&self, place: usize) -> std::io::Result<Faults> {
+        let names: Vec<_> = self
+            .nodes
+            .iter()
+            .map(|node| node.name.as_str())
+            .chain(["host"])
+            .collect();
+        // Networks differ in their faults, repeatably.
+        let seed = self.seed.wrapping_add(place as u64);
+        Faults::new(seed, &self.rules, &names).map_err(|(_, error)| std::io::Error::other(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use norma_faults::Action;
+
+    fn nodes(count: usize) -> Vec<NodePlan> {
+        (0..count)
+            .map(|i| NodePlan::new(&format!("n{i}"), Path::new("/image")))
+            .collect()
+    }
+
+    #[test]
+    fn two_nodes_without_faults_are_joined_directly() {
+        let direct = |plan: &Plan| plan.is_direct(&plan.networks[0]);
+        let plan = Plan::together(nodes(2)).link(LinkKind::Stream);
+        assert!(direct(&plan));
+        assert!(
+            plan.command_lines()[0].contains("stream,id=n0"),
+            "{:?}",
+            plan.command_lines()
+        );
+        assert!(!direct(&Plan::together(nodes(3))));
+        assert!(!direct(&plan.clone().switched()));
+        let faulty = plan.faults(1, vec![Rule::new(Action::Drop)]);
+        assert!(!direct(&faulty));
+        assert!(
+            faulty.command_lines()[0].contains("dgram,id=n0"),
+            "{:?}",
+            faulty.command_lines()
+        );
+    }
+
+    #[test]
+    fn a_node_on_two_networks_has_two_devices() {
+        let plan = Plan::new(nodes(3))
+            .network("left", vec![0, 1])
+            .network("right", vec![1, 2]);
+        let nics: Vec<_> = plan
+            .commands()
+            .iter()
+            .map(|command| command.nics.len())
+            .collect();
+        assert_eq!(nics, [1, 2, 1]);
+        let mut macs: Vec<_> = plan
+            .commands()
+            .into_iter()
+            .flat_map(|c| c.nics)
+            .map(|nic| nic.mac)
+            .collect();
+        macs.sort_unstable();
+        macs.dedup();
+        assert_eq!(macs.len(), 4);
+    }
+
+    #[test]
+    fn the_image_is_told_who_it_is() {
+        let node = NodePlan::new("a", Path::new("/image")).argument("k=v");
+        let plan = Plan::new(vec![node]).cluster("zoo");
+        assert_eq!(plan.commands()[0].append, "node=a cluster=zoo k=v");
+    }
+}
