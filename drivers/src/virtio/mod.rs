@@ -24,3 +24,32 @@ pub unsafe trait DmaPage {
     /// Whether this is the only holder. The device writes into exclusive pages only.
     fn is_exclusive(&self) -> bool;
 }
+
+extern crate alloc;
+
+mod dma;
+mod error;
+mod find;
+pub mod limits;
+mod mmio;
+mod net;
+mod pci;
+mod pci_transport;
+mod queue;
+mod receive;
+mod registers;
+mod transmit;
+mod transport;
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+
+pub use dma::DmaRegion;
+pub use error::{DeviceKind, DeviceList, DevicePlace, InitError, OtherDevice, RingKind};
+pub use find::{FoundDevices, FoundNetworkDevice, find_network_device, find_network_devices};
+pub use mmio::MmioCandidate;
+pub use net::{Interrupt, MessageInterrupt, NetCounters, NetDevice, NetOptions};
+pub use queue::DeviceFault;
+pub use transmit::{FrameRefused, TransmitSlot};

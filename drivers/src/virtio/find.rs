@@ -1,0 +1,244 @@
+//! Looks for network devices on the memory-mapped bus and on PCI.
+//!
+//! Owns: the search, and the list of what was met for the text of an error. Leaves to others:
+//! each bus's registers ([`super::mmio`], [`super::pci`]), starting the device
+//! ([`super::net`]).
+
+use super::error::{DeviceKind, DeviceList, DevicePlace, InitError, OtherDevice};
+use super::limits::NETWORK_DEVICES;
+use super::mmio::{self, MmioCandidate, MmioTransport, Seen};
+use super::net::{Interrupt, MessageInterrupt};
+use super::pci::{self, AddressWindow, ConfigSpace, Identity};
+use super::pci_transport::{self, Map, PciTransport};
+use super::registers::Registers;
+use super::transport::Transport;
+
+/// The virtio number of a network device.
+const NETWORK: u32 = 1;
+/// The vendor of all virtio devices on PCI.
+const VIRTIO_VENDOR: u16 = 0x1af4;
+/// Device numbers on PCI of transitional devices, and of modern ones.
+const TRANSITIONAL: core::ops::Range<u16> = 0x1000..0x1040;
+const MODERN: core::ops::Range<u16> = 0x1040..0x1080;
+
+/// Whichever way leads to a device.
+#[derive(Debug)]
+pub(super) enum AnyTransport {
+    Mmio(MmioTransport),
+    Pci(PciTransport),
+    #[cfg(test)]
+    Model(super::model::ModelTransport),
+}
+
+impl AnyTransport {
+    pub(super) fn get(&mut self) -> &mut dyn Transport {
+        match self {
+            Self::Mmio(transport) => transport,
+            Self::Pci(transport) => transport,
+            #[cfg(test)]
+            Self::Model(transport) => transport,
+        }
+    }
+
+    pub(super) fn set_message(&mut self, message: MessageInterrupt) {
+        if let Self::Pci(transport) = self {
+            transport.set_message(message);
+        }
+    }
+}
+
+/// A network device that was found and is not started yet.
+#[derive(Debug)]
+pub struct FoundNetworkDevice {
+    pub(super) transport: AnyTransport,
+    pub(super) interrupt: Interrupt,
+    pub(super) place: DevicePlace,
+}
+
+impl FoundNetworkDevice {
+    /// How it interrupts.
+    #[must_use]
+    pub const fn interrupt(&self) -> Interrupt {
+        self.interrupt
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub const fn place(&self) -> DevicePlace {
+        self.place
+    }
+}
+
+/// The network devices of a machine, in the order of their buses.
+pub type FoundDevices = heapless::Vec<FoundNetworkDevice, NETWORK_DEVICES>;
+
+/// What a search has met so far.
+struct Search {
+    devices: FoundDevices,
+    others: DeviceList,
+    /// A network device that cannot be used; told only if there is none that can.
+    unusable: Option<InitError>,
+}
+
+impl Search {
+    fn add(
+        &mut self,
+        place: DevicePlace,
+        interrupt: Interrupt,
+        transport: Result<AnyTransport, InitError>,
+    ) {
+        match transport {
+            // More devices than fit are left out.
+            Ok(transport) => drop(self.devices.push(FoundNetworkDevice {
+                transport,
+                interrupt,
+                place,
+            })),
+            Err(error) => self.unusable = self.unusable.take().or(Some(error)),
+        }
+    }
+
+    fn other(&mut self, place: DevicePlace, kind: DeviceKind) {
+        // The list is for the eye: more than fit are left out.
+        let _ = self.others.push(OtherDevice { place, kind });
+    }
+
+    fn mmio(&mut self, candidate: &MmioCandidate, map: Map<'_>) {
+        let mapped = map(candidate.base, mmio::LENGTH);
+        // SAFETY: the kernel mapped the range without caching, for good, or gave null.
+        let Some(registers) = (unsafe { Registers::new(mapped, mmio::LENGTH) }) else {
+            self.unusable = Some(InitError::NotMapped {
+                physical_address: candidate.base,
+                length: mmio::LENGTH,
+            });
+            return;
+        };
+        let place = DevicePlace::Mmio(candidate.base);
+        let transport = match mmio::look(&registers) {
+            Seen::Empty => return,
+            Seen::Modern(NETWORK) => Ok(AnyTransport::Mmio(MmioTransport { registers })),
+            Seen::Legacy(NETWORK) => Err(InitError::LegacyMmio {
+                base: candidate.base,
+            }),
+            Seen::Modern(id) | Seen::Legacy(id) => {
+                return self.other(place, DeviceKind::Virtio(id));
+            }
+        };
+        self.add(place, Interrupt::Line(candidate.interrupt), transport);
+    }
+
+    fn pci(
+        &mut self,
+        config: &mut dyn ConfigSpace,
+        identity: Identity,
+        window: &mut AddressWindow,
+        map: Map<'_>,
+    ) {
+        let function = identity.function;
+        let place = DevicePlace::Pci(function.bus, function.device, function.function);
+        let kind = pci_kind(&identity);
+        if kind != DeviceKind::Virtio(NETWORK) {
+            return self.other(place, kind);
+        }
+        let transport = if pci_transport::is_modern(config, function) {
+            PciTransport::new(config, window, function, map).map(AnyTransport::Pci)
+        } else {
+            Err(InitError::LegacyPci { place })
+        };
+        self.add(place, Interrupt::Message, transport);
+    }
+}
+
+/// What a PCI function is; of transitional devices only those with a number of their own.
+fn pci_kind(identity: &Identity) -> DeviceKind {
+    let device = identity.device;
+    if identity.vendor == VIRTIO_VENDOR && MODERN.contains(&device) {
+        return DeviceKind::Virtio(u32::from(device - MODERN.start));
+    }
+    if identity.vendor == VIRTIO_VENDOR && TRANSITIONAL.contains(&device) {
+        let id = match device - TRANSITIONAL.start {
+            0 => NETWORK,
+            1 => 2,
+            2 => 5,
+            3 => 3,
+            4 => 8,
+            5 => 4,
+            9 => 9,
+            _ => 0,
+        };
+        return DeviceKind::Virtio(id);
+    }
+    DeviceKind::Other {
+        vendor: identity.vendor,
+        device,
+        class: identity.class,
+    }
+}
+
+/// Finds all network devices: at the memory-mapped places given, and on PCI if asked for.
+/// `map` gives access, without caching and for good, to device registers at a physical
+/// address (of any alignment), or null; it may be asked for the same page twice.
+///
+/// # Errors
+/// If there is none that can be used: why the first cannot, or what was found instead.
+pub fn find_network_devices(
+    mmio: &[MmioCandidate],
+    pci: bool,
+    map: &mut dyn FnMut(u64, usize) -> *mut u8,
+) -> Result<FoundDevices, InitError> {
+    #[cfg(target_arch = "x86_64")]
+    let mut ports = pci::ConfigPorts::new();
+    #[cfg(target_arch = "x86_64")]
+    let config: Option<&mut dyn ConfigSpace> = if pci { Some(&mut ports) } else { None };
+    #[cfg(not(target_arch = "x86_64"))]
+    let config: Option<&mut dyn ConfigSpace> = None;
+    search(mmio, config, map)
+}
+
+/// The first of [`find_network_devices`].
+///
+/// # Errors
+/// As there.
+pub fn find_network_device(
+    mmio: &[MmioCandidate],
+    pci: bool,
+    map: &mut dyn FnMut(u64, usize) -> *mut u8,
+) -> Result<FoundNetworkDevice, InitError> {
+    let devices = find_network_devices(mmio, pci, map)?;
+    // `search` gives an error rather than an empty list.
+    devices.into_iter().next().ok_or(InitError::NotFound {
+        mmio_places: mmio.len(),
+        pci,
+        found: DeviceList::new(),
+    })
+}
+
+pub(super) fn search(
+    mmio: &[MmioCandidate],
+    config: Option<&mut dyn ConfigSpace>,
+    map: &mut dyn FnMut(u64, usize) -> *mut u8,
+) -> Result<FoundDevices, InitError> {
+    let mut search = Search {
+        devices: FoundDevices::new(),
+        others: DeviceList::new(),
+        unusable: None,
+    };
+    for candidate in mmio {
+        search.mmio(candidate, map);
+    }
+    let pci = config.is_some();
+    if let Some(config) = config {
+        let mut window = AddressWindow::new();
+        pci::for_each(config, &mut |config, identity| {
+            search.pci(config, identity, &mut window, map);
+        });
+    }
+    if !search.devices.is_empty() {
+        return Ok(search.devices);
+    }
+    Err(search.unusable.unwrap_or(InitError::NotFound {
+        mmio_places: mmio.len(),
+        pci,
+        found: search.others,
+    }))
+}

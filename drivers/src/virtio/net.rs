@@ -1,0 +1,318 @@
+//! One network device: its two queues, what was agreed with it, and its counters.
+//!
+//! Owns: putting a device together and taking it down again, and the face that the kernel
+//! uses. Leaves to others: interrupt routing and threads (the kernel's), the queues
+//! ([`super::receive`], [`super::transmit`]).
+//! Source: VIRTIO 1.2, section 5.1.
+
+use super::dma::DmaRegion;
+use super::error::{InitError, RingKind};
+use super::find::{AnyTransport, FoundNetworkDevice};
+use super::limits::{LEAST_SLOTS, MOST_SLOTS, RECEIVE_BUFFERS, TRANSMIT_SLOTS};
+use super::mmio::ALL_INTERRUPTS;
+use super::queue::{DeviceFault, Queue};
+use super::receive::ReceiveQueue;
+use super::registers::WordRegister;
+use super::transmit::{TransmitQueue, TransmitSlot};
+use super::transport::{self, Transport};
+use super::{DmaPage, dma};
+
+/// A message that a device sends as its interrupt (MSI-X).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MessageInterrupt {
+    /// Where it is written to: on x86, 0xfee00000 and the local APIC's number shifted by 12.
+    pub address: u64,
+    /// What is written: on x86, the vector.
+    pub data: u32,
+}
+
+/// How a device interrupts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupt {
+    /// Through this input of the interrupt controller, as long as it is not acknowledged.
+    Line(u32),
+    /// By the message that it is told, without being acknowledged.
+    Message,
+}
+
+/// What a device is to be started with.
+#[derive(Clone, Copy, Debug)]
+pub struct NetOptions {
+    /// Receive buffers, a power of two; each takes 16 pages.
+    pub receive_buffers: usize,
+    /// Frames that may be under way, a power of two.
+    pub transmit_slots: usize,
+    /// Its interrupt, if it is a PCI device.
+    pub message: MessageInterrupt,
+}
+
+impl Default for NetOptions {
+    fn default() -> Self {
+        Self {
+            receive_buffers: RECEIVE_BUFFERS,
+            transmit_slots: TRANSMIT_SLOTS,
+            message: MessageInterrupt::default(),
+        }
+    }
+}
+
+/// What has happened since the device was started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NetCounters {
+    /// Frames given to the handler.
+    pub frames_received: u64,
+    /// Their bytes.
+    pub bytes_received: u64,
+    /// Frames given to the device.
+    pub frames_sent: u64,
+    /// Their bytes.
+    pub bytes_sent: u64,
+    /// Times that the device was told, each an exit from the virtual machine.
+    pub notifications: u64,
+    /// Slots that the device gave back without having them.
+    pub bad_tokens: u64,
+    /// Received frames without a byte, or longer than their buffer.
+    pub bad_lengths: u64,
+    /// Times that there was no slot for a frame.
+    pub ring_full: u64,
+    /// Frames that were too short or too long to be sent.
+    pub refused: u64,
+}
+
+/// A network device that runs.
+pub struct NetDevice<P: DmaPage> {
+    receive: ReceiveQueue<P>,
+    transmit: TransmitQueue<P>,
+    counters: NetCounters,
+    acknowledge: Option<WordRegister>,
+    mac: [u8; 6],
+    mtu: u16,
+    interrupt: Interrupt,
+    transport: AnyTransport,
+}
+
+impl<P: DmaPage> NetDevice<P> {
+    /// Bytes of contiguous memory that a device with such queues needs.
+    #[must_use]
+    pub const fn dma_bytes(receive_buffers: usize, transmit_slots: usize) -> usize {
+        Queue::bytes(receive_buffers)
+            + Queue::bytes(transmit_slots)
+            + ReceiveQueue::<P>::head_bytes(receive_buffers)
+            + TransmitQueue::<P>::head_bytes(transmit_slots)
+    }
+
+    /// Starts a device. It takes `region` for its rings and heads, and 16 pages from
+    /// `allocate` for each receive buffer. No interrupt comes before
+    /// [`Self::enable_receive_interrupt`] is called.
+    ///
+    /// # Errors
+    /// If the device lacks something, or memory does not suffice. The device is then marked
+    /// as failed and does nothing.
+    pub fn new(
+        found: FoundNetworkDevice,
+        mut region: DmaRegion,
+        options: NetOptions,
+        allocate: &mut dyn FnMut() -> Option<P>,
+    ) -> Result<Self, InitError> {
+        let mut found = found;
+        check(&options, region.length(), Self::dma_bytes)?;
+        found.transport.set_message(options.message);
+        let transport = found.transport.get();
+        let agreement = transport::negotiate(transport)?;
+        let queues = start_queues(transport, &mut region, &options, allocate, agreement.mtu);
+        let (receive, transmit) = match queues {
+            Ok(queues) => queues,
+            Err(error) => {
+                // The pages of the buffers go back to the kernel: the device must let go first.
+                transport::reset(transport);
+                transport::fail(transport);
+                return Err(error);
+            }
+        };
+        transport::start(transport);
+        let mut device = Self {
+            receive,
+            transmit,
+            counters: NetCounters::default(),
+            acknowledge: transport.acknowledge_register(),
+            mac: agreement.mac,
+            mtu: agreement.mtu,
+            interrupt: found.interrupt,
+            transport: found.transport,
+        };
+        device.receive.announce(&mut device.counters);
+        Ok(device)
+    }
+
+    /// The device's address.
+    #[must_use]
+    pub const fn mac(&self) -> [u8; 6] {
+        self.mac
+    }
+
+    /// Most bytes behind the Ethernet header of a frame.
+    #[must_use]
+    pub const fn mtu(&self) -> u16 {
+        self.mtu
+    }
+
+    /// How the device interrupts.
+    #[must_use]
+    pub const fn interrupt(&self) -> Interrupt {
+        self.interrupt
+    }
+
+    /// What has happened so far.
+    #[must_use]
+    pub const fn counters(&self) -> NetCounters {
+        self.counters
+    }
+
+    /// How the device broke the rules, if it did; then nothing is received or sent any more.
+    #[must_use]
+    pub fn fault(&self) -> Option<DeviceFault> {
+        self.receive.fault().or(self.transmit.fault())
+    }
+
+    /// Takes the next frame and shows it to `handle`: its first bytes (at most 180), its
+    /// length, and exactly the pages that it reaches into, all full but the last. The handler
+    /// may put another page in the place of any; afterwards the buffer goes back to the
+    /// device.
+    ///
+    /// # Panics
+    /// If the handler put a page there that is shared.
+    #[inline]
+    pub fn receive<R>(&mut self, handle: impl FnOnce(&[u8], usize, &mut [P]) -> R) -> Option<R> {
+        self.receive.receive(&mut self.counters, handle)
+    }
+
+    /// Whether [`Self::receive`] would find something. One load, for polling.
+    #[inline]
+    #[must_use]
+    pub fn frames_waiting(&self) -> bool {
+        self.receive.queue.has_used()
+    }
+
+    /// To be called first when an interrupt came, before frames are looked for. The reason is
+    /// not asked for: reading it would be another exit, and looking for frames tells as much.
+    #[inline]
+    pub fn acknowledge_interrupt(&mut self) {
+        if let Some(register) = self.acknowledge {
+            register.write(ALL_INTERRUPTS);
+        }
+    }
+
+    /// Asks for one interrupt at the next frame. True if frames came meanwhile, for which no
+    /// interrupt may come: go on receiving, and call it again.
+    #[inline]
+    pub fn enable_receive_interrupt(&mut self) -> bool {
+        self.receive.enable_interrupt(&mut self.counters)
+    }
+
+    /// Asks for no interrupt while frames are polled for. After an interrupt none comes
+    /// anyway until the next is asked for.
+    #[inline]
+    pub fn disable_receive_interrupt(&mut self) {
+        self.receive.queue.disable_interrupt();
+    }
+
+    /// A place to write a frame; none if the ring is full.
+    #[inline]
+    pub fn transmit_slot(&mut self) -> Option<TransmitSlot<'_, P>> {
+        self.transmit.slot(&mut self.counters)
+    }
+
+    /// Tells the device about committed frames, if it is not looking for them by itself.
+    #[inline]
+    pub fn notify(&mut self) {
+        self.transmit.notify(&mut self.counters);
+    }
+
+    /// Takes back the pages of frames that have been sent; returns the number of frames.
+    pub fn reclaim(&mut self) -> usize {
+        self.transmit.reclaim(&mut self.counters)
+    }
+
+    /// Asks for one interrupt when there is room for frames again. True if there is already.
+    pub fn request_transmit_interrupt(&mut self) -> bool {
+        self.transmit.request_interrupt(&mut self.counters)
+    }
+}
+
+impl<P: DmaPage> Drop for NetDevice<P> {
+    fn drop(&mut self) {
+        let stopped = transport::reset(self.transport.get());
+        // Freeing pages that a device still writes to is worse than stopping here.
+        assert!(stopped, "{}", InitError::NoReset);
+    }
+}
+
+fn check(
+    options: &NetOptions,
+    length: usize,
+    needed: fn(usize, usize) -> usize,
+) -> Result<(), InitError> {
+    let counts = [
+        (
+            options.receive_buffers,
+            "a number of receive buffers that is no power of two from 2 to 256",
+        ),
+        (
+            options.transmit_slots,
+            "a number of transmit slots that is no power of two from 2 to 256",
+        ),
+    ];
+    for (count, what) in counts {
+        if !count.is_power_of_two() || !(LEAST_SLOTS..=MOST_SLOTS).contains(&count) {
+            return Err(InitError::BadOptions { what });
+        }
+    }
+    let wanted = needed(options.receive_buffers, options.transmit_slots);
+    if length < wanted {
+        return Err(InitError::RegionTooSmall {
+            found: length,
+            wanted,
+        });
+    }
+    Ok(())
+}
+
+type Queues<P> = (ReceiveQueue<P>, TransmitQueue<P>);
+
+fn start_queues<P: DmaPage>(
+    transport: &mut dyn Transport,
+    region: &mut dma::DmaRegion,
+    options: &NetOptions,
+    allocate: &mut dyn FnMut() -> Option<P>,
+    mtu: u16,
+) -> Result<Queues<P>, InitError> {
+    let (receive, transmit) = (options.receive_buffers, options.transmit_slots);
+    let receive_queue = start_queue(transport, region, RingKind::Receive, receive)?;
+    let transmit_queue = start_queue(transport, region, RingKind::Transmit, transmit)?;
+    let heads = split(region, ReceiveQueue::<P>::head_bytes(receive))?;
+    let receive = ReceiveQueue::new(receive_queue, heads, allocate)?;
+    let heads = split(region, TransmitQueue::<P>::head_bytes(transmit))?;
+    let transmit = TransmitQueue::new(transmit_queue, heads, mtu)?;
+    Ok((receive, transmit))
+}
+
+fn start_queue(
+    transport: &mut dyn Transport,
+    region: &mut DmaRegion,
+    kind: RingKind,
+    slots: usize,
+) -> Result<Queue, InitError> {
+    let part = split(region, Queue::bytes(slots))?;
+    let addresses = Queue::addresses(&part, slots);
+    transport::start_queue(transport, kind, slots, addresses)?;
+    let doorbell = transport.doorbell(kind.number())?;
+    Ok(Queue::new(&part, slots, doorbell))
+}
+
+fn split(region: &mut DmaRegion, length: usize) -> Result<DmaRegion, InitError> {
+    let found = region.length();
+    region.split_off(length).ok_or(InitError::RegionTooSmall {
+        found,
+        wanted: length,
+    })
+}

@@ -1,0 +1,231 @@
+//! The receive half: buffers of one head and sixteen single pages.
+//!
+//! Owns: the pages that the device writes into, and the descriptors that name them. Leaves to
+//! others: what is in a frame, and where fresh pages come from (the handler swaps them).
+//! Why this way: the device itself splits a frame into head and pages, so that a small frame
+//! touches no page, and the pages of a large one can be given away singly without a copy.
+//! Descriptors are written again only when a page was swapped. Neighbouring pages share a
+//! descriptor, because the device maps each descriptor of a buffer for each frame, also those
+//! that it does not reach.
+
+use super::alloc::boxed::Box;
+use super::alloc::vec::Vec;
+
+use super::DmaPage;
+use super::dma::{DmaRegion, Heads};
+use super::error::InitError;
+use super::limits::{FRAME_CAPACITY, FRAME_PAGES, HEAD, HEADER, PAGE_SIZE, PIECE};
+use super::net::NetCounters;
+use super::queue::{DEVICE_WRITES, DeviceFault, Queue};
+
+/// One receive buffer.
+struct Buffer<P> {
+    /// Whether the device has it.
+    posted: bool,
+    /// Always full; behind the head in this order.
+    pages: [P; FRAME_PAGES],
+    /// Where the pages were when the descriptors were written.
+    addresses: [u64; FRAME_PAGES],
+}
+
+/// The queue of frames that come in.
+pub(super) struct ReceiveQueue<P> {
+    pub(super) queue: Queue,
+    heads: Heads,
+    buffers: Box<[Buffer<P>]>,
+}
+
+impl<P: DmaPage> ReceiveQueue<P> {
+    /// Bytes for the heads of `count` buffers.
+    pub(super) const fn head_bytes(count: usize) -> usize {
+        count * PIECE
+    }
+
+    /// Fills a queue with buffers made of pages from `allocate` and posts them all.
+    pub(super) fn new(
+        queue: Queue,
+        heads: DmaRegion,
+        allocate: &mut dyn FnMut() -> Option<P>,
+    ) -> Result<Self, InitError> {
+        let count = queue.slots();
+        let out_of_memory = InitError::OutOfMemory { buffers: count };
+        let mut buffers = Vec::new();
+        if buffers.try_reserve_exact(count).is_err() {
+            return Err(out_of_memory);
+        }
+        for _ in 0..count {
+            buffers.push(Buffer::new(allocate).ok_or(out_of_memory.clone())?);
+        }
+        let mut receive = Self {
+            queue,
+            heads: heads.heads(count),
+            buffers: buffers.into_boxed_slice(),
+        };
+        for index in 0..count {
+            receive.write_table(index);
+            receive.post(index);
+        }
+        receive.queue.disable_interrupt();
+        Ok(receive)
+    }
+
+    /// Takes the next frame, shows it to `handle` and gives the buffer back to the device.
+    /// Frames that the device describes wrongly are counted and passed over.
+    #[inline]
+    pub(super) fn receive<R>(
+        &mut self,
+        counters: &mut NetCounters,
+        handle: impl FnOnce(&[u8], usize, &mut [P]) -> R,
+    ) -> Option<R> {
+        loop {
+            let used = self.queue.take_used()?;
+            let index = used.id as usize;
+            let Some(buffer) = self.buffers.get_mut(index).filter(|b| b.posted) else {
+                counters.bad_tokens += 1;
+                continue;
+            };
+            buffer.posted = false;
+            let length = (used.length as usize).wrapping_sub(HEADER);
+            if length == 0 || length > FRAME_CAPACITY {
+                counters.bad_lengths += 1;
+                self.post(index);
+                continue;
+            }
+            counters.frames_received += 1;
+            counters.bytes_received += length as u64;
+            let touched = length.saturating_sub(HEAD).div_ceil(PAGE_SIZE);
+            // SAFETY: the device said that it is done with this buffer, which had been posted,
+            // and it is not posted again before `handle` returns.
+            let head = unsafe { self.heads.get(index) };
+            let result = handle(
+                &head[..length.min(HEAD)],
+                length,
+                &mut buffer.pages[..touched],
+            );
+            if touched != 0 && buffer.note_swaps(touched) {
+                self.write_table(index);
+            }
+            self.post(index);
+            // A device that ran out of buffers must learn of new ones even if the caller only
+            // polls and never asks for an interrupt.
+            if usize::from(self.queue.untold()) >= self.buffers.len() / 2 {
+                counters.notifications += u64::from(self.queue.tell());
+            }
+            return Some(result);
+        }
+    }
+
+    /// Tells a device that was just started about its first buffers.
+    pub(super) fn announce(&mut self, counters: &mut NetCounters) {
+        counters.notifications += u64::from(self.queue.tell());
+    }
+
+    /// Asks for an interrupt at the next frame; true if there is one already.
+    pub(super) fn enable_interrupt(&mut self, counters: &mut NetCounters) -> bool {
+        let (waiting, told) = self.queue.enable_interrupt(0);
+        counters.notifications += u64::from(told);
+        waiting
+    }
+
+    /// What the device did wrong, if it did.
+    pub(super) fn fault(&self) -> Option<DeviceFault> {
+        self.queue.fault()
+    }
+
+    fn post(&mut self, index: usize) {
+        self.buffers[index].posted = true;
+        self.queue.publish(index);
+    }
+
+    /// Writes the descriptors of a buffer: the head, then its pages, neighbours together.
+    fn write_table(&mut self, index: usize) {
+        let queue = &self.queue;
+        let head = self.heads.physical_address(index);
+        let mut entries = 0;
+        let mut add = |address, length, last| {
+            queue.write_entry(index, entries, address, length, DEVICE_WRITES, last);
+            entries += 1;
+        };
+        add(head, PIECE as u32, false);
+        for_each_run(&self.buffers[index].addresses, &mut add);
+        queue.write_indirect(index, entries);
+    }
+}
+
+impl<P: DmaPage> Buffer<P> {
+    fn new(allocate: &mut dyn FnMut() -> Option<P>) -> Option<Self> {
+        let mut pages = heapless::Vec::<P, FRAME_PAGES>::new();
+        while !pages.is_full() {
+            // Cannot fail: it is not full.
+            let _ = pages.push(allocate()?);
+        }
+        // Frame allocators like to hand out falling addresses; rising ones can be joined.
+        pages.sort_unstable_by_key(DmaPage::physical_address);
+        assert!(pages.iter().all(DmaPage::is_exclusive), "{NOT_EXCLUSIVE}");
+        let addresses = core::array::from_fn(|i| pages[i].physical_address());
+        Some(Self {
+            posted: false,
+            pages: pages.into_array().ok()?,
+            addresses,
+        })
+    }
+
+    /// Looks which of the first `touched` pages the handler replaced. True if any.
+    fn note_swaps(&mut self, touched: usize) -> bool {
+        let mut swapped = false;
+        let pages = self.pages.iter().zip(&mut self.addresses).take(touched);
+        for (page, address) in pages {
+            // Also where the address is the same: the page may be another handle on it.
+            assert!(page.is_exclusive(), "{NOT_EXCLUSIVE}");
+            let now = page.physical_address();
+            swapped |= now != *address;
+            *address = now;
+        }
+        swapped
+    }
+}
+
+/// A broken promise of the kernel, not of the device: going on would let the device write
+/// into memory that somebody reads.
+const NOT_EXCLUSIVE: &str = "a page in a receive buffer is shared";
+
+/// Calls `add(address, length, last)` for each run of neighbouring pages.
+pub(super) fn for_each_run(addresses: &[u64], add: &mut dyn FnMut(u64, u32, bool)) {
+    let mut rest = addresses;
+    while let Some(&start) = rest.first() {
+        let mut length = PAGE_SIZE as u64;
+        rest = &rest[1..];
+        while let Some(&next) = rest.first()
+            && next == start + length
+        {
+            length += PAGE_SIZE as u64;
+            rest = &rest[1..];
+        }
+        add(start, length as u32, rest.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runs(pages: &[u64]) -> Vec<(u64, u32, bool)> {
+        let addresses: Vec<u64> = pages.iter().map(|page| page * 4096).collect();
+        let mut runs = Vec::new();
+        for_each_run(&addresses, &mut |address, length, last| {
+            runs.push((address / 4096, length / 4096, last));
+        });
+        runs
+    }
+
+    #[test]
+    fn neighbours_are_joined() {
+        assert_eq!(runs(&[]), []);
+        assert_eq!(runs(&[7]), [(7, 1, true)]);
+        assert_eq!(runs(&[1, 2, 3]), [(1, 3, true)]);
+        assert_eq!(
+            runs(&[1, 2, 9, 8, 3, 4]),
+            [(1, 2, false), (9, 1, false), (8, 1, false), (3, 2, true)]
+        );
+    }
+}
