@@ -46,7 +46,12 @@ pub struct Item {
 }
 
 const fn item(name: &'static str, kind: Kind, n: u64) -> Item {
-    Item { name, kind, n, warmup: n / 10 }
+    Item {
+        name,
+        kind,
+        n,
+        warmup: n / 10,
+    }
 }
 
 /// All benchmarks. Numbers are chosen so that each stretch takes some tenths of a second
@@ -72,9 +77,15 @@ const LEAST_OPERATIONS: u64 = 10;
 /// # Errors
 /// A name that does not exist, together with those that do.
 pub fn select(only: &[String], quick: bool) -> Result<Vec<Item>, String> {
-    if let Some(unknown) = only.iter().find(|name| ALL.iter().all(|i| i.name != **name)) {
+    if let Some(unknown) = only
+        .iter()
+        .find(|name| ALL.iter().all(|i| i.name != **name))
+    {
         let names: Vec<_> = ALL.iter().map(|i| i.name).collect();
-        return Err(format!("no benchmark `{unknown}`; there are {}", names.join(", ")));
+        return Err(format!(
+            "no benchmark `{unknown}`; there are {}",
+            names.join(", ")
+        ));
     }
     let wanted = |candidate: &Item| {
         only.is_empty()
@@ -83,17 +94,28 @@ pub fn select(only: &[String], quick: bool) -> Result<Vec<Item>, String> {
                 *name == candidate.name || named.is_some_and(|i| i.kind.floor() == candidate.name)
             })
     };
-    Ok(ALL.iter().filter(|i| wanted(i)).map(|i| if quick { shortened(i) } else { i.clone() }).collect())
+    Ok(ALL
+        .iter()
+        .filter(|i| wanted(i))
+        .map(|i| if quick { shortened(i) } else { i.clone() })
+        .collect())
 }
 
 fn shortened(item: &Item) -> Item {
     let n = (item.n / 10).max(LEAST_OPERATIONS);
-    Item { n, warmup: n / 10, ..item.clone() }
+    Item {
+        n,
+        warmup: n / 10,
+        ..item.clone()
+    }
 }
 
 /// The items as the image's command line takes them: `name:n:warmup,...`.
 pub fn argument(items: &[Item]) -> String {
-    let each: Vec<_> = items.iter().map(|i| format!("{}:{}:{}", i.name, i.n, i.warmup)).collect();
+    let each: Vec<_> = items
+        .iter()
+        .map(|i| format!("{}:{}:{}", i.name, i.n, i.warmup))
+        .collect();
     format!("bench={}", each.join(","))
 }
 
@@ -120,7 +142,11 @@ mod tests {
         assert_eq!(names("remote-null"), ["floor", "remote-null"]);
         assert_eq!(names("stream-1m"), ["stream-1m", "raw-stream"]);
         assert_eq!(names("floor"), ["floor"]);
-        assert!(select(&["remote-2m".into()], false).unwrap_err().contains("remote-1m"));
+        assert!(
+            select(&["remote-2m".into()], false)
+                .unwrap_err()
+                .contains("remote-1m")
+        );
     }
 
     #[test]
@@ -131,6 +157,11 @@ mod tests {
 
     #[test]
     fn quick_stretches_have_a_least_length() {
-        assert!(select(&[], true).unwrap().iter().all(|i| i.n >= LEAST_OPERATIONS));
+        assert!(
+            select(&[], true)
+                .unwrap()
+                .iter()
+                .all(|i| i.n >= LEAST_OPERATIONS)
+        );
     }
 }

@@ -68,15 +68,26 @@ pub fn stretches(text: &str, side: Side) -> Result<Vec<Executed>> {
         serde_json::from_str::<Line>(line).with_context(|| format!("plugin's line: {line}"))
     });
     let lines = lines.collect::<Result<Vec<_>>>()?;
-    ensure!(lines.len() % 2 == 0, "{} markers, one of a pair is missing", lines.len());
+    ensure!(
+        lines.len() % 2 == 0,
+        "{} markers, one of a pair is missing",
+        lines.len()
+    );
     let pairs = lines.chunks_exact(2);
     pairs
         .map(|pair| {
             let (first, last) = (&pair[0], &pair[1]);
             let found = (first.marker, last.marker);
-            ensure!(found == (open, close), "markers {found:#04x?}, expected {:#04x?}", (open, close));
+            ensure!(
+                found == (open, close),
+                "markers {found:#04x?}, expected {:#04x?}",
+                (open, close)
+            );
             let executed = difference(first, last)?;
-            ensure!(executed.instructions > 0, "nothing was executed between two markers");
+            ensure!(
+                executed.instructions > 0,
+                "nothing was executed between two markers"
+            );
             Ok(executed)
         })
         .collect()

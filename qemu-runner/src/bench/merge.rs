@@ -109,10 +109,16 @@ pub fn merge(
     for boot in boots {
         boot.check(items, rounds).context("timing pass")?;
     }
-    counting.transcript.check(items, 1).context("counting pass")?;
+    counting
+        .transcript
+        .check(items, 1)
+        .context("counting pass")?;
     for (node, list) in [("a", &counting.calling), ("b", &counting.serving)] {
         let (found, wanted) = (list.len(), items.len());
-        ensure!(found == wanted, "node {node} ran through {found} pairs of markers, not {wanted}");
+        ensure!(
+            found == wanted,
+            "node {node} ran through {found} pairs of markers, not {wanted}"
+        );
     }
     let middle = |item: &Item| times(&stretches_of(boots, item), item.kind).p50;
     items
@@ -178,7 +184,11 @@ fn measured(
             address_spaces: counted(both.address_spaces),
             instructions_calling: counted(calling.instructions),
             instructions_serving: counted(serving.instructions),
-            registers: both.registers.iter().map(|(k, v)| (k.clone(), counted(*v))).collect(),
+            registers: both
+                .registers
+                .iter()
+                .map(|(k, v)| (k.clone(), counted(*v)))
+                .collect(),
         },
     }
 }
@@ -230,7 +240,10 @@ fn sorted(mut numbers: Vec<f64>) -> Vec<f64> {
 /// The value at `part` (0 to 1) of a sorted list that is not empty, without interpolation.
 pub fn nearest(sorted: &[f64], part: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
-    sorted.get((last as f64 * part).round() as usize).copied().unwrap_or(f64::NAN)
+    sorted
+        .get((last as f64 * part).round() as usize)
+        .copied()
+        .unwrap_or(f64::NAN)
 }
 
 /// Four decimals: what follows is noise, and makes files hard to read and to compare.

@@ -44,7 +44,9 @@ impl Report {
         startup: Option<Startup>,
     ) -> Self {
         let targets = super::targets::judge(&measured, startup.as_ref());
-        let details = measured.iter().map(|m| (m.row.name.clone(), m.detail.clone()));
+        let details = measured
+            .iter()
+            .map(|m| (m.row.name.clone(), m.detail.clone()));
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             host: host(),
@@ -88,10 +90,17 @@ fn host() -> String {
         .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
         .map_or("unknown processor", |(_, model)| model.trim());
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let qemu = std::process::Command::new(crate::qemu::PROGRAM).arg("--version").output();
-    let qemu = qemu.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
+    let qemu = std::process::Command::new(crate::qemu::PROGRAM)
+        .arg("--version")
+        .output();
+    let qemu = qemu
+        .map(|o| String::from_utf8_lossy(&o.stdout).into_owned())
+        .unwrap_or_default();
     let qemu = qemu.lines().next().unwrap_or("unknown QEMU");
-    format!("{model}, {processors} processors, Linux {}, {qemu}", kernel.trim())
+    format!(
+        "{model}, {processors} processors, Linux {}, {qemu}",
+        kernel.trim()
+    )
 }
 
 #[cfg(test)]

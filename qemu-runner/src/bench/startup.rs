@@ -6,9 +6,21 @@
 //! QEMU options and in turns with it, because most of the time is QEMU's own and drifts with
 //! the host.
 
+use super::campaign::{Campaign, ended};
+use super::items::select;
 use super::merge::nearest;
+use crate::images::Images;
+use crate::run::{Event, NodePlan, Outcome, Plan, Run};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long one start may take before it counts as failed.
+const START: Duration = Duration::from_secs(30);
+/// The memory with which a pair must boot and serve, in MiB.
+const LEAST_MEMORY: u32 = 16;
 
 /// How a node comes up, and what it takes.
 #[derive(Clone, Debug, Serialize)]
@@ -45,12 +57,112 @@ impl Boot {
     /// The medians of two series of milliseconds. Neither may be empty.
     pub fn of(mut ready: Vec<f64>, mut hello: Vec<f64>) -> Self {
         let n = ready.len().min(hello.len());
-        let mut middle = |series: &mut Vec<f64>| {
+        let middle = |series: &mut Vec<f64>| {
             series.sort_by(f64::total_cmp);
             nearest(series, 0.5)
         };
         let (ready_ms, hello_ms) = (middle(&mut ready), middle(&mut hello));
-        Self { ready_ms, hello_ms, ratio: ready_ms / hello_ms, n }
+        Self {
+            ready_ms,
+            hello_ms,
+            ratio: ready_ms / hello_ms,
+            n,
+        }
+    }
+}
+
+/// The plan of one start: a node with one network device, and nobody else.
+pub fn start_plan(campaign: &Campaign<'_>, image: &Path) -> Plan {
+    let node = NodePlan::new("a", image)
+        .machine(campaign.context.machine)
+        .argument("bench=");
+    Plan::together(vec![node])
+        .accelerator(campaign.context.accelerator)
+        .quiet(true)
+}
+
+/// Measures all of it; `starts` is how often each image is started.
+///
+/// # Errors
+/// An image that does not start, or none of that name.
+pub fn measure(campaign: &Campaign<'_>, images: &Images, starts: usize) -> Result<Startup> {
+    campaign
+        .context
+        .ui
+        .progress(&format!("start-up: {starts} starts each, in turns"));
+    let hello = start_plan(campaign, &images.get("hello")?.elf);
+    let node = start_plan(campaign, &images.get("bench")?.elf);
+    let (mut hello_ms, mut ready_ms) = (Vec::new(), Vec::new());
+    for _ in 0..starts {
+        hello_ms.push(start(campaign, &hello, "hello")?);
+        ready_ms.push(start(campaign, &node, "norma: ready")?);
+    }
+    let sizes = images
+        .iter()
+        .map(|image| (image.name.clone(), image.stripped_bytes));
+    let size = Size {
+        images: sizes.collect(),
+        serves_with_16_mib: serves(campaign)?,
+    };
+    Ok(Startup {
+        boot: Boot::of(ready_ms, hello_ms),
+        size,
+    })
+}
+
+/// Milliseconds from QEMU's start to the first line that begins with `line`.
+fn start(campaign: &Campaign<'_>, plan: &Plan, line: &str) -> Result<f64> {
+    let mut run = plan.start(&campaign.context.ui).map_err(ended)?;
+    let found = first_line(&mut run, line);
+    found.map_err(|error| error.context(run.failure_reports()))
+}
+
+/// When the line came; the node must also end well.
+fn first_line(run: &mut Run, line: &str) -> Result<f64> {
+    let deadline = Instant::now() + START;
+    let mut found = None;
+    loop {
+        match run.next(deadline).map_err(ended)? {
+            Event::Line { text, at, .. } => {
+                if found.is_none() && text.starts_with(line) {
+                    found = Some(at.as_secs_f64() * 1000.0);
+                }
+            }
+            Event::Exit { outcome, .. } => {
+                ensure!(
+                    outcome == Outcome::Pass,
+                    "the node {outcome} after its start"
+                );
+                return found.with_context(|| format!("the node printed no line `{line}`"));
+            }
+        }
+    }
+}
+
+/// Does a pair with the least memory answer small and large calls?
+fn serves(campaign: &Campaign<'_>) -> Result<bool> {
+    campaign.context.ui.progress(&format!(
+        "least memory: a pair with {LEAST_MEMORY} MiB each"
+    ));
+    let names = ["remote-null", "remote-64k"].map(str::to_owned);
+    let items = select(&names, true).map_err(|text| anyhow!(text))?;
+    let small = Campaign {
+        items,
+        memory: LEAST_MEMORY,
+        rounds: 1,
+        boots: 1,
+        ..campaign.clone()
+    };
+    match small.time() {
+        Ok(_) => Ok(true),
+        Err(error) if crate::signals::interrupted() => Err(error),
+        Err(error) => {
+            campaign
+                .context
+                .ui
+                .warn(&format!("with {LEAST_MEMORY} MiB: {error:#}"));
+            Ok(false)
+        }
     }
 }
 

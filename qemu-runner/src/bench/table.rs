@@ -30,8 +30,19 @@ fn results(out: &mut String, rows: &[Row]) {
     let _ = writeln!(
         out,
         "{:<12}{:>6}{:>9}{:>9}{:>9}{:>9}  {:>8}{:>7}{:>6}{:>7}{:>7}{:>7}{:>10}",
-        "name", "unit", "p50", "p99", "min", "ratio", "frames", "notif", "intr", "exits", "copies",
-        "alloc", "instr"
+        "name",
+        "unit",
+        "p50",
+        "p99",
+        "min",
+        "ratio",
+        "frames",
+        "notif",
+        "intr",
+        "exits",
+        "copies",
+        "alloc",
+        "instr"
     );
     for row in rows {
         let c = &row.counts;
@@ -66,8 +77,13 @@ fn behind(out: &mut String, detail: &Detail) {
          timer programmings",
         detail.instructions_calling, detail.instructions_serving, detail.halts, detail.timer
     );
-    let registers = detail.registers.iter().filter(|(_, count)| **count >= 0.005);
-    let registers: Vec<_> = registers.map(|(name, count)| format!("{name} {count:.2}")).collect();
+    let registers = detail
+        .registers
+        .iter()
+        .filter(|(_, count)| **count >= 0.005);
+    let registers: Vec<_> = registers
+        .map(|(name, count)| format!("{name} {count:.2}"))
+        .collect();
     let _ = writeln!(out, "device registers accessed: {}", registers.join(", "));
 }
 
@@ -80,12 +96,20 @@ fn start(out: &mut String, startup: &Startup) {
         boot.ready_ms, boot.hello_ms, boot.n
     );
     for (name, bytes) in &startup.size.images {
-        let _ = writeln!(out, "image {name}: {:.0} KiB stripped", *bytes as f64 / 1024.0);
+        let _ = writeln!(
+            out,
+            "image {name}: {:.0} KiB stripped",
+            *bytes as f64 / 1024.0
+        );
     }
 }
 
 fn verdicts(out: &mut String, targets: &[Target]) {
-    let _ = writeln!(out, "\n{:<38}{:>10}{:>12}  verdict", "to reach", "bar", "measured");
+    let _ = writeln!(
+        out,
+        "\n{:<38}{:>10}{:>12}  verdict",
+        "to reach", "bar", "measured"
+    );
     for target in targets {
         let value = target.value.map_or("-".to_owned(), number);
         let verdict = match target.met {
@@ -93,11 +117,19 @@ fn verdicts(out: &mut String, targets: &[Target]) {
             Some(false) => "MISSED",
             None => "not measured",
         };
-        let _ = writeln!(out, "{:<38}{:>10}{value:>12}  {verdict}", target.what, target.bar);
+        let _ = writeln!(
+            out,
+            "{:<38}{:>10}{value:>12}  {verdict}",
+            target.what, target.bar
+        );
     }
 }
 
 /// Large numbers whole, small ones with three decimals.
 fn number(value: f64) -> String {
-    if value.abs() >= 100.0 { format!("{value:.0}") } else { format!("{value:.3}") }
+    if value.abs() >= 100.0 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.3}")
+    }
 }

@@ -40,7 +40,12 @@ pub fn judge(results: &[Measured], startup: Option<&Startup>) -> Vec<Target> {
     budget(results, &mut targets);
     for name in ["remote-4k", "remote-64k", "remote-1m", "stream-1m"] {
         let value = find(results, name).map(|m| m.row.counts.copies);
-        targets.push(target(&format!("{name}: payload copies"), Bar::AtMost(0.0), value, 0.0));
+        targets.push(target(
+            &format!("{name}: payload copies"),
+            Bar::AtMost(0.0),
+            value,
+            0.0,
+        ));
     }
     size(startup, &mut targets);
     targets
@@ -50,8 +55,18 @@ fn speed(results: &[Measured], targets: &mut Vec<Target>) {
     let ratio = |name| find(results, name).map(|m| m.row.ratio_to_floor);
     let instructions = |name| find(results, name).map(|m| m.row.counts.instructions);
     targets.extend([
-        target("remote-null: p50 against floor", Bar::AtMost(1.15), ratio("remote-null"), 0.0),
-        target("stream-1m: MB/s against raw-stream", Bar::AtLeast(0.90), ratio("stream-1m"), 0.0),
+        target(
+            "remote-null: p50 against floor",
+            Bar::AtMost(1.15),
+            ratio("remote-null"),
+            0.0,
+        ),
+        target(
+            "stream-1m: MB/s against raw-stream",
+            Bar::AtLeast(0.90),
+            ratio("stream-1m"),
+            0.0,
+        ),
         target(
             "remote-null: guest instructions",
             Bar::AtMost(6000.0),
@@ -83,21 +98,45 @@ fn budget(results: &[Measured], targets: &mut Vec<Target>) {
         ("allocations", 0.0, counts.map(|c| c.allocations)),
     ] {
         // Each forgiven message may cost as many exits as half a call.
-        let allowance = if what == "exits" { allowance * exits / 2.0 } else { allowance };
-        targets.push(target(&format!("remote-null: {what}"), Bar::AtMost(bar), value, allowance));
+        let allowance = if what == "exits" {
+            allowance * exits / 2.0
+        } else {
+            allowance
+        };
+        targets.push(target(
+            &format!("remote-null: {what}"),
+            Bar::AtMost(bar),
+            value,
+            allowance,
+        ));
     }
 }
 
 fn size(startup: Option<&Startup>, targets: &mut Vec<Target>) {
     let ratio = startup.map(|s| s.boot.ratio);
-    targets.push(target("start to ready, against hello", Bar::AtMost(1.3), ratio, 0.0));
+    targets.push(target(
+        "start to ready, against hello",
+        Bar::AtMost(1.3),
+        ratio,
+        0.0,
+    ));
     for image in ["demo", "bench"] {
         let bytes = startup.and_then(|s| s.size.images.get(image));
         let kib = bytes.map(|b| *b as f64 / 1024.0);
-        targets.push(target(&format!("image {image}, stripped, KiB"), Bar::AtMost(512.0), kib, 0.0));
+        targets.push(target(
+            &format!("image {image}, stripped, KiB"),
+            Bar::AtMost(512.0),
+            kib,
+            0.0,
+        ));
     }
     let serves = startup.map(|s| f64::from(u8::from(s.size.serves_with_16_mib)));
-    targets.push(target("boots and serves with -m 16 (1: yes)", Bar::AtLeast(1.0), serves, 0.0));
+    targets.push(target(
+        "boots and serves with -m 16 (1: yes)",
+        Bar::AtLeast(1.0),
+        serves,
+        0.0,
+    ));
 }
 
 fn find<'a>(results: &'a [Measured], name: &str) -> Option<&'a Measured> {
@@ -109,7 +148,12 @@ fn target(what: &str, bar: Bar, value: Option<f64>, allowance: f64) -> Target {
         Bar::AtMost(most) => (format!("<= {most}"), value.map(|v| v <= most + allowance)),
         Bar::AtLeast(least) => (format!(">= {least}"), value.map(|v| v >= least - allowance)),
     };
-    Target { what: what.to_owned(), bar: text, value, met }
+    Target {
+        what: what.to_owned(),
+        bar: text,
+        value,
+        met,
+    }
 }
 
 #[cfg(test)]
@@ -118,11 +162,26 @@ mod tests {
 
     #[test]
     fn bars_are_compared_in_their_direction() {
-        assert_eq!(target("x", Bar::AtMost(1.15), Some(1.15), 0.0).met, Some(true));
-        assert_eq!(target("x", Bar::AtMost(1.15), Some(1.1501), 0.0).met, Some(false));
-        assert_eq!(target("x", Bar::AtLeast(0.9), Some(0.9), 0.0).met, Some(true));
-        assert_eq!(target("x", Bar::AtLeast(0.9), Some(0.89), 0.0).met, Some(false));
-        assert_eq!(target("x", Bar::AtMost(2.0), Some(2.002), 0.002).met, Some(true));
+        assert_eq!(
+            target("x", Bar::AtMost(1.15), Some(1.15), 0.0).met,
+            Some(true)
+        );
+        assert_eq!(
+            target("x", Bar::AtMost(1.15), Some(1.1501), 0.0).met,
+            Some(false)
+        );
+        assert_eq!(
+            target("x", Bar::AtLeast(0.9), Some(0.9), 0.0).met,
+            Some(true)
+        );
+        assert_eq!(
+            target("x", Bar::AtLeast(0.9), Some(0.89), 0.0).met,
+            Some(false)
+        );
+        assert_eq!(
+            target("x", Bar::AtMost(2.0), Some(2.002), 0.002).met,
+            Some(true)
+        );
     }
 
     #[test]

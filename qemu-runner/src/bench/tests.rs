@@ -40,10 +40,18 @@ fn transcript(p50: &[u64]) -> Transcript {
     transcript.take("norma: ready node=a boot_us=1200").unwrap();
     for (round, p50) in (0..).zip(p50) {
         for item in items() {
-            let median = if item.name == "remote-null" { *p50 } else { 100_000 };
+            let median = if item.name == "remote-null" {
+                *p50
+            } else {
+                100_000
+            };
             let counts = counts(1, item.n);
-            transcript.take(&timing(item.name, round, item.n, median, &counts)).unwrap();
-            transcript.take(&serving(item.name, round, item.n, &counts)).unwrap();
+            transcript
+                .take(&timing(item.name, round, item.n, median, &counts))
+                .unwrap();
+            transcript
+                .take(&serving(item.name, round, item.n, &counts))
+                .unwrap();
         }
     }
     transcript
@@ -102,7 +110,11 @@ fn rows_are_medians_means_and_ratios() {
 
 #[test]
 fn the_file_has_the_shape_that_others_rely_on() {
-    let lines = vec!["qemu a".to_owned(), "qemu b".to_owned(), "qemu a".to_owned()];
+    let lines = vec![
+        "qemu a".to_owned(),
+        "qemu b".to_owned(),
+        "qemu a".to_owned(),
+    ];
     let report = Report::new("tcg", lines, measured(), None);
     let json = serde_json::to_value(&report).unwrap();
     for key in ["version", "host", "accelerator"] {
@@ -110,16 +122,35 @@ fn the_file_has_the_shape_that_others_rely_on() {
     }
     assert_eq!(json["qemu"], serde_json::json!(["qemu a", "qemu b"]));
     let row = json["results"][1].as_object().unwrap();
-    let keys: Vec<_> = row.keys().map(String::as_str).collect();
-    let mut expected = ["name", "unit", "n", "p50", "p99", "min", "max", "ratio_to_floor", "counts"];
+    let mut keys: Vec<_> = row.keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    let mut expected = [
+        "name",
+        "unit",
+        "n",
+        "p50",
+        "p99",
+        "min",
+        "max",
+        "ratio_to_floor",
+        "counts",
+    ];
     expected.sort_unstable();
     assert_eq!(keys, expected);
     let counts = row["counts"].as_object().unwrap();
     let mut expected = [
-        "frames", "notifications", "interrupts", "exits", "copies", "allocations", "instructions",
+        "frames",
+        "notifications",
+        "interrupts",
+        "exits",
+        "copies",
+        "allocations",
+        "instructions",
     ];
     expected.sort_unstable();
-    assert_eq!(counts.keys().map(String::as_str).collect::<Vec<_>>(), expected);
+    let mut keys: Vec<_> = counts.keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, expected);
     assert!(counts.values().all(serde_json::Value::is_number));
 }
 
@@ -128,7 +159,12 @@ fn the_text_names_results_and_verdicts() {
     let report = Report::new("tcg", Vec::new(), measured(), None);
     let text = super::table::text(&report);
     assert!(text.contains("remote-null"), "{text}");
-    let verdict = |what: &str| text.lines().find(|l| l.starts_with(what)).unwrap().to_owned();
+    let verdict = |what: &str| {
+        text.lines()
+            .find(|l| l.starts_with(what))
+            .unwrap()
+            .to_owned()
+    };
     assert!(verdict("remote-null: p50 against floor").ends_with("MISSED"));
     assert!(verdict("remote-null: guest instructions").ends_with("met"));
     assert!(verdict("local-null: guest instructions").ends_with("not measured"));
@@ -139,7 +175,11 @@ fn what_is_missing_is_an_error_and_never_zero() {
     let refused = |line: &str| Transcript::default().take(line).unwrap_err();
     let whole = timing("floor", 0, 200, 100_000, &counts(1, 200));
     assert!(Transcript::default().take(&whole).is_ok());
-    for field in ["\"p50\":100000,", "\"total\":40000000,", "\"allocations\":0"] {
+    for field in [
+        "\"p50\":100000,",
+        "\"total\":40000000,",
+        "\"allocations\":0",
+    ] {
         assert!(whole.contains(field), "{field}");
         let error = format!("{:#}", refused(&whole.replace(field, "")));
         assert!(error.contains("cannot read"), "{error}");
@@ -176,7 +216,10 @@ fn implausible_times_are_errors() {
 fn the_images_own_error_ends_the_run() {
     let line = "@bench-error {\"name\":\"floor\",\"error\":\"no device\"}";
     let error = Transcript::default().take(line).unwrap_err().to_string();
-    assert!(error.contains("floor") && error.contains("no device"), "{error}");
+    assert!(
+        error.contains("floor") && error.contains("no device"),
+        "{error}"
+    );
 }
 
 #[test]

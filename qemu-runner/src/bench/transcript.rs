@@ -115,7 +115,11 @@ impl Transcript {
             self.servings.push(parse(json, line)?);
         } else if let Some(json) = line.strip_prefix("@bench-error ") {
             let failure: Failure = parse(json, line)?;
-            bail!("benchmark {} failed in the image: {}", failure.name, failure.error);
+            bail!(
+                "benchmark {} failed in the image: {}",
+                failure.name,
+                failure.error
+            );
         }
         Ok(())
     }
@@ -129,15 +133,20 @@ impl Transcript {
         for (index, (round, item)) in expected.enumerate() {
             let stretch = || format!("{} in round {round}", item.name);
             let timing = self.timings.get(index);
-            let timing = timing.with_context(|| format!("node a gave no result of {}", stretch()))?;
+            let timing =
+                timing.with_context(|| format!("node a gave no result of {}", stretch()))?;
             let serving = self.servings.get(index);
-            let serving = serving.with_context(|| format!("node b gave no counts of {}", stretch()))?;
+            let serving =
+                serving.with_context(|| format!("node b gave no counts of {}", stretch()))?;
             let wanted = (item.name, round, item.n);
             for found in [
                 (timing.name.as_str(), timing.round, timing.n),
                 (serving.name.as_str(), serving.round, serving.n),
             ] {
-                ensure!(found == wanted, "expected (name, round, n) {wanted:?}, found {found:?}");
+                ensure!(
+                    found == wanted,
+                    "expected (name, round, n) {wanted:?}, found {found:?}"
+                );
             }
             plausible(timing, item.kind).with_context(stretch)?;
         }
@@ -153,13 +162,27 @@ fn parse<'a, T: Deserialize<'a>>(json: &'a str, line: &str) -> Result<T> {
 }
 
 fn plausible(timing: &Timing, kind: Kind) -> Result<()> {
-    ensure!(timing.unit == "ns", "unit is `{}`, expected `ns`", timing.unit);
+    ensure!(
+        timing.unit == "ns",
+        "unit is `{}`, expected `ns`",
+        timing.unit
+    );
     ensure!(timing.total > 0, "total time is 0");
     match kind {
         Kind::RoundTrip => {
-            let ordered = [0, timing.min, timing.p50, timing.p99, timing.max, timing.total];
+            let ordered = [
+                0,
+                timing.min,
+                timing.p50,
+                timing.p99,
+                timing.max,
+                timing.total,
+            ];
             ensure!(timing.p50 > 0, "median time is 0");
-            ensure!(ordered.is_sorted(), "min, p50, p99, max, total are out of order: {ordered:?}");
+            ensure!(
+                ordered.is_sorted(),
+                "min, p50, p99, max, total are out of order: {ordered:?}"
+            );
         }
         Kind::Stream => ensure!(timing.bytes > 0, "no bytes were moved"),
     }

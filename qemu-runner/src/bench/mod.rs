@@ -1,0 +1,126 @@
+//! `cargo norma bench`: what a call costs, beside what the bare frame costs.
+//!
+//! Owns: the command, the order of its passes, the report.
+//! Leaves to others: the operations themselves (`images/bench`), counting instructions
+//! (`norma-insn-plugin`), building and starting nodes (the rest of the runner).
+//! Why this way: three passes. *Timing* without anything that disturbs; *counting* under the
+//! plugin, where instructions and exits are exact and times mean nothing; *start-up*. A number
+//! that is missing anywhere ends the command with an error, never as a zero.
+//! `docs/benchmarks.md` tells what each number is and how far it can be trusted.
+
+mod campaign;
+mod items;
+mod markers;
+mod merge;
+mod report;
+mod startup;
+mod table;
+mod targets;
+mod transcript;
+
+#[cfg(test)]
+mod tests;
+
+use crate::context::Context;
+use crate::images;
+use crate::status::{Ended, Status};
+use anyhow::Result;
+use campaign::Campaign;
+use report::Report;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `cargo norma bench`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct BenchArgs {
+    /// Write the results as JSON too
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// A tenth of the operations in one boot: for a first look, not for publication
+    #[arg(long)]
+    pub quick: bool,
+    /// Only these benchmarks and their floors, without start-up
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub only: Vec<String>,
+}
+
+/// Memory of a measured node in MiB.
+const MEMORY: u32 = 64;
+/// Boots of the pair in the timing pass, rounds in each, starts of each image: full run.
+const FULL: (u64, u64, usize) = (3, 5, 15);
+/// The same in a quick run.
+const QUICK: (u64, u64, usize) = (1, 3, 5);
+
+/// Runs all passes, prints the table and writes the file.
+///
+/// # Errors
+/// An image that does not build or start, a number that is missing, a file that cannot be
+/// written.
+pub fn run(context: &Context, args: &BenchArgs) -> Result<Status> {
+    let items = items::select(&args.only, args.quick).map_err(Ended::usage)?;
+    let (boots, rounds, starts) = if args.quick { QUICK } else { FULL };
+    let images = if context.dry_run {
+        images::built(&context.workspace)?
+    } else {
+        images::build(context)?
+    };
+    let image = images.get("bench")?.elf.clone();
+    let campaign = Campaign {
+        context,
+        image,
+        items,
+        rounds,
+        boots,
+        memory: MEMORY,
+    };
+    let whole = args.only.is_empty();
+    if context.dry_run {
+        print_commands(&campaign, &images, whole)?;
+        return Ok(Status::Pass);
+    }
+    let plugin = campaign::build_plugin(context)?;
+    let startup = if whole {
+        Some(startup::measure(&campaign, &images, starts)?)
+    } else {
+        None
+    };
+    let timing = campaign.time()?;
+    let counting = campaign.count(&plugin)?;
+    let measured = merge::merge(&campaign.items, rounds, &timing, &counting)?;
+    let lines = command_lines(&campaign, &images, whole)?;
+    let report = Report::new(context.accelerator.word(), lines, measured, startup);
+    println!("{}", table::text(&report));
+    if let Some(path) = &args.json {
+        report.write(path)?;
+        context.ui.progress(&format!("wrote {}", path.display()));
+    }
+    Ok(Status::Pass)
+}
+
+/// Every QEMU command of a run.
+fn command_lines(
+    campaign: &Campaign<'_>,
+    images: &images::Images,
+    whole: bool,
+) -> Result<Vec<String>> {
+    let plugin = campaign::plugin_path(campaign.context);
+    let mut lines = campaign.timing_plan().command_lines();
+    // The folder is made anew for each run; its name would say nothing.
+    lines.extend(
+        campaign
+            .counting_plan(&plugin, Path::new("TEMPORARY"))
+            .command_lines(),
+    );
+    if whole {
+        for name in ["hello", "bench"] {
+            lines.extend(startup::start_plan(campaign, &images.get(name)?.elf).command_lines());
+        }
+    }
+    Ok(lines)
+}
+
+fn print_commands(campaign: &Campaign<'_>, images: &images::Images, whole: bool) -> Result<()> {
+    for line in command_lines(campaign, images, whole)? {
+        println!("{line}");
+    }
+    Ok(())
+}
