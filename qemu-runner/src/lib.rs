@@ -15,12 +15,14 @@
 //! Nothing here is `unsafe`, and nothing outlives the runner: no file, no socket, no QEMU.
 #![forbid(unsafe_code)]
 
+pub mod cluster;
 pub mod context;
 pub mod images;
 pub mod limits;
 pub mod link;
 pub mod qemu;
 pub mod run;
+pub mod setup;
 pub mod signals;
 pub mod status;
 pub mod symbols;

@@ -56,6 +56,10 @@ fn floods_and_then_forwards_to_the_one() {
     net.send(1, 0, 2);
     assert_eq!(net.receive(0), 2);
     assert!(net.is_silent(2));
+    // The count follows the frame.
+    while net.switch.stats().forwarded < 3 {
+        std::thread::yield_now();
+    }
     assert_eq!(net.switch.stats().forwarded, 3);
 }
 

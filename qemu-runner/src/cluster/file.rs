@@ -1,0 +1,70 @@
+//! The form of a cluster file.
+//!
+//! Owns what may be written; `check.rs` owns whether it makes sense. Fields that checks complain
+//! about carry their place in the file.
+
+use crate::qemu::Machine;
+use norma_faults::Rule;
+use serde::Deserialize;
+use toml::Spanned;
+
+/// A cluster file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClusterFile {
+    /// The cluster's name, which is its identity on the wire.
+    #[serde(default = "default_name")]
+    pub name: String,
+    /// The seed of the faults.
+    pub seed: Option<u64>,
+    /// The nodes.
+    #[serde(default)]
+    pub node: Vec<Spanned<NodeEntry>>,
+    /// The networks; one with all nodes if there is none here.
+    #[serde(default)]
+    pub network: Vec<Spanned<NetworkEntry>>,
+    /// The faults.
+    #[serde(default)]
+    pub fault: Vec<Spanned<Rule>>,
+}
+
+/// A node.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NodeEntry {
+    pub name: Spanned<String>,
+    pub image: Spanned<String>,
+    #[serde(default = "default_memory")]
+    pub memory: Spanned<u32>,
+    #[serde(default)]
+    pub machine: Machine,
+    #[serde(default)]
+    pub arguments: Vec<Spanned<String>>,
+    pub module: Option<Spanned<String>>,
+    #[serde(default = "default_mtu")]
+    pub mtu: u16,
+    #[serde(default)]
+    pub service: bool,
+    #[serde(default)]
+    pub qemu: Vec<String>,
+}
+
+/// A network.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NetworkEntry {
+    pub name: Spanned<String>,
+    pub nodes: Spanned<Vec<Spanned<String>>>,
+}
+
+fn default_name() -> String {
+    "default".into()
+}
+
+fn default_memory() -> Spanned<u32> {
+    Spanned::new(0..0, 64)
+}
+
+fn default_mtu() -> u16 {
+    u16::MAX
+}

@@ -1,0 +1,171 @@
+//! What the host must have, and how to get it.
+//!
+//! Owns the checks that `cargo norma doctor` prints and the installation of what is missing: the
+//! Rust target by rustup, QEMU by the system's package manager. Nothing is installed on the
+//! system without being asked for: at a terminal the user is asked, `--yes` and `CI=true` go
+//! ahead, and everything else prints the exact command and ends.
+
+mod packages;
+mod qemu;
+mod rust;
+mod tools;
+
+pub use packages::PackageManager;
+
+use crate::context::Context;
+use crate::status::{Ended, Status};
+use std::io::{BufRead, IsTerminal, Write};
+use std::process::{Command, Stdio};
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked for.
+    pub what: &'static str,
+    /// Whether nothing works without it.
+    pub required: bool,
+    /// What was found, or what is wrong.
+    pub state: State,
+}
+
+/// The state of one thing that was looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It is there: which, and where.
+    Found(String),
+    /// It is not.
+    Missing {
+        /// What was found in its place.
+        found: String,
+        /// The command or the deed that mends it.
+        fix: String,
+    },
+}
+
+/// Looks for everything, needed or useful.
+#[must_use]
+pub fn findings(context: &Context) -> Vec<Finding> {
+    let mut all = vec![
+        rust::compiler(context),
+        rust::target(context),
+        tools::linker(),
+        qemu::program(),
+    ];
+    all.extend([
+        qemu::links(),
+        qemu::plugins(),
+        tools::accelerator(),
+        rust::nightly(),
+    ]);
+    all
+}
+
+/// Makes sure that images can be built.
+///
+/// # Errors
+/// The target is missing and cannot be installed.
+pub fn ensure_target(context: &Context) -> anyhow::Result<()> {
+    let State::Missing { found, fix } = rust::target(context).state else {
+        return Ok(());
+    };
+    if !rust::has_rustup() {
+        return Err(Ended::new(Status::Failed, format!("{found}; {fix}")).into());
+    }
+    // No question: this goes into the user's own toolchain, which rust-toolchain.toml asks for.
+    context
+        .ui
+        .progress(&format!("installing the Rust target: {fix}"));
+    run(&mut rust::add_target(context))?;
+    match rust::target(context).state {
+        State::Found(_) => Ok(()),
+        State::Missing { found, .. } => {
+            Err(Ended::new(Status::Failed, format!("{found}, still, after `{fix}`")).into())
+        }
+    }
+}
+
+/// Makes sure that QEMU is there and new enough.
+///
+/// # Errors
+/// It is not, and was not installed: the error says what to do.
+pub fn ensure_qemu(context: &Context) -> anyhow::Result<()> {
+    let State::Missing { found, fix } = qemu::program().state else {
+        return Ok(());
+    };
+    let Some(manager) = PackageManager::find() else {
+        return Err(Ended::new(Status::Failed, format!("{found}; {fix}")).into());
+    };
+    let steps = manager.steps();
+    if !may_install(context, &found, &manager.command_line())? {
+        let text = format!(
+            "{found}. To install it, run\n  {}\nor give --yes",
+            manager.command_line()
+        );
+        return Err(Ended::new(Status::Failed, text).into());
+    }
+    context
+        .ui
+        .progress(&format!("installing QEMU: {}", manager.command_line()));
+    for step in steps {
+        let result = run(&mut step.command());
+        // A package list that cannot be refreshed may still do.
+        if step.required {
+            result?;
+        }
+    }
+    match qemu::program().state {
+        State::Found(_) => Ok(()),
+        State::Missing { found, .. } => {
+            let text = format!("{found}, still, after `{}`", manager.command_line());
+            Err(Ended::new(Status::Failed, text).into())
+        }
+    }
+}
+
+/// Whether the user, or who stands in for them, agrees.
+fn may_install(context: &Context, found: &str, command: &str) -> anyhow::Result<bool> {
+    if context.yes || std::env::var("CI").is_ok_and(|ci| ci == "true" || ci == "1") {
+        return Ok(true);
+    }
+    let (stdin, mut stderr) = (std::io::stdin(), std::io::stderr());
+    if !stdin.is_terminal() || !stderr.is_terminal() {
+        return Ok(false);
+    }
+    write!(stderr, "{found}.\nInstall it now with\n  {command}\n[y/N] ")?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    stdin.lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Runs a tool whose output is progress, not data.
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.stdout(Stdio::from(std::io::stderr())).status();
+    let name = command.get_program().to_string_lossy().into_owned();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(anyhow::anyhow!("`{name}` failed: {status}")),
+        Err(error) => Err(anyhow::anyhow!("cannot run `{name}`: {error}")),
+    }
+}
+
+/// What a tool prints on stdout, if it runs and succeeds.
+fn output(command: &mut Command) -> Option<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Where a program is, as a shell would find it.
+fn which(program: &str) -> Option<std::path::PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}

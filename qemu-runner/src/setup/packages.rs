@@ -1,0 +1,142 @@
+//! The system's package manager.
+//!
+//! Owns the names that QEMU has in the common ones, and the exact commands.
+
+use super::which;
+use std::ffi::OsStr;
+use std::process::Command;
+
+/// A package manager that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PackageManager {
+    known: &'static Known,
+    /// Prefix that makes the caller root.
+    become_root: Option<&'static str>,
+}
+
+/// A package manager and how QEMU is called there.
+#[derive(Debug, PartialEq, Eq)]
+struct Known {
+    program: &'static str,
+    refresh: Option<&'static [&'static str]>,
+    install: &'static [&'static str],
+}
+
+/// In the order of asking. Each installs the emulator of x86-64 and not of everything else.
+const KNOWN: [Known; 5] = [
+    Known {
+        program: "apt-get",
+        refresh: Some(&["update"]),
+        install: &[
+            "install",
+            "-y",
+            "--no-install-recommends",
+            "qemu-system-x86",
+        ],
+    },
+    Known {
+        program: "dnf",
+        refresh: None,
+        install: &["install", "-y", "qemu-system-x86-core"],
+    },
+    Known {
+        program: "pacman",
+        refresh: None,
+        install: &["-S", "--needed", "--noconfirm", "qemu-system-x86"],
+    },
+    Known {
+        program: "zypper",
+        refresh: None,
+        install: &["--non-interactive", "install", "qemu-x86"],
+    },
+    Known {
+        program: "apk",
+        refresh: None,
+        install: &["add", "qemu-system-x86_64"],
+    },
+];
+
+/// One command of an installation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Step {
+    words: Vec<&'static str>,
+    /// Whether the installation has failed when this has.
+    pub(super) required: bool,
+}
+
+impl PackageManager {
+    /// The system's package manager, if it is one of the known.
+    #[must_use]
+    pub fn find() -> Option<Self> {
+        let known = KNOWN.iter().find(|known| which(known.program).is_some())?;
+        let become_root = if rustix::process::geteuid().is_root() {
+            None
+        } else {
+            // Where there is neither, the command is printed for somebody who knows better.
+            Some(if which("sudo").is_none() && which("doas").is_some() {
+                "doas"
+            } else {
+                "sudo"
+            })
+        };
+        Some(Self { known, become_root })
+    }
+
+    /// The commands, in their order.
+    pub(super) fn steps(&self) -> Vec<Step> {
+        let words = |arguments: &[&'static str]| {
+            self.become_root
+                .into_iter()
+                .chain([self.known.program])
+                .chain(arguments.iter().copied())
+                .collect()
+        };
+        let refresh = self.known.refresh.map(|arguments| Step {
+            words: words(arguments),
+            required: false,
+        });
+        let install = Step {
+            words: words(self.known.install),
+            required: true,
+        };
+        refresh.into_iter().chain([install]).collect()
+    }
+
+    /// The commands as one line for a shell.
+    #[must_use]
+    pub fn command_line(&self) -> String {
+        self.steps()
+            .iter()
+            .map(|step| step.words.join(" "))
+            .collect::<Vec<_>>()
+            .join(" && ")
+    }
+}
+
+impl Step {
+    pub(super) fn command(&self) -> Command {
+        let mut words = self.words.iter().map(OsStr::new);
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words).env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(program: &str, become_root: Option<&'static str>) -> String {
+        let known = KNOWN.iter().find(|known| known.program == program).unwrap();
+        PackageManager { known, become_root }.command_line()
+    }
+
+    #[test]
+    fn commands_are_exact() {
+        assert_eq!(
+            line("apt-get", Some("sudo")),
+            "sudo apt-get update && sudo apt-get install -y --no-install-recommends qemu-system-x86"
+        );
+        assert_eq!(line("apk", None), "apk add qemu-system-x86_64");
+    }
+}
