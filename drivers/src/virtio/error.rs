@@ -6,6 +6,7 @@
 
 use core::fmt;
 
+use super::alloc::boxed::Box;
 use super::limits::{DEVICES_LISTED, MINIMUM_MTU};
 
 /// Which of the two rings.
@@ -81,7 +82,7 @@ pub enum InitError {
         /// Whether PCI was looked at.
         pci: bool,
         /// What was there instead.
-        found: DeviceList,
+        found: Box<DeviceList>,
     },
     /// A memory-mapped network device with the legacy interface.
     LegacyMmio {
@@ -389,7 +390,7 @@ mod tests {
         let text = InitError::NotFound {
             mmio_places: 8,
             pci: false,
-            found,
+            found: Box::new(found),
         }
         .to_string();
         for part in [

@@ -49,7 +49,7 @@ impl Arena {
         unsafe { DmaRegion::new(self.base, physical, self.length) }
     }
 
-    /// Its address, for a model device and for reading registers that the driver wrote.
+    /// Its address.
     pub(super) fn address(&self) -> u64 {
         self.base.expose_provenance() as u64
     }
@@ -66,11 +66,11 @@ fn read<const N: usize>(address: u64) -> [u8; N] {
     unsafe { pointer.read_unaligned() }
 }
 
-pub(super) fn read16(address: u64) -> u16 {
+fn read16(address: u64) -> u16 {
     u16::from_le_bytes(read(address))
 }
 
-pub(super) fn read32(address: u64) -> u32 {
+fn read32(address: u64) -> u32 {
     u32::from_le_bytes(read(address))
 }
 
@@ -141,6 +141,9 @@ unsafe impl DmaPage for TestPage {
     }
 }
 
+/// A piece of a buffer: address, length, and whether the device may write.
+type Piece = (u64, u32, bool);
+
 /// The device's view of one queue.
 pub(super) struct ModelQueue {
     addresses: QueueAddresses,
@@ -165,8 +168,8 @@ impl ModelQueue {
         read16(self.addresses.driver + 2).wrapping_sub(self.last_available)
     }
 
-    /// Takes the next slot: its number and its pieces as (address, length, writable).
-    pub(super) fn pop(&mut self) -> Option<(u16, Vec<(u64, u32, bool)>)> {
+    /// Takes the next slot: its number and its pieces.
+    pub(super) fn pop(&mut self) -> Option<(u16, Vec<Piece>)> {
         if self.available() == 0 {
             return None;
         }
@@ -186,7 +189,7 @@ impl ModelQueue {
         Some((slot, Self::walk(table, length / 16)))
     }
 
-    fn walk(table: u64, entries: u32) -> Vec<(u64, u32, bool)> {
+    fn walk(table: u64, entries: u32) -> Vec<Piece> {
         let mut pieces = Vec::new();
         let mut index = 0;
         loop {

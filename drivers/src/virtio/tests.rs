@@ -3,13 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use super::error::{DeviceKind, DevicePlace, RingKind};
-use super::find::{AnyTransport, search};
+use super::error::DevicePlace;
+use super::find::AnyTransport;
 use super::limits::{FRAME_CAPACITY, FRAME_PAGES, HEAD, HEADER, PAGE_SIZE};
-use super::model::{
-    Arena, LARGEST, ModelConfig, ModelState, ModelTransport, TestPage, read32, write,
-};
-use super::pci::Function;
+use super::model::{Arena, LARGEST, ModelState, ModelTransport, TestPage, write};
 use super::*;
 
 const RECEIVE: usize = 0;
@@ -449,74 +446,4 @@ fn too_little_memory_gives_everything_back() {
         let page = &mut || Some(TestPage::new(&live));
         assert!(NetDevice::new(found(&model), region, options, page).is_err());
     }
-}
-
-/// Registers of one memory-mapped place: magic, version, device.
-fn place(version: u32, device: u32) -> Arena {
-    let arena = Arena::new(0x200);
-    for (i, word) in [0x7472_6976, version, device].into_iter().enumerate() {
-        write(arena.address() + 4 * i as u64, &word.to_le_bytes());
-    }
-    arena
-}
-
-fn look(places: &[Arena], config: Option<&mut ModelConfig>) -> Result<FoundDevices, InitError> {
-    let candidates: Vec<MmioCandidate> = (0u32..)
-        .zip(places)
-        .map(|(interrupt, _)| MmioCandidate {
-            base: u64::from(interrupt),
-            interrupt,
-        })
-        .collect();
-    let config = config.map(|config| config as &mut dyn super::pci::ConfigSpace);
-    search(&candidates, config, &mut |physical, _| {
-        let place = places.get(physical as usize);
-        place.map_or(core::ptr::null_mut(), Arena::pointer)
-    })
-}
-
-#[test]
-fn a_network_device_is_found_among_others() {
-    let places = [place(2, 4), place(2, 0), place(2, 1)];
-    let devices = look(&places, None).expect("there is one");
-    assert_eq!(devices.len(), 1);
-    assert_eq!(devices[0].interrupt(), Interrupt::Line(2));
-    assert_eq!(devices[0].place(), DevicePlace::Mmio(2));
-    assert_eq!(read32(places[2].address() + 8), 1);
-}
-
-#[test]
-fn a_machine_without_a_network_is_explained() {
-    let error = look(&[place(2, 4), place(1, 2)], None).expect_err("none");
-    let InitError::NotFound { found, .. } = &error else {
-        panic!("{error}");
-    };
-    assert_eq!(found.len(), 2);
-    assert_eq!(found[1].kind, DeviceKind::Virtio(2));
-
-    let error = look(&[place(1, 1)], None).expect_err("legacy only");
-    assert!(
-        error
-            .to_string()
-            .contains("-global virtio-mmio.force-legacy=off")
-    );
-
-    let mut config = ModelConfig::new();
-    let function = Function {
-        bus: 0,
-        device: 2,
-        function: 0,
-    };
-    config.add(function, 0x1af4, 0x1000);
-    let error = look(&[], Some(&mut config)).expect_err("legacy only");
-    assert!(error.to_string().contains("00:02.0"), "{error}");
-    assert!(error.to_string().contains("disable-legacy=on"), "{error}");
-
-    config.add(function, 0x8086, 0x10d3);
-    let error = look(&[], Some(&mut config)).expect_err("another kind");
-    assert!(
-        error.to_string().contains("8086:10d3 at 00:02.0"),
-        "{error}"
-    );
-    assert_eq!(RingKind::Receive.number(), 0);
 }
