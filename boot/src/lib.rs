@@ -1,2 +1,45 @@
-//! Under construction.
-#![no_std]
+//! From QEMU's PVH entry to an image's `main`.
+//!
+//! Owns: the entry point, the first page tables, what the machine says about itself (memory,
+//! command line, modules, devices), and wiring everything together ([`start`]: the only place).
+//! Leaves to others: everything that goes on after `main` has been called.
+//!
+//! An image is a crate with
+//! ```ignore
+//! #![no_std]
+//! #![no_main]
+//! norma_boot::image!(main);
+//! fn main(boot: norma_boot::BootInfo) -> Result<(), Error> { … }
+//! ```
+#![cfg_attr(not(test), no_std)]
+
+pub mod command_line;
+pub mod devices;
+
+#[cfg(target_os = "none")]
+mod entry;
+#[cfg(target_os = "none")]
+mod information;
+#[cfg(target_os = "none")]
+mod paging;
+#[cfg(target_os = "none")]
+mod start;
+
+#[cfg(target_os = "none")]
+pub use information::BootInfo;
+#[cfg(target_os = "none")]
+pub use norma_kernel::{print, println};
+#[cfg(target_os = "none")]
+pub use start::{__start, Main};
+
+/// Makes `$main` what the image runs: a function that takes a [`BootInfo`] and returns a
+/// `Result` whose error can be displayed.
+#[macro_export]
+macro_rules! image {
+    ($main:path) => {
+        #[unsafe(no_mangle)]
+        extern "C" fn norma_main(start_info: u64) -> ! {
+            $crate::__start(start_info, $main)
+        }
+    };
+}

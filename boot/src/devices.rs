@@ -1,0 +1,141 @@
+//! Where virtio devices may be on a machine without PCI.
+//!
+//! Owns: the addresses and interrupt lines. Leaves to others: whether a device is there, and
+//! which (the driver looks at its registers). QEMU's microvm lists each device on the command
+//! line; if that was switched off, its eight places are tried.
+//! Source: Linux, `Documentation/admin-guide/kernel-parameters.txt`, `virtio_mmio.device`;
+//! QEMU `include/hw/i386/microvm.h`.
+
+use crate::command_line::CommandLine;
+use heapless::Vec;
+
+/// Devices at most: microvm has eight places, or 24 with a second I/O APIC.
+pub const LIMIT: usize = 32;
+
+/// The first place, the distance to the next, how many there are, and the first one's line.
+const WINDOW: u64 = 0xfeb0_0000;
+const STEP: u64 = 512;
+const PLACES: u64 = 8;
+const FIRST_LINE: u32 = 5;
+
+/// A place where a memory-mapped virtio device may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MmioDevice {
+    /// Physical address of its registers.
+    pub address: u64,
+    /// Bytes of registers.
+    pub size: u64,
+    /// Its interrupt line.
+    pub line: u32,
+}
+
+/// The devices that the command line lists, as `virtio_mmio.device=512@0xfeb00000:5`. What
+/// cannot be understood is passed over.
+pub fn listed(line: &CommandLine<'_>) -> Vec<MmioDevice, LIMIT> {
+    line.words()
+        .filter(|(key, _)| *key == "virtio_mmio.device")
+        .filter_map(|(_, value)| parse(value))
+        .take(LIMIT)
+        .collect()
+}
+
+/// The places of microvm, for when nothing is listed.
+pub fn window() -> Vec<MmioDevice, LIMIT> {
+    (0..PLACES)
+        .map(|place| MmioDevice {
+            address: WINDOW + place * STEP,
+            size: STEP,
+            line: FIRST_LINE + place as u32,
+        })
+        .collect()
+}
+
+fn parse(value: &str) -> Option<MmioDevice> {
+    let (size, rest) = value.split_once('@')?;
+    let (address, rest) = rest.split_once(':')?;
+    let line = rest.split(':').next()?;
+    Some(MmioDevice {
+        address: number(address)?,
+        size: size_of_registers(size)?,
+        line: u32::try_from(number(line)?).ok()?,
+    })
+}
+
+fn size_of_registers(text: &str) -> Option<u64> {
+    let (digits, unit) = match text.as_bytes().last()? {
+        b'K' | b'k' => (&text[..text.len() - 1], 1024),
+        _ => (text, 1),
+    };
+    number(digits)?.checked_mul(unit)
+}
+
+fn number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_qemu_writes() {
+        let line = CommandLine::new(
+            b"virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6 node=a",
+        );
+        let device = |address, line| MmioDevice {
+            address,
+            size: 512,
+            line,
+        };
+        assert_eq!(
+            listed(&line),
+            [device(0xfeb0_0000, 5), device(0xfeb0_0200, 6)]
+        );
+    }
+
+    #[test]
+    fn passes_over_nonsense() {
+        for word in [
+            "",
+            "512",
+            "512@",
+            "512@x:5",
+            "@0x1000:5",
+            "512@0x1000",
+            "512@4096:-1",
+            "é@1:1",
+        ] {
+            let text = format!("virtio_mmio.device={word}");
+            assert!(
+                listed(&CommandLine::new(text.as_bytes())).is_empty(),
+                "{word}"
+            );
+        }
+        let other = CommandLine::new(b"virtio_mmio.device=4K@4096:7:1");
+        assert_eq!(
+            listed(&other),
+            [MmioDevice {
+                address: 4096,
+                size: 4096,
+                line: 7
+            }]
+        );
+    }
+
+    #[test]
+    fn knows_microvm() {
+        let places = window();
+        assert_eq!(places.len(), 8);
+        assert_eq!(
+            places[7],
+            MmioDevice {
+                address: 0xfeb0_0e00,
+                size: 512,
+                line: 12
+            }
+        );
+    }
+}

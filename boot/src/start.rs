@@ -1,0 +1,132 @@
+//! Everything is wired here, in order, and nowhere else.
+//!
+//! Owns: the order of the start, and the way out. What is missing is said, with the QEMU option
+//! that mends it, and the image leaves with the code for a refusal.
+
+use crate::information::{BootInfo, Start};
+use crate::paging::{self, Bump};
+use core::fmt::Display;
+use core::panic::PanicInfo;
+use norma_drivers::clock::Calibration;
+use norma_drivers::entropy;
+use norma_drivers::exit::{ExitCode, exit};
+use norma_kernel::arch::{self, layout, tables};
+use norma_kernel::memory::{self, NoMemory, Region, carve::carve};
+use norma_kernel::{console, interrupt, panic, println, timer};
+use x86_64::VirtAddr;
+
+/// What an image runs.
+pub type Main<E> = fn(BootInfo) -> Result<(), E>;
+
+/// Called by [`image!`](crate::image) on the first thread's stack, with the physical address of
+/// the start information. Sets up the machine, runs `main` and leaves.
+#[doc(hidden)]
+pub fn __start<E: Display>(start_info: u64, main: Main<E>) -> ! {
+    let [_, fault_stack, nmi_stack] = layout::image_stacks();
+    // SAFETY: this is the first thing that happens, interrupts are off, and the stacks are
+    // reserved for this by the linker script.
+    unsafe { tables::load(VirtAddr::new(fault_stack.end), VirtAddr::new(nmi_stack.end)) };
+    console::initialise();
+    // SAFETY: the provisional tables map the first GiB, and low memory is never given away.
+    let Some(start) = (unsafe { Start::read(start_info) }) else {
+        refuse("no start information: the image must be started by QEMU's -kernel (PVH)");
+    };
+    set_up_memory(&start).unwrap_or_else(|problem| refuse(problem));
+    interrupt::initialise().unwrap_or_else(|problem| refuse(problem));
+    let calibration =
+        Calibration::start(interrupt::local()).unwrap_or_else(|problem| refuse(problem));
+    let boot = BootInfo {
+        command_line: start.command_line(),
+        modules: start.modules().iter().map(module).collect(),
+        seed: entropy::seed().unwrap_or_else(|problem| refuse(problem)),
+    };
+    let clock = calibration
+        .finish(interrupt::local())
+        .unwrap_or_else(|problem| refuse(problem));
+    timer::initialise(clock);
+    arch::interrupts_on();
+    println!(
+        "norma: ready node={} boot_us={}",
+        boot.node(),
+        timer::now() / 1000
+    );
+    match main(boot) {
+        Ok(()) => exit(ExitCode::Pass),
+        Err(error) => {
+            println!("norma: failed: {error}");
+            exit(ExitCode::Fail)
+        }
+    }
+}
+
+/// Says what is missing and leaves.
+fn refuse(problem: impl Display) -> ! {
+    println!("norma: refused to start: {problem}");
+    exit(ExitCode::Refused)
+}
+
+fn set_up_memory(start: &Start) -> Result<(), &'static str> {
+    const TOO_SMALL: &str = "not enough memory: start QEMU with `-m 16` or more";
+    let ram = start.ram();
+    if ram.is_empty() {
+        return Err("no memory map in the start information: QEMU 4.0 or newer is needed");
+    }
+    let image = paging::image();
+    let modules = start.modules();
+    let mut bump = Bump {
+        rest: after_image(&ram, image, &modules),
+    };
+    let too_small = |_: NoMemory| TOO_SMALL;
+    // SAFETY: called once, on the provisional tables; the region behind the image is free.
+    unsafe { paging::switch(&ram, &mut bump) }.map_err(too_small)?;
+    let end = ram.iter().map(|region| region.end).max().unwrap_or(0);
+    let table = bump
+        .take(memory::table_bytes(end) as u64)
+        .map_err(too_small)?;
+    // Memory below 1 MiB keeps what the firmware and the loader left there: the command line.
+    let low = Region {
+        start: 0,
+        end: 1 << 20,
+    };
+    let taken = Region {
+        start: image.start,
+        end: bump.rest.start,
+    };
+    let used: heapless::Vec<Region, 8> = [low, taken].into_iter().chain(modules).collect();
+    let free = carve(&ram, &used);
+    // SAFETY: called once; what is in use has been cut out, and all RAM is in the direct map.
+    unsafe { memory::initialise(&free, table) };
+    Ok(())
+}
+
+/// The free memory behind the image, up to the first module, in the first GiB, which the
+/// provisional tables map.
+fn after_image(ram: &[Region], image: Region, modules: &[Region]) -> Region {
+    let end = ram
+        .iter()
+        .filter(|region| region.start <= image.start && region.end >= image.end)
+        .map(|region| region.end)
+        .chain(
+            modules
+                .iter()
+                .map(|module| module.start)
+                .filter(|&start| start >= image.end),
+        )
+        .fold(1 << 30, u64::min);
+    Region {
+        start: image.end,
+        end,
+    }
+    .shrink_to(memory::FRAME as u64)
+}
+
+fn module(region: &Region) -> &'static [u8] {
+    // SAFETY: the loader put a file there, in RAM, which is in the direct map; it has been cut
+    // out of the free memory, so nobody writes to it.
+    unsafe { core::slice::from_raw_parts(layout::direct(region.start), region.size() as usize) }
+}
+
+#[panic_handler]
+fn on_panic(info: &PanicInfo<'_>) -> ! {
+    panic::panic(info)
+}

@@ -1,0 +1,44 @@
+//! Every size that bounds the platform half of the kernel, with the reason for the number.
+
+/// Threads at a time. A node serves with some dozens; each may take a stack of 64 KiB, so this
+/// many already fill the memory of the smallest machine that makes sense with them.
+pub const THREADS: usize = 256;
+
+/// Priorities, 0 the lowest. As many as bits in the byte that says which have ready threads.
+pub const PRIORITIES: usize = 8;
+
+/// Bytes of a thread's name that are kept; a longer name is cut.
+pub const THREAD_NAME: usize = 24;
+
+/// Bytes of a thread's stack: formatting and the elliptic curves stay below 16 KiB, the rest is
+/// room for a service's own buffers.
+pub const STACK: usize = 64 * 1024;
+
+/// Bytes of address space per stack. The lower half is never mapped: a guard that even a
+/// function with a large frame cannot step over.
+pub const STACK_SLOT: usize = 2 * STACK;
+
+/// How long a thread may run while another of its priority waits. Under 50 timer interrupts a
+/// second are then caused by it, however often threads change.
+pub const SLICE_NS: u64 = 20_000_000;
+
+/// Areas of memory that are kept apart: RAM comes in two or three, each module and the image
+/// split one more.
+pub const MEMORY_REGIONS: usize = 32;
+
+/// The largest physical address that is used, 1 TiB: two entries of the top page table each map
+/// half of it, and larger virtual machines do not boot unikernels.
+pub const PHYSICAL_LIMIT: u64 = 1 << 40;
+
+/// Frames taken from the buddy allocator at once when single frames run out: it is the slower
+/// of the two.
+pub const FRAME_BATCH: usize = 16;
+
+/// Bytes by which the heap for large blocks grows at least.
+pub const HEAP_STEP: usize = 64 * 1024;
+
+/// Bytes of address space for large blocks, more than any machine has memory for.
+pub const HEAP_SPACE: usize = 1 << 38;
+
+/// Stack frames printed in a backtrace.
+pub const BACKTRACE: usize = 32;

@@ -1,0 +1,31 @@
+//! Threads: create, block, wake, hand over, sleep, end.
+//!
+//! Owns: carrying out what the scheduler decides, on the one processor there is. Leaves to
+//! others: the decision ([`scheduler`], pure), the switch itself (arch) and deadlines (timer).
+//!
+//! To block is to wait for a wake: as with parking in Rust's standard library, a wake that
+//! comes before the block is not lost, so that a waiter can release its lock first.
+
+pub mod run_queue;
+pub mod scheduler;
+
+#[cfg(target_os = "none")]
+mod directory;
+#[cfg(target_os = "none")]
+mod running;
+#[cfg(target_os = "none")]
+mod spawn;
+
+#[cfg(target_os = "none")]
+pub(crate) use directory::{current_name, current_stack, is_guard};
+#[cfg(target_os = "none")]
+pub use running::{
+    Wake, block, block_until, current, hand_off, hand_off_until, set_priority, sleep, wake,
+    yield_now,
+};
+#[cfg(target_os = "none")]
+pub(crate) use running::{interrupts_on, leave_interrupt};
+#[cfg(target_os = "none")]
+pub use spawn::{JoinHandle, SpawnError, exit, spawn};
+
+pub use norma_ipc::ThreadId;

@@ -1,0 +1,201 @@
+//! The running thread: blocking, waking, making way.
+
+use super::ThreadId;
+use super::scheduler::{Decision, Scheduler};
+use crate::arch::{self, context};
+use crate::counters::count;
+use crate::limits::SLICE_NS;
+use crate::{processor, timer};
+
+/// Why a block with a deadline ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// Somebody called [`wake`].
+    Woken,
+    /// The deadline passed.
+    TimedOut,
+}
+
+/// The thread that runs this.
+#[inline]
+pub fn current() -> ThreadId {
+    // SAFETY: a single byte is read, which is the same whenever this thread runs.
+    ThreadId(u32::from(
+        unsafe { processor::this().scheduler() }.current(),
+    ))
+}
+
+/// Waits until somebody wakes this thread. Returns at once if that has happened since it last
+/// blocked. Not to be called under an [`IrqLock`](crate::sync::IrqLock) or from an interrupt.
+#[inline]
+pub fn block() {
+    without_interrupts(Scheduler::block);
+}
+
+/// As [`block`], until `deadline` (nanoseconds, see [`timer::now`]) at the latest.
+#[inline]
+pub fn block_until(deadline: u64) -> Wake {
+    with_deadline(deadline, Scheduler::block)
+}
+
+/// Makes `to` run at once in this thread's place, and waits until somebody wakes this thread.
+/// A thread of a higher priority that is ready comes first, though. If `to` is not blocked, its
+/// next block returns at once. Not to be called where [`block`] may not be.
+#[inline]
+pub fn hand_off(to: ThreadId) {
+    match u8::try_from(to.0) {
+        Ok(to) => without_interrupts(|scheduler| scheduler.hand_off(to)),
+        Err(_) => block(),
+    }
+}
+
+/// As [`hand_off`], until `deadline` (nanoseconds, see [`timer::now`]) at the latest.
+#[inline]
+pub fn hand_off_until(to: ThreadId, deadline: u64) -> Wake {
+    match u8::try_from(to.0) {
+        Ok(to) => with_deadline(deadline, |scheduler| scheduler.hand_off(to)),
+        Err(_) => block_until(deadline),
+    }
+}
+
+/// Wakes a thread: it becomes ready, or its next block returns at once. A better thread than
+/// the running one runs at once, or, if interrupts are off, when they are switched on. May be
+/// called from anywhere; a thread that does not exist is passed over.
+#[inline]
+pub fn wake(thread: ThreadId) {
+    let Ok(thread) = u8::try_from(thread.0) else {
+        return;
+    };
+    let were_on = arch::interrupts_off();
+    // SAFETY: interrupts are off, and the reference is gone before anything switches.
+    let scheduler = unsafe { processor::this().scheduler() };
+    scheduler.wake(thread);
+    limit_slice(scheduler);
+    if were_on {
+        interrupts_on();
+    }
+}
+
+/// Lets the other threads of this priority, if any are ready, run first.
+pub fn yield_now() {
+    without_interrupts(Scheduler::yield_now);
+}
+
+/// Waits for `nanoseconds`.
+pub fn sleep(nanoseconds: u64) {
+    let deadline = timer::now().saturating_add(nanoseconds);
+    let mut woken = false;
+    while timer::now() < deadline {
+        woken |= block_until(deadline) == Wake::Woken;
+    }
+    if woken {
+        // The wake was for something else; that something shall find it.
+        wake(current());
+    }
+}
+
+/// Sets the priority of this thread, 0 (lowest) to 7.
+pub fn set_priority(priority: u8) {
+    without_interrupts(|scheduler| {
+        scheduler.set_own_priority(priority.min(7));
+        Decision::Continue
+    });
+}
+
+/// Switches interrupts on, after making way for a better thread if one was woken meanwhile.
+#[inline(always)]
+pub(crate) fn interrupts_on() {
+    // SAFETY: interrupts are off here, and only a byte is read.
+    if unsafe { processor::this().scheduler() }.wants_preemption() {
+        make_way();
+    }
+    arch::interrupts_on();
+}
+
+/// The last thing an interrupt does: a better thread that it woke runs before what it
+/// interrupted.
+#[inline(always)]
+pub(crate) fn leave_interrupt() {
+    // SAFETY: interrupts are off here, and only a byte is read.
+    if unsafe { processor::this().scheduler() }.wants_preemption() {
+        make_way();
+    }
+}
+
+#[cold]
+fn make_way() {
+    // SAFETY: interrupts are off, and the reference is gone before anything switches.
+    let decision = unsafe { processor::this().scheduler() }.make_way();
+    carry_out(decision);
+}
+
+#[inline(always)]
+fn with_deadline(deadline: u64, decide: impl FnOnce(&mut Scheduler) -> Decision) -> Wake {
+    let mut timed_out = false;
+    arch::interrupts_disable();
+    // SAFETY: interrupts are off; here and below no reference outlives its line.
+    let thread = unsafe { processor::this().scheduler() }.current();
+    timer::set_thread(thread, deadline);
+    // SAFETY: as above.
+    let decision = decide(unsafe { processor::this().scheduler() });
+    if decision != Decision::Continue {
+        carry_out(decision);
+        // SAFETY: as above; interrupts are off again.
+        timed_out = unsafe { processor::this().scheduler() }.timed_out();
+    }
+    timer::clear_thread(thread);
+    interrupts_on();
+    if timed_out {
+        Wake::TimedOut
+    } else {
+        Wake::Woken
+    }
+}
+
+#[inline(always)]
+fn without_interrupts(decide: impl FnOnce(&mut Scheduler) -> Decision) {
+    arch::interrupts_disable();
+    // SAFETY: interrupts are off, and the reference is gone before anything switches.
+    let decision = decide(unsafe { processor::this().scheduler() });
+    carry_out(decision);
+    interrupts_on();
+}
+
+/// Sets a timer for the end of the running thread's slice, if a peer waits and none is set.
+#[inline(always)]
+pub(super) fn limit_slice(scheduler: &mut Scheduler) {
+    if scheduler.needs_slice() {
+        timer::set_slice(SLICE_NS);
+    }
+}
+
+/// Does what the scheduler decided. Interrupts are off before and after; when this returns, the
+/// thread that called it runs.
+#[inline(always)]
+pub(super) fn carry_out(mut decision: Decision) {
+    loop {
+        match decision {
+            Decision::Continue => return,
+            Decision::Switch { from, to } => return switch(from, to),
+            Decision::Idle => {
+                count(|counters| counters.halts += 1);
+                arch::wait_for_interrupt();
+                // SAFETY: interrupts are off again; the reference does not outlive the line.
+                decision = unsafe { processor::this().scheduler() }.after_idle();
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn switch(from: u8, to: u8) {
+    count(|counters| counters.switches += 1);
+    // SAFETY: interrupts are off, and the reference is not used after the switch.
+    let scheduler = unsafe { processor::this().scheduler() };
+    limit_slice(scheduler);
+    let load = scheduler.slot(to).stack_pointer;
+    let save = &raw mut scheduler.slot(from).stack_pointer;
+    // SAFETY: `to` was ready or blocked, so it was saved by a switch or made by `spawn`, and
+    // the scheduler runs it once for each time.
+    unsafe { context::switch(save, load) };
+}

@@ -1,0 +1,331 @@
+//! Who runs, who waits, and what a change of that asks for.
+//!
+//! Owns: the state of every thread and the decision what to do next; the switch itself is a
+//! value that is handed back ([`Decision`]), so that all of this is tested on the host. Leaves
+//! to others: stacks, names, interrupts (off whenever this is called) and the clock.
+//!
+//! A thread that blocks while nobody is ready does not switch to an idle thread: it waits for
+//! an interrupt where it is, and if that wakes it, it goes on without any switch. That is the
+//! way of nearly every message between idle nodes.
+
+use super::run_queue::RunQueue;
+use crate::limits::THREADS;
+
+/// What a thread is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// There is no such thread.
+    Free,
+    /// It runs.
+    Running,
+    /// It could run, and is in the run queue.
+    Ready,
+    /// It waits to be woken.
+    Blocked,
+}
+
+/// What has to be done, by whoever can.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing: the caller goes on.
+    Continue,
+    /// Save the running thread and go on with another.
+    Switch {
+        /// The thread that ran.
+        from: u8,
+        /// The thread that runs now.
+        to: u8,
+    },
+    /// Wait for an interrupt, then ask [`Scheduler::after_idle`].
+    Idle,
+}
+
+/// A thread as far as its scheduling goes.
+#[derive(Clone, Copy)]
+pub struct Slot {
+    /// Where its registers are saved while it does not run.
+    pub stack_pointer: usize,
+    state: State,
+    priority: u8,
+    /// It was woken while it was not blocked; its next block returns at once.
+    token: bool,
+    /// Its deadline passed before it was woken.
+    timed_out: bool,
+}
+
+/// All threads of one processor.
+pub struct Scheduler {
+    slots: [Slot; THREADS],
+    queue: RunQueue,
+    current: u8,
+    /// The running thread is waiting for an interrupt.
+    idle: bool,
+    /// The running thread should make way: see [`Scheduler::make_way`].
+    preempt: bool,
+    /// The running thread's slice has ended while a peer waits.
+    rotate: bool,
+    /// A timer will end the slice of whoever runs then.
+    slice_armed: bool,
+}
+
+impl Scheduler {
+    /// One thread, number 0 and of priority 0, runs: the one that boots.
+    pub const fn new() -> Self {
+        let free = Slot {
+            stack_pointer: 0,
+            state: State::Free,
+            priority: 0,
+            token: false,
+            timed_out: false,
+        };
+        let mut slots = [free; THREADS];
+        slots[0].state = State::Running;
+        Self {
+            slots,
+            queue: RunQueue::new(),
+            current: 0,
+            idle: false,
+            preempt: false,
+            rotate: false,
+            slice_armed: false,
+        }
+    }
+
+    /// The running thread.
+    #[inline(always)]
+    pub fn current(&self) -> u8 {
+        self.current
+    }
+
+    /// A thread.
+    #[inline(always)]
+    pub fn slot(&mut self, thread: u8) -> &mut Slot {
+        &mut self.slots[usize::from(thread)]
+    }
+
+    /// Whether the running thread should make way as soon as it can.
+    #[inline(always)]
+    pub fn wants_preemption(&self) -> bool {
+        self.preempt
+    }
+
+    /// The priority of a thread.
+    pub fn priority(&self, thread: u8) -> u8 {
+        self.slots[usize::from(thread)].priority
+    }
+
+    /// Sets the priority of the running thread.
+    pub fn set_own_priority(&mut self, priority: u8) {
+        self.slot(self.current).priority = priority & 7;
+        self.preempt |= self.queue.has_above(priority);
+    }
+
+    /// A number for a new thread, or `None` if all are taken. The lowest, so that tables of
+    /// threads stay dense.
+    pub fn find_free(&self) -> Option<u8> {
+        let index = self
+            .slots
+            .iter()
+            .position(|slot| slot.state == State::Free)?;
+        Some(index as u8)
+    }
+
+    /// Makes a free number a thread that is ready.
+    pub fn start(&mut self, thread: u8, priority: u8, stack_pointer: usize) {
+        *self.slot(thread) = Slot {
+            stack_pointer,
+            state: State::Blocked,
+            priority: priority & 7,
+            token: false,
+            timed_out: false,
+        };
+        self.wake(thread);
+    }
+
+    /// The running thread blocks until it is woken.
+    #[inline(always)]
+    pub fn block(&mut self) -> Decision {
+        let current = self.current;
+        let slot = self.slot(current);
+        slot.timed_out = false;
+        if slot.token {
+            slot.token = false;
+            return Decision::Continue;
+        }
+        slot.state = State::Blocked;
+        self.next()
+    }
+
+    /// The running thread wakes `to` and blocks, and `to` runs at once, unless a thread of a
+    /// higher priority is ready.
+    #[inline(always)]
+    pub fn hand_off(&mut self, to: u8) -> Decision {
+        let from = self.current;
+        let target = &self.slots[usize::from(to)];
+        let direct = target.state == State::Blocked && !self.queue.has_above(target.priority);
+        if !direct {
+            self.wake(to);
+            return self.block();
+        }
+        let slot = self.slot(from);
+        slot.timed_out = false;
+        if slot.token {
+            // It was woken in the meantime: there is no reason to stop.
+            slot.token = false;
+            self.wake(to);
+            return Decision::Continue;
+        }
+        slot.state = State::Blocked;
+        self.run(from, to)
+    }
+
+    /// The running thread lets others of its priority go first.
+    pub fn yield_now(&mut self) -> Decision {
+        let current = self.current;
+        let priority = self.priority(current);
+        self.slot(current).state = State::Ready;
+        self.queue.push(current, priority);
+        self.next()
+    }
+
+    /// The running thread makes way, if [`Scheduler::wants_preemption`]: for a better thread
+    /// at once, for one of its own priority if its slice has ended.
+    pub fn make_way(&mut self) -> Decision {
+        let rotate = core::mem::take(&mut self.rotate);
+        self.preempt = false;
+        let current = self.current;
+        let priority = self.priority(current);
+        if self.idle {
+            Decision::Continue
+        } else if self.queue.has_above(priority) {
+            self.slot(current).state = State::Ready;
+            self.queue.push_first(current, priority);
+            self.next()
+        } else if rotate && self.queue.has(priority) {
+            self.yield_now()
+        } else {
+            Decision::Continue
+        }
+    }
+
+    /// The running thread has ended; its number is free once another one runs.
+    pub fn exit(&mut self) -> Decision {
+        let current = self.current;
+        self.slot(current).state = State::Free;
+        self.next()
+    }
+
+    /// What follows an interrupt that ended the wait asked for by [`Decision::Idle`].
+    #[inline(always)]
+    pub fn after_idle(&mut self) -> Decision {
+        self.idle = false;
+        let current = self.current;
+        let slot = &mut self.slots[usize::from(current)];
+        if slot.state == State::Running {
+            if self.queue.is_empty() {
+                return Decision::Continue;
+            }
+            // Others were woken after this one, perhaps better ones.
+            slot.state = State::Ready;
+            let priority = slot.priority;
+            self.queue.push_first(current, priority);
+        }
+        self.next()
+    }
+
+    /// Makes a blocked thread ready. If it is not blocked, its next block returns at once.
+    /// Returns whether it was blocked.
+    #[inline(always)]
+    pub fn wake(&mut self, thread: u8) -> bool {
+        let slot = &mut self.slots[usize::from(thread)];
+        match slot.state {
+            State::Blocked => {}
+            State::Running | State::Ready => {
+                slot.token = true;
+                return false;
+            }
+            State::Free => return false,
+        }
+        let priority = slot.priority;
+        if self.idle {
+            if thread == self.current && self.queue.is_empty() {
+                slot.state = State::Running;
+                return true;
+            }
+        } else {
+            self.preempt |= priority > self.slots[usize::from(self.current)].priority;
+        }
+        self.slots[usize::from(thread)].state = State::Ready;
+        self.queue.push(thread, priority);
+        true
+    }
+
+    /// As [`Scheduler::wake`], for a thread whose deadline has passed.
+    pub fn time_out(&mut self, thread: u8) {
+        if self.slots[usize::from(thread)].state == State::Blocked {
+            self.slot(thread).timed_out = true;
+            self.wake(thread);
+        }
+    }
+
+    /// Whether the running thread's last block ended by its deadline.
+    #[inline(always)]
+    pub fn timed_out(&self) -> bool {
+        self.slots[usize::from(self.current)].timed_out
+    }
+
+    /// Whether a timer has to be set for the end of a slice: a thread of the running one's
+    /// priority waits, and no timer is set yet. Says so once.
+    #[inline(always)]
+    pub fn needs_slice(&mut self) -> bool {
+        if self.queue.is_empty() || self.slice_armed {
+            return false;
+        }
+        self.slice_armed = self.queue.has(self.priority(self.current));
+        self.slice_armed
+    }
+
+    /// The timer that ends slices went off. Slices are not timed from the start of each
+    /// thread's turn, so a turn may be shorter than a slice, but never longer.
+    pub fn end_slice(&mut self) {
+        self.slice_armed = false;
+        if !self.idle && self.queue.has(self.priority(self.current)) {
+            self.preempt = true;
+            self.rotate = true;
+        }
+    }
+
+    #[inline(always)]
+    fn next(&mut self) -> Decision {
+        let current = self.current;
+        match self.queue.pop() {
+            None => {
+                self.idle = true;
+                Decision::Idle
+            }
+            Some(thread) => self.run(current, thread),
+        }
+    }
+
+    #[inline(always)]
+    fn run(&mut self, from: u8, to: u8) -> Decision {
+        self.slot(to).state = State::Running;
+        if from == to {
+            return Decision::Continue;
+        }
+        self.preempt = false;
+        self.current = to;
+        Decision::Switch { from, to }
+    }
+}
+
+impl Default for Scheduler {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+#[path = "scheduler_tests.rs"]
+mod tests;

@@ -1,0 +1,171 @@
+//! Beginning and end of threads.
+//!
+//! Owns: a new thread's stack with the program it is to run, and what is left when it has run.
+//! The closure lies at the upper end of the thread's own stack, so that to create a thread takes
+//! nothing from the heap. A thread that ends runs on its stack to the last instruction; the
+//! stack is taken back by whoever creates or joins a thread next.
+
+use super::ThreadId;
+use super::directory::{DIRECTORY, Name};
+use super::running::{block, carry_out, current, limit_slice, wake};
+use crate::arch::{self, context};
+use crate::limits::{STACK, THREADS};
+use crate::memory::NoMemory;
+use crate::memory::stack::Stack;
+use crate::processor;
+use core::fmt;
+
+/// Why a thread was not created. Nothing has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpawnError {
+    /// There are as many threads as there can be: see [`THREADS`].
+    TooMany,
+    /// There is no memory for its stack.
+    NoMemory,
+}
+
+impl fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SpawnError::TooMany => write!(f, "there are {THREADS} threads already"),
+            SpawnError::NoMemory => f.write_str("out of memory for a thread's stack"),
+        }
+    }
+}
+
+impl core::error::Error for SpawnError {}
+
+impl From<NoMemory> for SpawnError {
+    fn from(_: NoMemory) -> Self {
+        SpawnError::NoMemory
+    }
+}
+
+/// A thread that can be waited for. Dropping it leaves the thread to itself.
+#[derive(Debug)]
+pub struct JoinHandle {
+    thread: u8,
+    generation: u32,
+}
+
+impl JoinHandle {
+    /// The thread's number.
+    pub fn thread(&self) -> ThreadId {
+        ThreadId(u32::from(self.thread))
+    }
+
+    /// Whether the thread has ended.
+    pub fn is_finished(&self) -> bool {
+        DIRECTORY.lock()[usize::from(self.thread)].generation != self.generation
+    }
+
+    /// Waits until the thread has ended.
+    pub fn join(self) {
+        loop {
+            {
+                let entry = &mut DIRECTORY.lock()[usize::from(self.thread)];
+                if entry.generation != self.generation {
+                    break;
+                }
+                entry.waiter = Some(current().0 as u8);
+            }
+            block();
+        }
+        reap();
+    }
+}
+
+/// Starts a thread that runs `program`. Priorities go from 0 (lowest) to 7; a better thread than
+/// this one runs at once.
+///
+/// # Errors
+/// [`SpawnError`], and nothing has happened.
+pub fn spawn<F>(name: &str, priority: u8, program: F) -> Result<JoinHandle, SpawnError>
+where
+    F: FnOnce() + Send + 'static,
+{
+    const { assert!(size_of::<F>() <= STACK / 4 && align_of::<F>() <= 4096) };
+    reap();
+    let stack = Stack::allocate()?;
+    let top = stack.range().end as usize;
+    let place = (top - size_of::<F>()) & !(align_of::<F>() - 1);
+    // SAFETY: the place is in the upper quarter of a stack that nobody uses yet, aligned for
+    // `F`, and the words that `prepare` writes lie below it; `run` takes `F` out once.
+    let stack_pointer = unsafe {
+        (place as *mut F).write(program);
+        context::prepare(place, run::<F>, place as *mut u8)
+    };
+    let mut directory = DIRECTORY.lock();
+    // SAFETY: interrupts are off under the lock, and the reference is gone before it opens.
+    let scheduler = unsafe { processor::this().scheduler() };
+    let Some(thread) = scheduler.find_free() else {
+        drop(directory);
+        // SAFETY: nothing has ever run on it. The program on it must be dropped first; nobody
+        // else will.
+        unsafe {
+            (place as *mut F).drop_in_place();
+            stack.free();
+        }
+        return Err(SpawnError::TooMany);
+    };
+    let entry = &mut directory[usize::from(thread)];
+    entry.name = cut(name);
+    // The number's last thread may have ended just now, after `reap`.
+    entry.ended = false;
+    if let Some(old) = entry.stack.replace(stack) {
+        // SAFETY: its thread has ended and never runs again.
+        unsafe { old.free() };
+    }
+    let generation = entry.generation;
+    scheduler.start(thread, priority.min(7), stack_pointer);
+    limit_slice(scheduler);
+    drop(directory);
+    Ok(JoinHandle { thread, generation })
+}
+
+/// Ends this thread. What it holds on its stack is not dropped.
+pub fn exit() -> ! {
+    arch::interrupts_disable();
+    let waiter = {
+        let mut directory = DIRECTORY.lock();
+        let entry = &mut directory[current().0 as usize];
+        entry.generation = entry.generation.wrapping_add(1);
+        entry.ended = true;
+        entry.waiter.take()
+    };
+    if let Some(waiter) = waiter {
+        wake(ThreadId(u32::from(waiter)));
+    }
+    // SAFETY: interrupts are off, and the reference is gone before anything switches.
+    let decision = unsafe { processor::this().scheduler() }.exit();
+    carry_out(decision);
+    unreachable!("a thread that has ended runs")
+}
+
+extern "C" fn run<F: FnOnce()>(program: *mut u8) -> ! {
+    // SAFETY: `spawn` put an `F` there for this one time.
+    let program = unsafe { program.cast::<F>().read() };
+    program();
+    exit()
+}
+
+fn cut(name: &str) -> Name {
+    let mut cut = Name::new();
+    for letter in name.chars() {
+        if cut.push(letter).is_err() {
+            break;
+        }
+    }
+    cut
+}
+
+/// Takes back the stacks of threads that have ended. They do not run: this thread does.
+fn reap() {
+    for entry in DIRECTORY.lock().iter_mut().filter(|entry| entry.ended) {
+        entry.ended = false;
+        if let Some(stack) = entry.stack.take() {
+            // SAFETY: its thread has ended and never runs again.
+            unsafe { stack.free() };
+        }
+    }
+}
