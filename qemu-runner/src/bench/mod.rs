@@ -10,6 +10,7 @@
 
 mod campaign;
 mod items;
+mod least;
 mod markers;
 mod merge;
 mod report;
@@ -111,8 +112,9 @@ fn command_lines(
             .command_lines(),
     );
     if whole {
-        for name in ["hello", "bench"] {
-            lines.extend(startup::start_plan(campaign, &images.get(name)?.elf).command_lines());
+        let bench = &images.get("bench")?.elf;
+        for image in [bench, Path::new("TEMPORARY/least")] {
+            lines.extend(startup::start_plan(campaign, image).command_lines());
         }
     }
     Ok(lines)

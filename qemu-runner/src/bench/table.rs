@@ -93,7 +93,7 @@ fn start(out: &mut String, startup: &Startup) {
         out,
         "\nQEMU's start to `norma: ready`: {:.1} ms; to the line of a kernel that only prints: \
          {:.1} ms ({} starts each)",
-        boot.ready_ms, boot.hello_ms, boot.n
+        boot.ready_ms, boot.least_ms, boot.n
     );
     for (name, bytes) in &startup.size.images {
         let _ = writeln!(

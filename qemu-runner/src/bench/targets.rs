@@ -115,7 +115,7 @@ fn budget(results: &[Measured], targets: &mut Vec<Target>) {
 fn size(startup: Option<&Startup>, targets: &mut Vec<Target>) {
     let ratio = startup.map(|s| s.boot.ratio);
     targets.push(target(
-        "start to ready, against hello",
+        "start to ready, against least kernel",
         Bar::AtMost(1.3),
         ratio,
         0.0,
