@@ -13,6 +13,8 @@ pub enum Reason {
     Full = 1,
     /// The port is dead.
     Dead = 2,
+    /// There was no memory to take it.
+    NoMemory = 3,
 }
 
 /// A control operation.
@@ -69,6 +71,7 @@ impl Control {
                 let reason = match id {
                     1 => Reason::Full,
                     2 => Reason::Dead,
+                    3 => Reason::NoMemory,
                     _ => return Err(Error::BadField),
                 };
                 Control::Refused {

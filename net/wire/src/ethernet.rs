@@ -9,12 +9,15 @@
 pub use smoltcp::wire::{EthernetAddress, EthernetFrame, EthernetProtocol};
 
 use crate::Error;
+use crate::bytes::get;
 
 /// Bytes of the header.
 pub const LENGTH: usize = 14;
 
 /// The EtherType under which FLIP travels.
-pub const FLIP: EthernetProtocol = EthernetProtocol::Unknown(0x8146);
+pub const FLIP: EthernetProtocol = EthernetProtocol::Unknown(u16::from_be_bytes(ETHERTYPE));
+
+const ETHERTYPE: [u8; 2] = [0x81, 0x46];
 
 /// The header of a frame that carries FLIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +32,11 @@ impl Repr {
     /// Reads the header; refuses any EtherType but FLIP's (W-1).
     #[inline]
     pub fn parse(bytes: &[u8; LENGTH]) -> Result<Repr, Error> {
-        let frame = EthernetFrame::new_unchecked(bytes);
-        if frame.ethertype() != FLIP {
+        // Compared as bytes: smoltcp's enum would tell IPv4 and others apart for nothing.
+        if get::<12, 2, _>(bytes) != ETHERTYPE {
             return Err(Error::WrongEtherType);
         }
+        let frame = EthernetFrame::new_unchecked(bytes);
         Ok(Repr {
             destination: frame.dst_addr(),
             source: frame.src_addr(),
