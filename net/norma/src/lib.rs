@@ -1,2 +1,41 @@
-//! Under construction.
+//! Messages between machines: sessions, stand-ins for remote ports, and names.
+//!
+//! Owns: [`Node`], which joins the IPC core and FLIP into one object: what a thread sends to a
+//! port of another node leaves here as frames, and what arrives as frames is put into the
+//! receiver's hands. Leaves to others: threads, time, devices and memory, which are arguments.
+//! The kernel, the daemon on Linux and the simulator all drive this same code.
+//!
+//! How to drive it: after **any** call, take wakes from [`Node::poll_wake`] until it gives
+//! `None`, then frames from [`Node::poll_transmit`] until it gives `false`; call
+//! [`Node::handle_timeout`] no later than [`Node::poll_timeout`] says.
+//!
+//! Sources: Mach's NORMA IPC (Barrera 1991; OSF, "NORMA IPC Version Two", 1994) for proxies and
+//! counts; Amoeba's FLIP (Kaashoek, van Renesse, van Staveren, Tanenbaum 1993) below; QUIC
+//! (RFC 9000) for session numbers chosen by the receiver. The frames are in `docs/wire.md`.
 #![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod arrive;
+mod carry;
+mod counters;
+mod death;
+mod deliver;
+mod handshake;
+mod inbox;
+pub mod limits;
+mod names;
+mod node;
+mod outbox;
+mod random;
+mod rights;
+mod round_trip;
+mod session;
+mod slots;
+mod transmit;
+mod window;
+
+pub use counters::{Counters, Drop};
+pub use names::{CheckInError, LookUp, NAME_UNKNOWN};
+pub use node::{Config, Node, Posted, StartError};

@@ -1,0 +1,421 @@
+//! Frames in: checks, the session they belong to, acknowledgements, and messages put together.
+//!
+//! Whatever arrives is hostile until checked: a frame that makes no sense is dropped with a
+//! counted reason and changes nothing. A frame counts as arrived only when all that it carries
+//! has been taken.
+
+use alloc::vec::Vec;
+
+use norma_flip::{Address, Incoming, Input, Instant};
+use norma_ipc::limits::{MAX_INLINE, MAX_MEMORY, MAX_RIGHTS};
+use norma_ipc::{Memory, Message, NoMemory, PAGE_SIZE, PageSource};
+use norma_wire::control::Control;
+use norma_wire::layout::{self, BODY_AT, HEAD_BODY, MessageLayout};
+use norma_wire::session::{Flags, Header, Kind};
+use norma_wire::{context, descriptor};
+
+use crate::counters::Drop;
+use crate::inbox::{Label, Parcel};
+use crate::limits::{ACK_DELAY, ACK_EVERY};
+use crate::node::Node;
+use crate::session::{Owed, Session, State};
+use crate::window::{Admission, before};
+
+/// Where the pages of a frame begin.
+const PAGES_AT: usize = layout::HEAD;
+
+impl<S: PageSource> Node<S> {
+    /// Takes a received frame. Pages that are kept are replaced in it by fresh ones.
+    #[inline]
+    pub fn handle_frame(&mut self, now: Instant, frame: &mut Incoming<'_, S::Page>) {
+        match self.flip.handle_frame(now, frame, &mut self.source) {
+            Input::Deliver { source, length, .. } => {
+                self.handle_datagram(now, source, length, frame);
+            }
+            Input::Reassembled { source, length, mut datagram, .. } => {
+                let mut whole = datagram.incoming();
+                self.counters.page_copies += whole.pages.len() as u64;
+                self.handle_datagram(now, source, length, &mut whole);
+            }
+            Input::Absorbed | Input::Dropped(_) => self.drain_flip(now),
+        }
+    }
+
+    #[inline]
+    fn handle_datagram(
+        &mut self,
+        now: Instant,
+        source: Address,
+        length: usize,
+        frame: &mut Incoming<'_, S::Page>,
+    ) {
+        let Some(bytes) = frame.head.get(layout::SESSION_AT..).and_then(<[u8]>::first_chunk)
+        else {
+            return self.counters.drop(Drop::Malformed);
+        };
+        let bytes = *bytes;
+        let Ok(header) = Header::from_array(&bytes) else {
+            return self.counters.drop(Drop::Malformed);
+        };
+        let kind = header.kind();
+        if matches!(kind, Kind::Hello | Kind::Welcome | Kind::Reset) {
+            return self.handle_greeting(now, source, &header, length, frame);
+        }
+        let place = self.place_of(header.session()).filter(|place| {
+            self.sessions.get(*place).is_some_and(|session| {
+                session.peer == source && session.state != State::Connecting
+            })
+        });
+        let Some(place) = place else {
+            self.counters.drop(Drop::UnknownSession);
+            // Tell the peer that it talks to nobody; the list is short on purpose.
+            let _ = self.resets.push_back((source, header.session()));
+            return;
+        };
+        if self.sessions.get(place).is_some_and(|session| session.state == State::Offered) {
+            self.accept_offer(now, place);
+        }
+        self.handle_session_frame(now, place, &header, length, frame);
+        self.list(place);
+    }
+
+    #[inline]
+    fn handle_session_frame(
+        &mut self,
+        now: Instant,
+        place: u32,
+        header: &Header<'_>,
+        length: usize,
+        frame: &mut Incoming<'_, S::Page>,
+    ) {
+        let Some(session) = self.sessions.get_mut(place) else { return };
+        session.liveness.heard(now);
+        let kind = header.kind();
+        if kind.is_sequenced() {
+            match session.inbox.window.admit(header.sequence()) {
+                Admission::New => match self.take_content(now, place, header, length, frame) {
+                    Ok(()) => self.arrived(now, place, header.sequence()),
+                    Err(reason) => return self.counters.drop(reason),
+                },
+                Admission::Duplicate => {
+                    // Our acknowledgement was lost, or the peer is impatient.
+                    session.owed.insert(Owed::ACK);
+                    self.counters.drop(Drop::Duplicate);
+                }
+                Admission::Beyond => return self.counters.drop(Drop::Beyond),
+            }
+        } else {
+            if layout::check_fixed(kind, length).is_err() {
+                return self.counters.drop(Drop::Malformed);
+            }
+            if kind == Kind::Probe {
+                session.owed.insert(Owed::ACK);
+            }
+        }
+        self.handle_acknowledgement(now, place, header);
+    }
+
+    /// A new frame has been taken: acknowledge it, soon or at once.
+    #[inline]
+    fn arrived(&mut self, now: Instant, place: u32, sequence: u32) {
+        let Some(session) = self.sessions.get_mut(place) else { return };
+        let inbox = &mut session.inbox;
+        inbox.window.mark(sequence);
+        inbox.unacknowledged = inbox.unacknowledged.saturating_add(1);
+        if inbox.window.has_gap() || inbox.unacknowledged >= ACK_EVERY {
+            session.owed.insert(Owed::ACK);
+        } else if inbox.acknowledge_by.is_none() {
+            let by = now + ACK_DELAY;
+            inbox.acknowledge_by = Some(by);
+            self.due(place, by);
+        }
+        self.deliver_whole(now, place);
+    }
+
+    #[inline]
+    fn handle_acknowledgement(&mut self, now: Instant, place: u32, header: &Header<'_>) {
+        let Some(session) = self.sessions.get_mut(place) else { return };
+        let settles = !before(session.inbox.window.next(), header.sequence());
+        session.out.acknowledge(
+            now,
+            header.acknowledged(),
+            header.selective(),
+            header.credit(),
+            settles,
+            &mut session.round_trip,
+        );
+        while let Some(slot) =
+            self.sessions.get_mut(place).and_then(|session| session.out.poll_settled())
+        {
+            self.settle(now, place, slot);
+        }
+    }
+
+    #[inline]
+    fn take_content(
+        &mut self,
+        now: Instant,
+        place: u32,
+        header: &Header<'_>,
+        length: usize,
+        frame: &mut Incoming<'_, S::Page>,
+    ) -> Result<(), Drop> {
+        match header.kind() {
+            Kind::Message => self.take_message(now, place, header, length, frame),
+            Kind::Part => self.take_part(place, header, length, frame),
+            _ => {
+                layout::check_fixed(header.kind(), length).map_err(|_| Drop::Malformed)?;
+                let control = Control::parse(header).map_err(|_| Drop::Malformed)?;
+                self.handle_control(now, place, control);
+                Ok(())
+            }
+        }
+    }
+
+    #[inline]
+    fn take_message(
+        &mut self,
+        now: Instant,
+        place: u32,
+        header: &Header<'_>,
+        length: usize,
+        frame: &mut Incoming<'_, S::Page>,
+    ) -> Result<(), Drop> {
+        let plan = MessageLayout::parse(header, length).map_err(|_| Drop::Malformed)?;
+        let memory = header.memory() as usize;
+        let inline = usize::from(header.inline());
+        if inline > MAX_INLINE || usize::from(header.rights()) > MAX_RIGHTS || memory > MAX_MEMORY
+        {
+            return Err(Drop::Malformed);
+        }
+        let session = self.sessions.get_mut(place).ok_or(Drop::Stale)?;
+        // Room for REFUSED, should it come to that.
+        session.out.promise(1).map_err(|_| Drop::NoMemory)?;
+        let label = Label {
+            sequence: header.sequence(),
+            flags: header.flags(),
+            destination: header.destination(),
+            reply: header.reply(),
+            after: header.after(),
+        };
+        let here = plan.page_bytes >= memory;
+        let now_or_later = here && session.inbox.may_deliver(&label);
+        let parcel = match self.read_parcel(header, &plan, label, frame, here) {
+            Ok(parcel) => parcel,
+            Err(reason) => {
+                self.forgive_refusal(place);
+                return Err(reason);
+            }
+        };
+        if now_or_later {
+            self.deliver(now, place, parcel, false);
+            return Ok(());
+        }
+        self.put_aside(place, parcel, &plan, if here { 0 } else { memory }, frame)
+    }
+
+    /// Keeps the head of a message whose pages or whose turn have not come yet.
+    fn put_aside(
+        &mut self,
+        place: u32,
+        parcel: Parcel<S::Page>,
+        plan: &MessageLayout,
+        memory: usize,
+        frame: &mut Incoming<'_, S::Page>,
+    ) -> Result<(), Drop> {
+        let Node { sessions, source, ipc, .. } = self;
+        let session = sessions.get_mut(place).ok_or(Drop::Stale)?;
+        let Session { inbox, out, .. } = session;
+        let index = match inbox.partial(parcel.label.sequence, memory) {
+            Ok(index) => index,
+            Err(NoMemory) => {
+                out.forgive(1);
+                ipc.discard(parcel.message);
+                return Err(Drop::NoMemory);
+            }
+        };
+        let pages = if memory == 0 { 0 } else { plan.pages };
+        if !inbox.put_pages(index, 0, pages, |page| take_page(frame, source, page)) {
+            out.forgive(1);
+            ipc.discard(parcel.message);
+            return Err(Drop::Malformed);
+        }
+        inbox.put_parcel(index, parcel);
+        Ok(())
+    }
+
+    /// Reads a message off its frame; with `whole`, its memory too.
+    #[inline]
+    fn read_parcel(
+        &mut self,
+        header: &Header<'_>,
+        plan: &MessageLayout,
+        label: Label,
+        frame: &mut Incoming<'_, S::Page>,
+        whole: bool,
+    ) -> Result<Parcel<S::Page>, Drop> {
+        let mut message = self.ipc.new_message().map_err(|_| Drop::NoMemory)?;
+        match self.fill_parcel(header, plan, frame, whole, &mut message) {
+            Ok(descriptors) => Ok(Parcel { label, message, descriptors }),
+            Err(reason) => {
+                self.ipc.discard(message);
+                Err(reason)
+            }
+        }
+    }
+
+    #[inline]
+    fn fill_parcel(
+        &mut self,
+        header: &Header<'_>,
+        plan: &MessageLayout,
+        frame: &mut Incoming<'_, S::Page>,
+        whole: bool,
+        message: &mut Message<S::Page>,
+    ) -> Result<Vec<descriptor::Repr>, Drop> {
+        let inline = usize::from(header.inline());
+        message.set_id(header.id());
+        message.set_expects_reply(header.flags().contains(Flags::RPC));
+        if inline > 0 {
+            read_inline(frame, plan, inline, message)?;
+            self.counters.inline_copies += 1;
+        }
+        let mut descriptors = Vec::new();
+        if header.rights() > 0 {
+            let count = usize::from(header.rights());
+            descriptors.try_reserve_exact(count).map_err(|_| Drop::NoMemory)?;
+            for number in 0..count {
+                let mut bytes = [0; descriptor::LENGTH];
+                read_stream(frame, plan, inline + number * bytes.len(), &mut bytes)?;
+                let view =
+                    descriptor::Descriptor::from_array(&bytes).map_err(|_| Drop::Malformed)?;
+                descriptors.push(descriptor::Repr::parse(&view));
+            }
+        }
+        if header.flags().contains(Flags::CONTEXT) {
+            let mut bytes = [0; context::LENGTH];
+            read_stream(frame, plan, plan.stream - bytes.len(), &mut bytes)?;
+            let call = context::Repr::parse(&context::Context::from_array(&bytes));
+            message.set_context(norma_ipc::Context {
+                deadline: call.deadline,
+                trace: call.trace,
+                priority: call.priority,
+            });
+        }
+        if whole && plan.pages > 0 {
+            let memory = take_memory(frame, &mut self.source, header.memory() as usize)?;
+            let _ = message.replace_memory(memory);
+        }
+        Ok(descriptors)
+    }
+
+    fn take_part(
+        &mut self,
+        place: u32,
+        header: &Header<'_>,
+        length: usize,
+        frame: &mut Incoming<'_, S::Page>,
+    ) -> Result<(), Drop> {
+        let plan = MessageLayout::parse(header, length).map_err(|_| Drop::Malformed)?;
+        let memory = header.memory() as usize;
+        let first = header.reply() as usize;
+        let end = first.checked_mul(PAGE_SIZE).and_then(|at| at.checked_add(plan.page_bytes));
+        // Whole pages, or up to the last byte; and never before its own MESSAGE.
+        let fits = end.is_some_and(|end| {
+            end == memory || (end < memory && plan.page_bytes.is_multiple_of(PAGE_SIZE))
+        });
+        if !fits || memory > MAX_MEMORY || !before(header.destination(), header.sequence()) {
+            return Err(Drop::Malformed);
+        }
+        let Node { sessions, source, .. } = self;
+        let session = sessions.get_mut(place).ok_or(Drop::Stale)?;
+        let index =
+            session.inbox.partial(header.destination(), memory).map_err(|_| Drop::NoMemory)?;
+        let took =
+            session.inbox.put_pages(index, first, plan.pages, |page| take_page(frame, source, page));
+        if took { Ok(()) } else { Err(Drop::Malformed) }
+    }
+
+    /// Delivers messages that became whole, or whose turn it became.
+    #[inline]
+    pub(crate) fn deliver_whole(&mut self, now: Instant, place: u32) {
+        while let Some(session) = self.sessions.get_mut(place)
+            && !session.inbox.is_empty()
+            && let Some((parcel, hopeless)) = session.inbox.poll_whole()
+        {
+            self.deliver(now, place, parcel, hopeless);
+        }
+    }
+
+    pub(crate) fn forgive_refusal(&mut self, place: u32) {
+        if let Some(session) = self.sessions.get_mut(place) {
+            session.out.forgive(1);
+        }
+    }
+}
+
+/// Swaps a page of the frame for a fresh one.
+fn take_page<S: PageSource>(
+    frame: &mut Incoming<'_, S::Page>,
+    source: &mut S,
+    index: usize,
+) -> Option<S::Page> {
+    let place = frame.pages.get_mut(index)?;
+    Some(core::mem::replace(place, source.allocate()?))
+}
+
+/// Takes the first pages of the frame as one region of `length` bytes.
+fn take_memory<S: PageSource>(
+    frame: &mut Incoming<'_, S::Page>,
+    source: &mut S,
+    length: usize,
+) -> Result<Memory<S::Page>, Drop> {
+    let count = length.div_ceil(PAGE_SIZE);
+    let mut memory = Memory::new();
+    memory.reserve(count).map_err(|_| Drop::NoMemory)?;
+    for index in 0..count {
+        let page = take_page(frame, source, index).ok_or(Drop::NoMemory)?;
+        let used = (length - index * PAGE_SIZE).min(PAGE_SIZE);
+        memory.push(page, used).map_err(|_| Drop::NoMemory)?;
+    }
+    Ok(memory)
+}
+
+/// Reads inline data: the first 64 bytes from the head, the rest from the trailer.
+#[inline]
+fn read_inline<P: norma_ipc::Page>(
+    frame: &Incoming<'_, P>,
+    plan: &MessageLayout,
+    inline: usize,
+    message: &mut Message<P>,
+) -> Result<(), Drop> {
+    let in_head = inline.min(HEAD_BODY);
+    let head = frame.head.get(BODY_AT..BODY_AT + in_head).ok_or(Drop::Malformed)?;
+    message.set_data(head).map_err(|_| Drop::NoMemory)?;
+    let mut left = inline - in_head;
+    for page in frame.pages.iter().skip(plan.pages) {
+        if left == 0 {
+            break;
+        }
+        let count = left.min(PAGE_SIZE);
+        message.extend_data(&page.bytes()[..count]).map_err(|_| Drop::NoMemory)?;
+        left -= count;
+    }
+    if left == 0 { Ok(()) } else { Err(Drop::Malformed) }
+}
+
+/// Reads `out.len()` bytes of the stream from `at` on; they may lie across head and trailer.
+fn read_stream<P: norma_ipc::Page>(
+    frame: &Incoming<'_, P>,
+    plan: &MessageLayout,
+    at: usize,
+    out: &mut [u8],
+) -> Result<(), Drop> {
+    let in_head = HEAD_BODY.saturating_sub(at).min(out.len());
+    let (first, rest) = out.split_at_mut(in_head);
+    let behind = (at + in_head).saturating_sub(HEAD_BODY);
+    let trailer = PAGES_AT + plan.pages * PAGE_SIZE;
+    let found =
+        frame.copy_to(BODY_AT + at.min(HEAD_BODY), first) && frame.copy_to(trailer + behind, rest);
+    if found { Ok(()) } else { Err(Drop::Malformed) }
+}

@@ -1,0 +1,184 @@
+//! What time brings: repeated frames, late acknowledgements, probes, and the death of peers.
+//!
+//! Death is pairwise: when this node gives a peer up, the rights in their session die here,
+//! and nobody else is told.
+
+use norma_flip::{Address, Event as FlipEvent, Instant, Locate};
+use norma_ipc::{PageSource, Reason};
+
+use crate::limits::{HELLO_INTERVAL, HELLO_TRIES};
+use crate::node::{Grave, Node};
+use crate::session::{Check, Owed, State};
+
+impl<S: PageSource> Node<S> {
+    /// When [`Node::handle_timeout`] is due, at the latest. It may turn out that nothing was:
+    /// deadlines are checked lazily, so that an exchange of messages never moves a timer.
+    #[inline]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let sessions = (self.deadline != Instant::NEVER).then_some(self.deadline);
+        norma_flip::time::earliest(sessions, self.flip.poll_timeout())
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.flip.poll_timeout().is_some_and(|due| due <= now) {
+            self.flip.handle_timeout(now);
+        }
+        self.drain_flip(now);
+        if self.deadline > now {
+            return;
+        }
+        for place in 0..self.sessions.places() {
+            if self.sessions.get(place).is_some_and(|session| session.deadline <= now) {
+                self.session_timeout(now, place);
+                if let Some(session) = self.sessions.get_mut(place) {
+                    session.deadline = session.next_deadline();
+                }
+                self.list(place);
+            }
+        }
+        let deadlines = self.sessions.iter().map(|(_, session)| session.deadline);
+        self.deadline = deadlines.min().unwrap_or(Instant::NEVER);
+    }
+
+    fn session_timeout(&mut self, now: Instant, place: u32) {
+        let Some(session) = self.sessions.get_mut(place) else { return };
+        match session.state {
+            State::Connecting if session.timer <= now => self.hello_again(now, place),
+            State::Offered if session.timer <= now => self.remove_session(place),
+            State::Connecting | State::Offered => {}
+            State::Established => self.watch_session(now, place),
+        }
+    }
+
+    fn hello_again(&mut self, now: Instant, place: u32) {
+        let Some(session) = self.sessions.get_mut(place) else { return };
+        if session.tries >= HELLO_TRIES {
+            let target = session.peer;
+            self.remove_session(place);
+            self.fail_lookups(target, Reason::NodeDied(target.0));
+            return;
+        }
+        session.tries += 1;
+        session.timer = now + HELLO_INTERVAL;
+        session.owed.insert(Owed::HELLO);
+    }
+
+    fn watch_session(&mut self, now: Instant, place: u32) {
+        let Some(session) = self.sessions.get_mut(place) else { return };
+        if session.inbox.acknowledge_by.is_some_and(|by| by <= now) {
+            session.inbox.acknowledge_by = None;
+            session.owed.insert(Owed::ACK);
+        }
+        self.counters.repeated += u64::from(session.out.expire(now, &mut session.round_trip));
+        if !session.shares() {
+            session.liveness.pause(now);
+            return;
+        }
+        if session.lost_route {
+            let peer = session.peer;
+            self.seek(now, peer);
+        }
+        let Some(session) = self.sessions.get_mut(place) else { return };
+        match session.liveness.check(now) {
+            Check::Fine => {}
+            Check::Probe => session.owed.insert(Owed::PROBE),
+            Check::Dead => {
+                let peer = session.peer;
+                self.end_session(place, Reason::NodeDied(peer.0));
+            }
+        }
+    }
+
+    /// Seeks a route to an address; sooner or later it is located, or not.
+    pub(crate) fn seek(&mut self, now: Instant, address: Address) {
+        match self.flip.locate(now, address) {
+            Locate::Pending => {}
+            Locate::Known(_) | Locate::Here => self.located(now, address),
+            Locate::Missing => self.fail_lookups(address, Reason::NameUnknown),
+            Locate::Full => self.fail_lookups(address, Reason::NoMemory),
+        }
+    }
+
+    fn located(&mut self, now: Instant, address: Address) {
+        self.route_found(address);
+        self.name_located(now, address);
+    }
+
+    /// Takes what FLIP found out.
+    pub(crate) fn drain_flip(&mut self, now: Instant) {
+        while let Some(event) = self.flip.poll_event() {
+            match event {
+                FlipEvent::Located { address } => self.located(now, address),
+                // A peer without a route is sought again each time its session wakes, until it
+                // dies of its silence; a name that nobody holds is not known.
+                FlipEvent::NotLocated { address } => {
+                    self.fail_lookups(address, Reason::NameUnknown);
+                }
+                FlipEvent::Unreachable { .. } => {}
+            }
+        }
+    }
+
+    fn route_found(&mut self, address: Address) {
+        for place in 0..self.sessions.places() {
+            if let Some(session) = self.sessions.get_mut(place)
+                && session.peer == address
+                && session.lost_route
+            {
+                session.lost_route = false;
+                self.list(place);
+            }
+        }
+    }
+
+    /// Forgets a session in which nothing was ever shared.
+    pub(crate) fn remove_session(&mut self, place: u32) {
+        self.sessions.remove(place);
+    }
+
+    /// Where a session was whose peer died.
+    pub(crate) fn buried(&self, place: u32, generation: u16) -> u64 {
+        let mut graves = self.graves.iter();
+        let grave = graves.find(|grave| (grave.place, grave.generation) == (place, generation));
+        grave.map_or(0, |grave| grave.address.0)
+    }
+
+    /// Ends a session: every right in it dies on this side, for `reason`.
+    pub(crate) fn end_session(&mut self, place: u32, reason: Reason) {
+        let Some(session) = self.sessions.get(place) else { return };
+        let grave = Grave {
+            place,
+            generation: session.generation,
+            address: session.peer,
+            name: session.peer_name,
+        };
+        if self.by_peer.get(&grave.address.0) == Some(&place) {
+            self.by_peer.remove(&grave.address.0);
+        }
+        if self.graves.is_full() {
+            self.graves.pop_front();
+        }
+        let _ = self.graves.push_back(grave);
+        self.counters.deaths += 1;
+        // Out of the table first: whatever the rights do when they die finds no session.
+        let Some(mut session) = self.sessions.remove(place) else { return };
+        while let Some(import) = session.imports.remove_any() {
+            self.ipc.kill_port(import.port, reason);
+        }
+        while let Some(outbound) = session.out.remove_any() {
+            for right in outbound.held {
+                self.ipc.forget_right(right, reason);
+            }
+            self.ipc.discard_because(outbound.message, reason);
+        }
+        while let Some(parcel) = session.inbox.remove_any() {
+            if let Some(parcel) = parcel {
+                self.ipc.discard(parcel.message);
+            }
+        }
+        while let Some(right) = session.exports.remove_any() {
+            self.ipc.release_because(right, reason);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Every bound of sessions and names, with its reason.
+
+use core::time::Duration;
+
+/// Sessions of a node. The session's place is 12 bits of its number; a table of this many
+/// costs nothing until they exist.
+pub const MAX_SESSIONS: usize = 4096;
+
+/// Frames that a peer may have under way to us at most: what the selective acknowledgement of
+/// a header can describe, and 32 frames of 60 KiB are more than any link here holds.
+pub const MAX_CREDIT: u8 = 32;
+
+/// Messages of a session that wait or are under way, before senders must wait. With the queue
+/// limit of each stand-in this bounds what a dead or slow peer can pin.
+pub const MAX_MESSAGES: usize = 1024;
+
+/// Rights exported in one session: the place is 16 bits of an export index.
+pub const MAX_EXPORTS: usize = 65_535;
+
+/// Messages of a session that are incomplete or wait for an earlier one. A peer that opens
+/// more sees its frames dropped, and sends them again later.
+pub const MAX_PARTIAL: usize = 64;
+
+/// Names that a node checks in.
+pub const MAX_NAMES: usize = 256;
+
+/// Bytes of a name: one fits the first piece of a frame.
+pub const MAX_NAME: usize = 63;
+
+/// Look-ups under way at a node.
+pub const MAX_LOOKUPS: usize = 256;
+
+/// How long an acknowledgement waits for a frame to ride on. Half the shortest
+/// retransmission time, so that a quiet link sends nothing twice.
+pub const ACK_DELAY: Duration = Duration::from_millis(5);
+
+/// Unacknowledged frames after which an acknowledgement does not wait: a quarter of the window,
+/// so that a stream never stalls for one.
+pub const ACK_EVERY: u8 = MAX_CREDIT / 4;
+
+/// The shortest retransmission time: twice [`ACK_DELAY`].
+pub const MIN_RTO: Duration = Duration::from_millis(10);
+
+/// The retransmission time before the first measurement.
+pub const FIRST_RTO: Duration = Duration::from_millis(30);
+
+/// The longest retransmission time, backed off: well under the time after which a silent peer
+/// is dead, so that data are probes too.
+pub const MAX_RTO: Duration = Duration::from_millis(160);
+
+/// How often HELLO is sent.
+pub const HELLO_INTERVAL: Duration = Duration::from_millis(60);
+
+/// How many times HELLO is sent before the peer counts as unreachable: with a fifth of all
+/// frames lost, sixteen round trips in a row fail once in ten million.
+pub const HELLO_TRIES: u8 = 16;
+
+/// Silence after which a peer that something is shared with is probed.
+pub const PROBE_AFTER: Duration = Duration::from_millis(300);
+
+/// Time between probes. With one each 60 ms, eleven fit before [`DEAD_AFTER`]: even if a
+/// third of all round trips fail, a living peer is not taken for dead.
+pub const PROBE_INTERVAL: Duration = Duration::from_millis(60);
+
+/// Silence after which a probed peer is dead.
+pub const DEAD_AFTER: Duration = Duration::from_millis(1000);
+
+/// Unanswered probes without which no peer is dead, however long the silence.
+pub const DEAD_PROBES: u8 = 3;
+
+/// A session that was offered (WELCOME) and never used is forgotten after this time.
+pub const OFFER_EXPIRES: Duration = Duration::from_secs(3);
+
+/// How many dead peers' names are remembered, to name them in errors.
+pub const REMEMBERED_PEERS: usize = 32;

@@ -1,0 +1,375 @@
+//! One node: the IPC core, the sessions and FLIP, joined.
+//!
+//! Owns: the state, and the calls by which threads send. Each call passes the core; only what
+//! the core wants forwarded goes further.
+
+use alloc::collections::VecDeque;
+
+use norma_flip::{Address, Flip, Instant, PrivateAddress};
+use norma_ipc::{
+    Event, Ipc, Message, Name, NoMemory, PageSource, PortId, RemoteToken, Right, SendError, Sent,
+    SpaceId, ThreadId,
+};
+use norma_wire::hello::NodeName;
+
+use crate::counters::Counters;
+use crate::limits::{MAX_SESSIONS, REMEMBERED_PEERS};
+use crate::names::{Lookups, Names};
+use crate::random::Random;
+use crate::rights::Map;
+use crate::session::Session;
+use crate::slots::Slots;
+
+/// What a node must be told at its start.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The node's name, for people: up to 16 bytes.
+    pub name: NodeName,
+    /// Which cluster it belongs to: nodes of others are ignored.
+    pub cluster: [u8; 16],
+    /// The address of its network card.
+    pub mac: [u8; 6],
+    /// The largest Ethernet payload that the card carries.
+    pub mtu: u16,
+    /// Receive buffers that the card has: credits given away never exceed them.
+    pub receive_buffers: u16,
+    /// Where all random numbers of the node come from. It must not repeat: addresses,
+    /// incarnation and session numbers follow from it.
+    pub seed: [u8; 32],
+}
+
+impl Config {
+    /// The identity of the cluster of that name.
+    pub fn cluster_identity(name: &str) -> [u8; 16] {
+        let mut identity = [0; 16];
+        let hash = blake3::derive_key("norma cluster identity v1", name.as_bytes());
+        identity.copy_from_slice(&hash[..16]);
+        identity
+    }
+}
+
+/// Why a node could not start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartError {
+    /// No memory.
+    NoMemory,
+    /// The card carries frames too small for a session header and the first data.
+    MtuTooSmall {
+        /// What it carries.
+        found: u16,
+        /// What it must carry.
+        needed: u16,
+    },
+}
+
+impl core::fmt::Display for StartError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            StartError::NoMemory => f.write_str("out of memory"),
+            StartError::MtuTooSmall { found, needed } => {
+                write!(f, "the network card's MTU is {found}, but {needed} are needed")
+            }
+        }
+    }
+}
+
+impl core::error::Error for StartError {}
+
+/// What became of a message that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Posted {
+    /// It lies in the receiver's queue on this node.
+    Queued,
+    /// A waiting thread of this node has it: wake it, or switch to it.
+    Handed(ThreadId),
+    /// It is on its way to another node.
+    Carried,
+    /// There is no room; the thread waits, and its message with it.
+    Waiting,
+}
+
+/// A peer that died, to name it in errors.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Grave {
+    pub(crate) place: u32,
+    pub(crate) generation: u16,
+    pub(crate) address: Address,
+    pub(crate) name: NodeName,
+}
+
+/// One node of a cluster.
+pub struct Node<S: PageSource> {
+    pub(crate) ipc: Ipc<S::Page>,
+    pub(crate) flip: Flip<S::Page>,
+    pub(crate) source: S,
+    pub(crate) config: Config,
+    pub(crate) address: Address,
+    pub(crate) incarnation: u64,
+    pub(crate) sessions: Slots<Session<S::Page>>,
+    pub(crate) generation: u16,
+    pub(crate) by_peer: Map<u64, u32>,
+    /// Sessions that may have a frame to send, each once.
+    pub(crate) ready: VecDeque<u32>,
+    pub(crate) resets: heapless::Deque<(Address, u32), 8>,
+    pub(crate) names: Names,
+    pub(crate) lookups: Lookups,
+    pub(crate) random: Random,
+    pub(crate) graves: heapless::Deque<Grave, REMEMBERED_PEERS>,
+    pub(crate) counters: Counters,
+    /// Nothing is due in any session before this time (a lower bound).
+    pub(crate) deadline: Instant,
+}
+
+/// The least Ethernet payload: FLIP and session headers with the first 64 bytes of data, as an
+/// unfragmented frame, and room for FLIP to cut larger ones sensibly.
+const LEAST_MTU: u16 = 576;
+
+impl<S: PageSource> Node<S> {
+    /// A node with no ports and no sessions.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn new(config: Config, source: S) -> Result<Self, StartError> {
+        if config.mtu < LEAST_MTU {
+            return Err(StartError::MtuTooSmall { found: config.mtu, needed: LEAST_MTU });
+        }
+        let mut random = Random::new(&config.seed);
+        let network = norma_flip::Config { mac: config.mac, mtu: config.mtu };
+        let mut flip = Flip::new(network, random.bytes());
+        // The first address that is registered is the one that FLIP finds fastest.
+        let private = PrivateAddress::new(0, random.u64());
+        let address = flip.register(private).map_err(|_| StartError::NoMemory)?;
+        Ok(Node {
+            ipc: Ipc::new(),
+            flip,
+            source,
+            config,
+            address,
+            incarnation: random.u64(),
+            sessions: Slots::new(MAX_SESSIONS),
+            generation: 0,
+            by_peer: Map::default(),
+            ready: VecDeque::new(),
+            resets: heapless::Deque::new(),
+            names: Names::new(),
+            lookups: Lookups::new(),
+            random,
+            graves: heapless::Deque::new(),
+            counters: Counters::default(),
+            deadline: Instant::NEVER,
+        })
+    }
+
+    /// The node's FLIP address, new at each boot.
+    pub fn address(&self) -> Address {
+        self.address
+    }
+
+    /// The node's own name.
+    pub fn name(&self) -> &NodeName {
+        &self.config.name
+    }
+
+    /// The IPC core, for everything that concerns this node alone.
+    #[inline]
+    pub fn ipc(&mut self) -> &mut Ipc<S::Page> {
+        &mut self.ipc
+    }
+
+    /// The same, to look at.
+    pub fn ipc_ref(&self) -> &Ipc<S::Page> {
+        &self.ipc
+    }
+
+    /// Where pages come from.
+    #[inline]
+    pub fn source(&mut self) -> &mut S {
+        &mut self.source
+    }
+
+    /// What was counted.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What FLIP counted.
+    pub fn flip_counters(&self) -> &norma_flip::Counters {
+        self.flip.counters()
+    }
+
+    /// How many sessions are established.
+    pub fn session_count(&self) -> usize {
+        self.by_peer.len()
+    }
+
+    /// The name of a node that is or was a peer.
+    pub fn peer_name(&self, address: u64) -> Option<NodeName> {
+        if let Some(place) = self.by_peer.get(&address) {
+            return self.sessions.get(*place).map(|session| session.peer_name);
+        }
+        self.graves.iter().find(|grave| grave.address.0 == address).map(|grave| grave.name)
+    }
+
+    /// Every right that the sessions and the name table hold outside spaces and messages, for
+    /// an audit.
+    pub fn held_rights(&self) -> impl Iterator<Item = &Right> {
+        let exported = self
+            .sessions
+            .iter()
+            .flat_map(|(_, session)| session.exports.iter().map(|(_, export)| &export.right));
+        let going_home = self.sessions.iter().flat_map(|(_, session)| {
+            session.out.messages.iter().flat_map(|(_, outbound)| outbound.held.iter())
+        });
+        exported.chain(going_home).chain(self.names.rights()).chain(self.lookups.rights())
+    }
+
+    // Sending.
+
+    /// Sends a message to the send or send-once right under `name`; see
+    /// [`norma_ipc::Ipc::send`].
+    ///
+    /// # Errors
+    /// The message comes back whole.
+    #[inline]
+    pub fn send(
+        &mut self,
+        now: Instant,
+        space: SpaceId,
+        name: Name,
+        message: Message<S::Page>,
+        wait: Option<ThreadId>,
+    ) -> Result<Posted, SendError<S::Page>> {
+        match self.ipc.send(space, name, message, wait)? {
+            Sent::Queued => Ok(Posted::Queued),
+            Sent::Handed(thread) => Ok(Posted::Handed(thread)),
+            Sent::Waiting => Ok(Posted::Waiting),
+            Sent::Forward { token, via, message } => self.forward(now, token, via, message),
+        }
+    }
+
+    /// Sends a message to the reply right in it; see [`norma_ipc::Ipc::reply`].
+    ///
+    /// # Errors
+    /// The message comes back whole.
+    #[inline]
+    pub fn reply(
+        &mut self,
+        now: Instant,
+        message: Message<S::Page>,
+    ) -> Result<Posted, SendError<S::Page>> {
+        match self.ipc.reply(message)? {
+            Sent::Queued => Ok(Posted::Queued),
+            Sent::Handed(thread) => Ok(Posted::Handed(thread)),
+            Sent::Waiting => Ok(Posted::Waiting),
+            Sent::Forward { token, via, message } => self.forward(now, token, via, message),
+        }
+    }
+
+    fn forward(
+        &mut self,
+        now: Instant,
+        token: RemoteToken,
+        via: Option<PortId>,
+        message: Message<S::Page>,
+    ) -> Result<Posted, SendError<S::Page>> {
+        match self.carry(now, token, via, message) {
+            Ok(()) => Ok(Posted::Carried),
+            Err(error) => {
+                match via {
+                    Some(via) => self.place_is_free(now, via),
+                    // A reply that could not even be queued: the caller must not wait for it.
+                    None => self.unanswered(token),
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// A place among the messages under way through `via` is free: carries what waits for it.
+    pub(crate) fn place_is_free(&mut self, now: Instant, via: PortId) {
+        let mut next = self.ipc.carried(via);
+        while let Some((token, message)) = next {
+            next = match self.carry(now, token, Some(via), message) {
+                Ok(()) => self.ipc.next_to_carry(via),
+                Err(refused) => {
+                    // Its sender was told that it is on its way, as it was; then it was lost
+                    // for want of memory, which the holder of its reply right learns.
+                    self.ipc.discard(refused.message);
+                    self.ipc.carried(via)
+                }
+            };
+        }
+    }
+
+    // Consequences.
+
+    /// The next thread to wake. Call after every other call until it gives `None`.
+    #[inline]
+    pub fn poll_wake(&mut self) -> Option<ThreadId> {
+        loop {
+            match self.ipc.poll_event()? {
+                Event::Wake(thread) => return Some(thread),
+                other => self.handle_ipc_event(other),
+            }
+        }
+    }
+
+    /// Puts a session into the list of those that may have a frame to send.
+    #[inline]
+    pub(crate) fn list(&mut self, place: u32) {
+        if let Some(session) = self.sessions.get_mut(place)
+            && !session.listed
+            && !session.lost_route
+            && session.has_frame()
+        {
+            session.listed = true;
+            self.ready.push_back(place); // Room was reserved when the session was made.
+        }
+    }
+
+    /// A new session in a place of its own.
+    pub(crate) fn create_session(
+        &mut self,
+        now: Instant,
+        state: crate::session::State,
+        peer: Address,
+    ) -> Result<u32, NoMemory> {
+        self.ready.try_reserve(self.sessions.len() + 1).map_err(|_| NoMemory)?;
+        self.by_peer.try_reserve(1).map_err(|_| NoMemory)?;
+        self.sessions.reserve(1)?;
+        let place = self.sessions.next_place();
+        // Twenty random bits that are not all zero, and twelve of place.
+        let number = ((self.random.u32() | 0x1000) & !0xfff) | place;
+        let first = self.random.u32();
+        self.generation = self.generation.wrapping_add(1);
+        let session = Session::new(state, number, self.generation, peer, first, now);
+        self.sessions.insert(session)
+    }
+
+    /// The session that has that number.
+    #[inline]
+    pub(crate) fn place_of(&self, number: u32) -> Option<u32> {
+        let place = number & 0xfff;
+        (self.sessions.get(place)?.number == number).then_some(place)
+    }
+
+    /// How many frames each peer may have under way: the receive buffers, shared.
+    #[inline]
+    pub(crate) fn credit(&self) -> u8 {
+        let sessions = self.by_peer.len().max(1);
+        let share = usize::from(self.config.receive_buffers) / sessions;
+        share.clamp(1, usize::from(crate::limits::MAX_CREDIT)) as u8
+    }
+
+    /// Something of a session is due at `due`.
+    #[inline]
+    pub(crate) fn due(&mut self, place: u32, due: Instant) {
+        if let Some(session) = self.sessions.get_mut(place)
+            && due < session.deadline
+        {
+            session.deadline = due;
+            self.deadline = self.deadline.min(due);
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Rights across a session: what was exported to the peer, and what was imported from it.
+//!
+//! Owns: the two tables of a session. An **export** is a right of this node that the peer
+//! holds; it has an index with a generation. An **import** is the stand-in (a proxy port) for
+//! an export of the peer.
+//!
+//! Counting is a reference listing: the exporter counts how many send rights it has sent
+//! (`sent`), the importer how many it has received (`received`). When the importer's last
+//! right is gone it says how many it had received, and the exporter subtracts. Rights still
+//! under way make the difference, so the entry lives until every one has arrived and been
+//! released, whatever order frames take (Mach's transit counts; Birrell et al., "Network
+//! Objects", 1993).
+
+use hashbrown::HashMap;
+use norma_ipc::{NoMemory, PortId, RemoteToken, Right};
+
+use crate::limits::MAX_EXPORTS;
+use crate::slots::Slots;
+
+/// Export index of nothing.
+pub(crate) const NO_EXPORT: u32 = 0;
+/// Export index of the name service, which every node has.
+pub(crate) const NAME_SERVICE: u32 = 1;
+
+/// Spreads small numbers; tables here are keyed by indices that we or an authenticated peer
+/// chose, and bounded.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct NumberHash(u64);
+
+impl core::hash::Hasher for NumberHash {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32(u32::from(*byte));
+        }
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.0 = (self.0.rotate_left(32) ^ u64::from(value)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+pub(crate) type Map<K, V> = HashMap<K, V, core::hash::BuildHasherDefault<NumberHash>>;
+
+#[derive(Debug)]
+pub(crate) struct Export {
+    pub(crate) right: Right,
+    generation: u16,
+    /// Send rights sent and not yet given back; 1 for a send-once right.
+    pub(crate) sent: u32,
+    /// The port refused a message of this peer for a full queue; all others are refused too,
+    /// until the peer begins anew, so that their order is kept.
+    pub(crate) refusing: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Exports {
+    entries: Slots<Export>,
+    /// Generation of each place, also while it is empty.
+    generations: alloc::vec::Vec<u16>,
+    by_port: Map<PortId, u32>,
+}
+
+/// Places below this are not used: the two numbers above are taken.
+const FIRST_PLACE: u32 = 2;
+
+const fn index_of(place: u32, generation: u16) -> u32 {
+    ((generation as u32) << 16) | (place + FIRST_PLACE)
+}
+
+const fn place_of(index: u32) -> Option<u32> {
+    (index & 0xffff).checked_sub(FIRST_PLACE)
+}
+
+impl Exports {
+    pub(crate) fn new() -> Self {
+        Exports {
+            entries: Slots::new(MAX_EXPORTS - FIRST_PLACE as usize),
+            generations: alloc::vec::Vec::new(),
+            by_port: Map::default(),
+        }
+    }
+
+    /// Makes sure that the next `count` calls of [`Exports::add`] cannot fail.
+    #[inline]
+    pub(crate) fn reserve(&mut self, count: usize) -> Result<(), NoMemory> {
+        self.entries.reserve(count)?;
+        self.generations.try_reserve(count).map_err(|_| NoMemory)
+    }
+
+    /// Makes sure that the next `count` ports can be remembered.
+    pub(crate) fn reserve_ports(&mut self, count: usize) -> Result<(), NoMemory> {
+        self.by_port.try_reserve(count).map_err(|_| NoMemory)
+    }
+
+    /// A new export. Room must have been reserved.
+    #[inline]
+    pub(crate) fn add(&mut self, right: Right) -> Result<u32, NoMemory> {
+        let place = self.entries.insert(Export { right, generation: 0, sent: 1, refusing: false })?;
+        if self.generations.len() <= place as usize {
+            self.generations.push(0);
+        }
+        let generation = self.generations[place as usize];
+        if let Some(export) = self.entries.get_mut(place) {
+            export.generation = generation;
+        }
+        Ok(index_of(place, generation))
+    }
+
+    pub(crate) fn remember_port(&mut self, port: PortId, index: u32) {
+        self.by_port.insert(port, index);
+    }
+
+    /// The index under which send rights to `port` are exported.
+    pub(crate) fn of_port(&self, port: PortId) -> Option<u32> {
+        self.by_port.get(&port).copied()
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, index: u32) -> Option<&Export> {
+        let export = self.entries.get(place_of(index)?)?;
+        (u32::from(export.generation) == index >> 16).then_some(export)
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut Export> {
+        let export = self.entries.get_mut(place_of(index)?)?;
+        (u32::from(export.generation) == index >> 16).then_some(export)
+    }
+
+    /// Takes an export out; its index is stale from now on.
+    #[inline]
+    pub(crate) fn remove(&mut self, index: u32) -> Option<Right> {
+        self.get(index)?;
+        let place = place_of(index)?;
+        let export = self.entries.remove(place)?;
+        let generation = &mut self.generations[place as usize];
+        *generation = generation.wrapping_add(1);
+        if let Some(port) = export.right.port()
+            && self.by_port.get(&port) == Some(&index)
+        {
+            self.by_port.remove(&port);
+        }
+        Some(export.right)
+    }
+
+    /// Takes any export out, for a session that ends.
+    pub(crate) fn remove_any(&mut self) -> Option<Right> {
+        let (index, _) = self.iter().next()?;
+        self.remove(index)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.len() == 0
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Export)> {
+        self.entries.iter().map(|(place, export)| (index_of(place, export.generation), export))
+    }
+}
+
+/// The stand-in for an export of the peer.
+#[derive(Debug)]
+pub(crate) struct Import {
+    /// The peer's index.
+    pub(crate) index: u32,
+    pub(crate) port: PortId,
+    /// Send rights received and not yet given back.
+    pub(crate) received: u32,
+    /// Sequence number of the last MESSAGE to it.
+    pub(crate) last: Option<u32>,
+    /// Messages to it whose fate is not known yet.
+    pub(crate) unsettled: u32,
+    /// Messages that were refused for a full queue, in order.
+    pub(crate) refused: alloc::collections::VecDeque<u32>,
+    /// The next message begins the order anew.
+    pub(crate) fresh: bool,
+    /// The peer said that there is room again.
+    pub(crate) room: bool,
+    /// The last right to the stand-in is gone; the import follows when its messages have.
+    pub(crate) unused: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Imports {
+    entries: Slots<Import>,
+    by_index: Map<u32, u32>,
+}
+
+impl Imports {
+    pub(crate) fn new() -> Self {
+        Imports { entries: Slots::new(MAX_EXPORTS), by_index: Map::default() }
+    }
+
+    /// Makes sure that the next [`Imports::add`] cannot fail, and says where it will be.
+    pub(crate) fn reserve(&mut self) -> Result<u32, NoMemory> {
+        self.entries.reserve(1)?;
+        self.by_index.try_reserve(1).map_err(|_| NoMemory)?;
+        Ok(self.entries.next_place())
+    }
+
+    pub(crate) fn add(&mut self, index: u32, port: PortId) -> Result<u32, NoMemory> {
+        let place = self.entries.insert(Import {
+            index,
+            port,
+            received: 0,
+            last: None,
+            unsettled: 0,
+            refused: alloc::collections::VecDeque::new(),
+            fresh: false,
+            room: false,
+            unused: false,
+        })?;
+        self.by_index.insert(index, place);
+        Ok(place)
+    }
+
+    /// Where the stand-in for the peer's export is.
+    pub(crate) fn find(&self, index: u32) -> Option<u32> {
+        self.by_index.get(&index).copied()
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, place: u32) -> Option<&Import> {
+        self.entries.get(place)
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, place: u32) -> Option<&mut Import> {
+        self.entries.get_mut(place)
+    }
+
+    pub(crate) fn remove(&mut self, place: u32) -> Option<Import> {
+        let import = self.entries.remove(place)?;
+        if self.by_index.get(&import.index) == Some(&place) {
+            self.by_index.remove(&import.index);
+        }
+        Some(import)
+    }
+
+    pub(crate) fn remove_any(&mut self) -> Option<Import> {
+        let (place, _) = self.entries.iter().next()?;
+        self.remove(place)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.len() == 0
+    }
+}
+
+/// What the IPC core calls a remote right: which session, and which import or export of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// A stand-in, by its place in the import table.
+    Import(u32),
+    /// A bare send-once right, by the peer's export index.
+    Once(u32),
+}
+
+/// Bit 63: a bare send-once right. Bits 48..60: the session's place. Bits 32..48: its
+/// generation. Bits 0..32: import place or export index.
+#[inline]
+pub(crate) const fn token(session: u32, generation: u16, destination: Destination) -> RemoteToken {
+    let (once, low) = match destination {
+        Destination::Import(place) => (0, place),
+        Destination::Once(index) => (1 << 63, index),
+    };
+    RemoteToken(once | ((session as u64) << 48) | ((generation as u64) << 32) | low as u64)
+}
+
+/// The reverse of [`token`]: session, its generation, destination.
+#[inline]
+pub(crate) const fn parse_token(token: RemoteToken) -> (u32, u16, Destination) {
+    let low = token.0 as u32;
+    let destination =
+        if token.0 >> 63 == 0 { Destination::Import(low) } else { Destination::Once(low) };
+    (((token.0 >> 48) & 0x7fff) as u32, (token.0 >> 32) as u16, destination)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_come_back() {
+        for destination in [Destination::Import(7), Destination::Once(u32::MAX)] {
+            let token = token(4095, u16::MAX, destination);
+            assert_eq!(parse_token(token), (4095, u16::MAX, destination));
+        }
+    }
+
+    #[test]
+    fn a_stale_export_index_denotes_nothing() {
+        let mut ipc: norma_ipc::Ipc<norma_ipc::HeapPage> = norma_ipc::Ipc::new();
+        let space = ipc.create_space(8).unwrap();
+        let name = ipc.allocate_port(space).unwrap();
+        let mut exports = Exports::new();
+        let mut export = |ipc: &mut norma_ipc::Ipc<_>| {
+            let right = ipc.make_right(space, name, norma_ipc::RightKind::SendOnce).unwrap();
+            exports.reserve(1).unwrap();
+            let index = exports.add(right).unwrap();
+            assert!(index > NAME_SERVICE);
+            assert!(exports.get(index).is_some());
+            ipc.release(exports.remove(index).unwrap());
+            assert!(exports.get(index).is_none() && exports.remove(index).is_none());
+            index
+        };
+        assert_ne!(export(&mut ipc), export(&mut ipc));
+    }
+}

@@ -1,0 +1,242 @@
+//! A session: the conversation between two node incarnations, shared by all their ports.
+//!
+//! Owns: its state, its identity, who was last heard when. The halves are in `outbox` and
+//! `inbox`, the rights in `rights`.
+
+use core::time::Duration;
+
+use norma_flip::{Address, Instant};
+use norma_wire::hello::NodeName;
+
+use crate::inbox::Inbox;
+use crate::limits::{DEAD_AFTER, DEAD_PROBES, PROBE_AFTER, PROBE_INTERVAL};
+use crate::outbox::Outbox;
+use crate::rights::{Exports, Imports};
+use crate::round_trip::RoundTrip;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// HELLO is being sent to an address; who answers is not known yet.
+    Connecting,
+    /// WELCOME was sent; the peer has not used the session yet.
+    Offered,
+    /// Both sides know it.
+    Established,
+}
+
+/// Watches whether the peer is alive, by silence that this node has itself been awake for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Liveness {
+    /// Silence so far, not counting time in which this node did not run.
+    silence: Duration,
+    /// When the silence was last added up.
+    checked: Instant,
+    probes: u8,
+}
+
+/// What to do about a silent peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Check {
+    Fine,
+    Probe,
+    Dead,
+}
+
+impl Liveness {
+    fn new(now: Instant) -> Self {
+        Liveness { silence: Duration::ZERO, checked: now, probes: 0 }
+    }
+
+    /// A frame of the peer has arrived.
+    #[inline]
+    pub(crate) fn heard(&mut self, now: Instant) {
+        self.silence = Duration::ZERO;
+        self.checked = now;
+        self.probes = 0;
+    }
+
+    /// When to look again.
+    pub(crate) fn next_check(&self) -> Instant {
+        let wait = if self.probes == 0 {
+            PROBE_AFTER.saturating_sub(self.silence)
+        } else {
+            PROBE_INTERVAL
+        };
+        self.checked + wait.max(Duration::from_millis(1))
+    }
+
+    /// Adds the time since the last look to the silence, but no more than one and a half times
+    /// what was planned: if the look is later than that, this node itself did not run, and the
+    /// peer may have answered in vain.
+    pub(crate) fn check(&mut self, now: Instant) -> Check {
+        let planned = self.next_check().since(self.checked);
+        let passed = now.since(self.checked);
+        if passed < planned {
+            return Check::Fine;
+        }
+        self.silence += passed.min(planned + planned / 2);
+        self.checked = now;
+        if self.silence >= DEAD_AFTER && self.probes >= DEAD_PROBES {
+            return Check::Dead;
+        }
+        self.probes = self.probes.saturating_add(1);
+        Check::Probe
+    }
+
+    /// Nothing is shared with the peer: its silence means nothing.
+    pub(crate) fn pause(&mut self, now: Instant) {
+        self.heard(now);
+    }
+}
+
+bitflags::bitflags! {
+    /// Frames that the session owes besides sequenced ones.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) struct Owed: u8 {
+        const ACK = 1;
+        const PROBE = 2;
+        const HELLO = 4;
+        const WELCOME = 8;
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Session<P> {
+    pub(crate) state: State,
+    /// Tells this session from others that had its place before.
+    pub(crate) generation: u16,
+    /// What the peer writes into its frames to us.
+    pub(crate) number: u32,
+    /// What we write into ours.
+    pub(crate) peer_number: u32,
+    /// The peer's node address; while connecting, the address to which HELLO goes.
+    pub(crate) peer: Address,
+    pub(crate) peer_name: NodeName,
+    pub(crate) peer_incarnation: u64,
+    pub(crate) out: Outbox<P>,
+    pub(crate) inbox: Inbox<P>,
+    pub(crate) exports: Exports,
+    pub(crate) imports: Imports,
+    pub(crate) round_trip: RoundTrip,
+    pub(crate) liveness: Liveness,
+    pub(crate) owed: Owed,
+    /// Whole pages that fit a frame to the peer.
+    pub(crate) frame_pages: u32,
+    /// Bytes of session payload that fit a frame to the peer.
+    pub(crate) frame_limit: u32,
+    /// HELLOs sent, while connecting.
+    pub(crate) tries: u8,
+    /// When HELLO is due again, or an offer expires.
+    pub(crate) timer: Instant,
+    /// It is in the list of sessions with something to send.
+    pub(crate) listed: bool,
+    /// There is no route to the peer; it is being located.
+    pub(crate) lost_route: bool,
+    /// Nothing is due before this time (a lower bound: it is checked lazily).
+    pub(crate) deadline: Instant,
+}
+
+impl<P> Session<P> {
+    pub(crate) fn new(
+        state: State,
+        number: u32,
+        generation: u16,
+        peer: Address,
+        first_sequence: u32,
+        now: Instant,
+    ) -> Self {
+        Session {
+            state,
+            generation,
+            number,
+            peer_number: 0,
+            peer,
+            peer_name: NodeName::default(),
+            peer_incarnation: 0,
+            out: Outbox::new(first_sequence),
+            inbox: Inbox::new(0),
+            exports: Exports::new(),
+            imports: Imports::new(),
+            round_trip: RoundTrip::new(),
+            liveness: Liveness::new(now),
+            owed: Owed::empty(),
+            frame_pages: 0,
+            frame_limit: 0,
+            tries: 0,
+            timer: now,
+            listed: false,
+            lost_route: false,
+            deadline: Instant::NEVER,
+        }
+    }
+
+    /// Whether anything would be missed if the peer were dead: then it is worth probing.
+    pub(crate) fn shares(&self) -> bool {
+        self.out.is_busy()
+            || !self.exports.is_empty()
+            || !self.imports.is_empty()
+            || !self.inbox.is_empty()
+    }
+
+    /// Whether the session has a frame to send now.
+    #[inline]
+    pub(crate) fn has_frame(&self) -> bool {
+        !self.owed.is_empty() || (self.state == State::Established && self.out.has_frame())
+    }
+
+    /// When something is due, recomputed.
+    pub(crate) fn next_deadline(&self) -> Instant {
+        if self.state != State::Established {
+            return self.timer;
+        }
+        let mut deadline = Instant::NEVER;
+        if let Some(retransmit) = self.out.deadline(&self.round_trip) {
+            deadline = deadline.min(retransmit);
+        }
+        if let Some(acknowledge) = self.inbox.acknowledge_by {
+            deadline = deadline.min(acknowledge);
+        }
+        if self.shares() {
+            deadline = deadline.min(self.liveness.next_check());
+        }
+        deadline
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One look per planned interval, until the verdict.
+    fn run(mut liveness: Liveness, mut now: Instant) -> (Instant, u32) {
+        let mut probes = 0;
+        loop {
+            now = liveness.next_check().max(now);
+            match liveness.check(now) {
+                Check::Fine => {}
+                Check::Probe => probes += 1,
+                Check::Dead => return (now, probes),
+            }
+        }
+    }
+
+    #[test]
+    fn a_silent_peer_is_dead_after_about_a_second() {
+        let start = Instant::from_millis(5000);
+        let (end, probes) = run(Liveness::new(start), start);
+        let took = end.since(start);
+        assert!(took >= DEAD_AFTER && took < DEAD_AFTER + Duration::from_millis(150), "{took:?}");
+        assert!(probes >= u32::from(DEAD_PROBES));
+    }
+
+    #[test]
+    fn time_in_which_this_node_slept_does_not_count() {
+        let start = Instant::from_millis(0);
+        let mut liveness = Liveness::new(start);
+        // Asleep for ten seconds: one look, and it asks instead of condemning.
+        assert_eq!(liveness.check(Instant::from_millis(10_000)), Check::Probe);
+        assert_eq!(liveness.check(Instant::from_millis(20_000)), Check::Probe);
+        liveness.heard(Instant::from_millis(20_001));
+        assert_eq!(liveness.check(Instant::from_millis(20_100)), Check::Fine);
+    }
+}
