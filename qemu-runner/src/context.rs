@@ -15,6 +15,8 @@ pub struct Context {
     pub workspace: Workspace,
     /// The accelerator that was chosen.
     pub accelerator: Accelerator,
+    /// Why that one, for printing.
+    pub accelerator_reason: String,
     /// The machine that nodes are given unless a cluster file says otherwise.
     pub machine: Machine,
     /// How two nodes are joined directly.
@@ -26,6 +28,15 @@ pub struct Context {
 }
 
 impl Context {
+    /// Says which accelerator is used and why. Printed before nodes are started.
+    pub fn say_accelerator(&self) {
+        self.ui.progress(&format!(
+            "accelerator: {} ({})",
+            self.accelerator.word(),
+            self.accelerator_reason
+        ));
+    }
+
     /// A cargo that runs in the workspace.
     #[must_use]
     pub fn cargo(&self) -> Command {

@@ -55,9 +55,12 @@ pub enum ImageError {
     /// The images do not compile.
     #[error("the images do not compile; cargo's messages are above")]
     Compile,
-    /// What was built cannot be read.
-    #[error("cannot read the image {0}: {1}")]
-    Read(PathBuf, std::io::Error),
+    /// A workspace without images.
+    #[error("there is no image: no package under {}", FOLDERS.join("/ or "))]
+    None,
+    /// Cargo built something else.
+    #[error("cargo has built no {0}")]
+    Missing(PathBuf),
     /// No such image.
     #[error("there is no image `{0}`; expected one of: {1}")]
     Unknown(String, String),
@@ -107,30 +110,35 @@ pub fn build(context: &Context) -> Result<Images, ImageError> {
             return Err(ImageError::Compile);
         }
     }
-    built(workspace)
+    let images = built(workspace)?;
+    match images.0.iter().find(|image| image.stripped_bytes == 0) {
+        None => Ok(images),
+        Some(image) => Err(ImageError::Missing(image.elf.clone())),
+    }
 }
 
-/// What was built before, as it lies in the target folder.
+/// The images where they lie, or will lie when they are built: for dry runs. The size of one
+/// that is not there is 0.
 ///
 /// # Errors
-/// An image is not there or cannot be read.
+/// The workspace has no images at all.
 pub fn built(workspace: &Workspace) -> Result<Images, ImageError> {
     let folder = target_folder(workspace).join(TARGET).join("release");
     let image = |program: Program| {
         let elf = folder.join(&program.file);
-        let bytes = std::fs::read(&elf).map_err(|error| ImageError::Read(elf.clone(), error))?;
-        Ok(Image {
+        let bytes = std::fs::read(&elf).unwrap_or_default();
+        Image {
             name: program.name,
             stripped_bytes: stripped_size(&bytes),
             elf,
-        })
+        }
     };
-    Ok(Images(
-        programs(workspace)
-            .into_iter()
-            .map(image)
-            .collect::<Result<_, _>>()?,
-    ))
+    let images: Vec<_> = programs(workspace).into_iter().map(image).collect();
+    if images.is_empty() {
+        Err(ImageError::None)
+    } else {
+        Ok(Images(images))
+    }
 }
 
 /// A cargo command for images: `build`, `clippy`, `doc`. Packages are still to be added.
@@ -170,8 +178,10 @@ fn flags(root: &Path) -> Vec<String> {
     let mut flags = vec![
         // An image is linked for one fixed address in the top 2 GiB.
         "-Crelocation-model=static".to_owned(),
-        "-Ccode-model=kernel".to_owned(),
         format!("-Clink-arg=-T{}", script.display()),
+        // Sections that want rights of their own start on pages of 4 KiB, not 2 MiB.
+        "-Clink-arg=-zmax-page-size=4096".to_owned(),
+        "-Clink-arg=--build-id=none".to_owned(),
         // A panic walks the frame pointers.
         "-Cforce-frame-pointers=yes".to_owned(),
     ];

@@ -15,7 +15,10 @@
 //! Nothing here is `unsafe`, and nothing outlives the runner: no file, no socket, no QEMU.
 #![forbid(unsafe_code)]
 
+pub mod bench;
+pub mod cli;
 pub mod cluster;
+pub mod commands;
 pub mod context;
 pub mod images;
 pub mod limits;

@@ -53,3 +53,6 @@ pub const MEMORY_MIB: std::ops::RangeInclusive<u32> = 8..=65_536;
 
 /// The time-out of `demo`.
 pub const DEMO_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Bytes of the demo's file: what one message carries out of line.
+pub const DEMO_FILE: usize = 64 << 20;

@@ -10,14 +10,14 @@ use std::path::Path;
 const FRAME: &str = "norma: frame 0x";
 
 /// The symbols of one image.
-pub struct Symbols(Loader);
+pub struct Symbols(Box<Loader>);
 
 impl Symbols {
     /// Reads an image's symbols; `None` if it has none that can be read. A backtrace without
     /// names is better than none, so that is no error.
     #[must_use]
     pub fn load(image: &Path) -> Option<Self> {
-        Loader::new(image).ok().map(Self)
+        Loader::new(image).ok().map(Box::new).map(Self)
     }
 
     /// Names and lines for an address: the innermost inlined function first.

@@ -1,0 +1,196 @@
+//! The command line of `cargo norma`.
+//!
+//! Owns the words, their help, and the way from an error to an exit code. What each command does
+//! is in `commands`.
+
+use crate::bench;
+use crate::commands::{build, check, demo, doctor, fuzz, miri, test, up};
+use crate::context::Context;
+use crate::images::ImageError;
+use crate::link::LinkKind;
+use crate::qemu::Machine;
+use crate::qemu::accelerator::{Wanted, choose};
+use crate::run::RunError;
+use crate::signals;
+use crate::status::{Ended, Status};
+use crate::ui::Ui;
+use crate::workspace::Workspace;
+use clap::{Args, Parser, Subcommand};
+use std::process::ExitCode;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    all went well
+  1    something failed
+  2    the command line or an input file makes no sense
+  101  a guest panicked
+  124  a guest did not do in time what was waited for
+  130  interrupted (Ctrl-C); every node is ended first
+
+Data goes to stdout, progress and the consoles of nodes go to stderr. NO_COLOR is respected.";
+
+/// Build norma's images, start them in QEMU, join them, test them and measure them
+#[derive(Debug, Parser)]
+#[command(name = "cargo norma", bin_name = "cargo norma", version, after_help = EXIT_CODES)]
+struct Cli {
+    /// Install what is missing without asking (as CI=true does)
+    #[arg(long, global = true)]
+    yes: bool,
+    /// No progress and no consoles, only data and errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Boot two nodes, let them find each other and talk, and check the answers
+    Demo(WithQemu<demo::DemoArgs>),
+    /// Start the nodes of a cluster file and show their consoles
+    Up(WithQemu<up::UpArgs>),
+    /// Run all tests: of the crates, of the simulation, and of whole virtual machines
+    Test(test::TestArgs),
+    /// Measure what a call costs, beside what the bare frame costs
+    Bench(WithQemu<bench::BenchArgs>),
+    /// Build the images and print where they are and how large
+    Build,
+    /// Look for everything that is needed and say how to get what is missing
+    Doctor,
+    /// Check formatting, lints and documentation, warnings being errors
+    Check,
+    /// Run the tests of the pure crates under Miri (needs a nightly Rust)
+    Miri(miri::MiriArgs),
+    /// Feed the parsers random bytes (needs a nightly Rust and cargo-fuzz)
+    Fuzz(fuzz::FuzzArgs),
+}
+
+/// A command that starts QEMU.
+#[derive(Debug, Args)]
+struct WithQemu<T: Args> {
+    #[command(flatten)]
+    args: T,
+    #[command(flatten)]
+    qemu: QemuArgs,
+}
+
+#[derive(Clone, Copy, Debug, Default, Args)]
+#[command(next_help_heading = "QEMU")]
+struct QemuArgs {
+    /// What runs the guests' code; `auto` takes KVM only where the processor really offers it
+    #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
+    accel: Wanted,
+    /// The machine that is emulated
+    #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
+    machine: Machine,
+    /// The kind of socketpair that joins two nodes
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "WHICH",
+        hide_short_help = true
+    )]
+    link: LinkKind,
+    /// Print QEMU's commands, quoted for a shell, and start nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ui = Ui::new(cli.quiet);
+    signals::watch();
+    let status = match run(cli, ui) {
+        Ok(status) => status,
+        Err(error) => {
+            let status = status_of(&error);
+            ui.error(&format!("{error:#}"));
+            status
+        }
+    };
+    let status = if signals::interrupted() {
+        Status::Interrupted
+    } else {
+        status
+    };
+    status.into()
+}
+
+fn run(cli: Cli, ui: Ui) -> anyhow::Result<Status> {
+    let yes = cli.yes;
+    let plain = |qemu| context(ui, yes, qemu);
+    match cli.command {
+        Command::Demo(with) => demo::run(&plain(with.qemu)?, &with.args),
+        Command::Up(with) => up::run(&plain(with.qemu)?, &with.args),
+        Command::Bench(with) => {
+            let context = plain(with.qemu)?;
+            crate::commands::prepare(&context)?;
+            bench::run(&context, &with.args)
+        }
+        Command::Test(args) => test::run(&plain(QemuArgs::default())?, &args),
+        Command::Build => build::run(&plain(QemuArgs::default())?),
+        Command::Doctor => doctor::run(&plain(QemuArgs::default())?),
+        Command::Check => check::run(&plain(QemuArgs::default())?),
+        Command::Miri(args) => miri::run(&plain(QemuArgs::default())?, &args),
+        Command::Fuzz(args) => fuzz::run(&plain(QemuArgs::default())?, &args),
+    }
+}
+
+fn context(ui: Ui, yes: bool, qemu: QemuArgs) -> anyhow::Result<Context> {
+    let (accelerator, why) = choose(qemu.accel);
+    Ok(Context {
+        ui,
+        workspace: Workspace::find()?,
+        accelerator,
+        accelerator_reason: why,
+        machine: qemu.machine,
+        link: qemu.link,
+        dry_run: qemu.dry_run,
+        yes,
+    })
+}
+
+fn status_of(error: &anyhow::Error) -> Status {
+    if let Some(ended) = error.downcast_ref::<Ended>() {
+        ended.status
+    } else if let Some(run) = error.downcast_ref::<RunError>() {
+        run.status()
+    } else if let Some(ImageError::Unknown(..)) = error.downcast_ref::<ImageError>() {
+        Status::Usage
+    } else {
+        Status::Failed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_a_help_text() {
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn errors_keep_their_status_under_words() {
+        use anyhow::Context as _;
+        let error: anyhow::Error = Err::<(), _>(Ended::usage("x")).context("more").unwrap_err();
+        assert_eq!(status_of(&error), Status::Usage);
+        assert_eq!(status_of(&anyhow::anyhow!("x")), Status::Failed);
+        assert_eq!(
+            status_of(&RunError::Interrupted.into()),
+            Status::Interrupted
+        );
+    }
+}

@@ -1,0 +1,63 @@
+//! `cargo norma check`: formatting, lints and documentation, as CI runs them.
+
+use super::succeeds;
+use crate::context::Context;
+use crate::images;
+use crate::setup;
+use crate::status::Status;
+use std::process::Command;
+
+/// Runs all checks, also after one has failed, so that one run shows everything.
+///
+/// # Errors
+/// A tool cannot be run.
+pub fn run(context: &Context) -> anyhow::Result<Status> {
+    setup::ensure_target(context)?;
+    let mut failed = Vec::new();
+    for (name, mut command) in checks(context) {
+        context.ui.progress(&format!("check: {name}"));
+        if !succeeds(&mut command)? {
+            failed.push(name);
+        }
+    }
+    if failed.is_empty() {
+        context.ui.progress("check: all is well");
+        return Ok(Status::Pass);
+    }
+    context
+        .ui
+        .error(&format!("check failed: {}", failed.join(", ")));
+    Ok(Status::Failed)
+}
+
+fn checks(context: &Context) -> Vec<(&'static str, Command)> {
+    let cargo = |words: &[&str]| {
+        let mut command = context.cargo();
+        command.args(words);
+        command
+    };
+    let mut docs = cargo(&["doc", "--no-deps", "--document-private-items"]);
+    docs.env("RUSTDOCFLAGS", "-D warnings");
+    vec![
+        ("formatting", cargo(&["fmt", "--all", "--", "--check"])),
+        (
+            "lints",
+            cargo(&["clippy", "--all-targets", "--", "-D", "warnings"]),
+        ),
+        (
+            "lints of images",
+            bare(context, "clippy", &["--", "-D", "warnings"]),
+        ),
+        ("documentation", docs),
+    ]
+}
+
+/// A check of the packages that only make sense on the bare machine.
+fn bare(context: &Context, verb: &str, rest: &[&str]) -> Command {
+    let mut command = images::command(&context.workspace, verb);
+    for package in images::bare_packages(&context.workspace) {
+        command.args(["--package", &package]);
+    }
+    command.args(rest);
+    command
+}
