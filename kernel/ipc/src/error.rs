@@ -25,24 +25,27 @@ impl core::error::Error for NoMemory {}
 pub enum Reason {
     /// The receiver gave up its receive right.
     Destroyed,
+    /// The receive right was moved out of the space in which the thread waited.
+    Moved,
     /// The holder of a send-once right dropped it without a reply.
     Unanswered,
     /// The node on which the receiver lived is dead; its FLIP address.
     NodeDied(u64),
     /// Nobody has checked that name in.
     NameUnknown,
-    /// The message asked for something that the other side cannot do.
-    Unsupported,
+    /// There was no memory for the message where it was to go.
+    NoMemory,
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::Destroyed => f.write_str("the port was destroyed"),
+            Reason::Moved => f.write_str("the receive right was moved away"),
             Reason::Unanswered => f.write_str("the receiver dropped the call without a reply"),
             Reason::NodeDied(node) => write!(f, "node {node:#018x} died"),
             Reason::NameUnknown => f.write_str("the name is not known"),
-            Reason::Unsupported => f.write_str("the other side cannot do that"),
+            Reason::NoMemory => f.write_str("out of memory on the way"),
         }
     }
 }
@@ -125,3 +128,14 @@ pub enum ReceiveError {
     /// The name was not a usable receive right.
     Right(RightError),
 }
+
+impl fmt::Display for ReceiveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReceiveError::Empty => f.write_str("no message is queued"),
+            ReceiveError::Right(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for ReceiveError {}

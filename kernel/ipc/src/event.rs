@@ -2,7 +2,8 @@
 //!
 //! Why a queue with reserved room: an event arises in the middle of releasing a right, where
 //! nothing may fail. So room for every event that an object can cause is reserved when the
-//! object is made (`docs/ipc.md`, MUST I-6).
+//! object is made, and an object has at most one event of each kind in the queue
+//! (`docs/ipc.md`, MUST I-6).
 
 use alloc::collections::VecDeque;
 
@@ -14,7 +15,8 @@ use crate::wait::ThreadId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Event {
-    /// The thread's wait is over; [`crate::Ipc::take_completion`] says how.
+    /// The thread's wait is over; [`crate::Ipc::take_completion`] says how. It is a hint: when
+    /// the thread has looked on its own before, there is nothing left to say.
     Wake(ThreadId),
     /// A watched port died: tell those to whom it was exported.
     PortDied(PortId),
@@ -42,26 +44,39 @@ pub(crate) struct Events {
 
 impl Events {
     pub(crate) const fn new() -> Self {
-        Events { queue: VecDeque::new(), bound: 0 }
+        Events {
+            queue: VecDeque::new(),
+            bound: 0,
+        }
     }
 
     /// Reserves room for an object that can cause `count` events.
     #[inline]
     pub(crate) fn reserve(&mut self, count: usize) -> Result<(), NoMemory> {
         if self.queue.capacity() - self.queue.len() < self.bound + count {
-            // `try_reserve` counts from the length, and doubles, so this is rare.
-            self.queue.try_reserve(self.bound + count).map_err(|_| NoMemory)?;
+            self.grow(count)?;
         }
         self.bound += count;
         Ok(())
     }
 
-    /// The object that had reserved `count` is gone.
+    /// `try_reserve` counts from the length, and doubles, so this is rare.
+    #[cold]
+    fn grow(&mut self, count: usize) -> Result<(), NoMemory> {
+        self.queue
+            .try_reserve(self.bound + count)
+            .map_err(|_| NoMemory)
+    }
+
+    /// The object that had reserved `count` is gone. What it had to say may still be queued:
+    /// it lies in room that nobody else has been promised, because a new promise counts from
+    /// what is free.
     #[inline]
     pub(crate) fn release(&mut self, count: usize) {
         self.bound -= count;
     }
 
+    /// Appends; the room was reserved.
     #[inline]
     pub(crate) fn push(&mut self, event: Event) {
         debug_assert!(self.queue.len() < self.queue.capacity());
@@ -71,5 +86,20 @@ impl Events {
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Event> {
         self.queue.pop_front()
+    }
+}
+
+#[cfg(feature = "audit")]
+impl Events {
+    pub(crate) fn queued(&self) -> impl Iterator<Item = &Event> {
+        self.queue.iter()
+    }
+
+    pub(crate) fn bound(&self) -> usize {
+        self.bound
+    }
+
+    pub(crate) fn free(&self) -> usize {
+        self.queue.capacity() - self.queue.len()
     }
 }

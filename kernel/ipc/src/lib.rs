@@ -12,21 +12,30 @@
 
 extern crate alloc;
 
+#[cfg(feature = "audit")]
+mod audit;
+mod death;
 pub mod error;
 mod event;
 mod ipc;
 pub mod limits;
 mod message;
 mod name;
+mod network;
 mod page;
 mod port;
 mod receive;
+mod remote;
 mod right;
+mod rights;
 mod send;
 mod slab;
 mod space;
+mod tally;
 mod wait;
 
+#[cfg(feature = "audit")]
+pub use audit::Census;
 pub use error::{InsertError, NoMemory, Reason, ReceiveError, RightError, SendError, SendFailure};
 pub use event::Event;
 pub use ipc::Ipc;
@@ -34,8 +43,8 @@ pub use message::{Context, Message};
 pub use name::Name;
 pub use page::{HeapPage, HeapPages, Memory, PAGE_SIZE, Page, PageSource};
 pub use port::{PortId, RemoteToken, Sink};
-pub use right::{Right, RightKind};
 pub use receive::Cancelled;
+pub use right::{Right, RightKind};
 pub use send::Sent;
 pub use space::SpaceId;
 pub use wait::{Completion, Delivery, Notification, ThreadId};

@@ -35,8 +35,13 @@ pub const KEEP_MESSAGES: usize = 128;
 /// Bits of a name that say which slot of the table it denotes: a million names in a space.
 pub const NAME_INDEX_BITS: u32 = 20;
 
-/// Names in a space unless its quota says otherwise.
-pub const DEFAULT_NAMES: u32 = (1 << NAME_INDEX_BITS) - 1;
+/// Slots of a space that have used up their 4,095 generations and rest before they start anew:
+/// a name then comes again only after 16 million others, for 160 KiB at most.
+pub const RESTING_NAMES: u32 = 4096;
+
+/// Names in a space unless its quota says otherwise, and the largest quota there is: what is
+/// left of the index bits when every resting slot is counted.
+pub const DEFAULT_NAMES: u32 = (1 << NAME_INDEX_BITS) - RESTING_NAMES;
 
 /// Threads that can wait, over all spaces: their numbers are dense, and each costs a waiter.
 pub const MAX_THREADS: u32 = 65_536;

@@ -13,7 +13,7 @@ use crate::limits::{
     FIRST_INLINE, KEEP_INLINE, KEEP_MESSAGES, KEEP_PAGES, MAX_INLINE, MAX_MEMORY, MAX_RIGHTS,
 };
 use crate::page::Memory;
-use crate::right::Right;
+use crate::right::{Right, RightKind};
 
 /// What travels with a call besides its data.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -204,7 +204,11 @@ impl<P> Message<P> {
     /// Takes the first right out.
     pub fn take_right(&mut self) -> Option<Right> {
         let rights = &mut self.body_mut().rights;
-        if rights.is_empty() { None } else { Some(rights.remove(0)) }
+        if rights.is_empty() {
+            None
+        } else {
+            Some(rights.remove(0))
+        }
     }
 
     /// Takes the last right out.
@@ -227,15 +231,24 @@ impl<P> Message<P> {
     /// Sets the right to which a reply goes.
     ///
     /// # Errors
-    /// Gives the right back when the message has one already.
+    /// Gives the right back when the message has one already, or when it is a receive right, to
+    /// which nobody can reply.
     #[inline]
     pub fn set_reply(&mut self, right: Right) -> Result<(), Right> {
         let body = self.body_mut();
-        if body.reply.is_some() {
+        if body.reply.is_some() || right.kind() == RightKind::Receive {
             return Err(right);
         }
         body.reply = Some(right);
         Ok(())
+    }
+
+    /// Whether a receive right is in it: such a message cannot leave the node.
+    #[inline]
+    pub(crate) fn has_receive_right(&self) -> bool {
+        self.rights()
+            .iter()
+            .any(|right| right.kind() == RightKind::Receive)
     }
 
     /// Whether any right is in it.

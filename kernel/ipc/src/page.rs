@@ -9,6 +9,7 @@
 use alloc::vec::Vec;
 
 use crate::error::NoMemory;
+use crate::limits::MAX_MEMORY;
 
 /// Bytes in a page.
 pub const PAGE_SIZE: usize = 4096;
@@ -54,7 +55,10 @@ impl<P> Default for Memory<P> {
 impl<P> Memory<P> {
     /// No memory.
     pub const fn new() -> Self {
-        Memory { pages: Vec::new(), length: 0 }
+        Memory {
+            pages: Vec::new(),
+            length: 0,
+        }
     }
 
     /// Bytes in use.
@@ -80,8 +84,11 @@ impl<P> Memory<P> {
     /// Makes room for `pages` more pages, so that as many [`Memory::push`] calls cannot fail.
     ///
     /// # Errors
-    /// [`NoMemory`]; nothing has changed then.
+    /// [`NoMemory`], also for more than [`MAX_MEMORY`] bytes in all; nothing has changed then.
     pub fn reserve(&mut self, pages: usize) -> Result<(), NoMemory> {
+        if pages > MAX_MEMORY / PAGE_SIZE - self.pages.len() {
+            return Err(NoMemory);
+        }
         self.pages.try_reserve(pages).map_err(|_| NoMemory)
     }
 
@@ -89,10 +96,10 @@ impl<P> Memory<P> {
     ///
     /// # Errors
     /// Gives the page back when there is no memory for the list, when the page before it is not
-    /// full, or when `used` exceeds a page.
+    /// full, when `used` exceeds a page, or when there are [`MAX_MEMORY`] bytes already.
     pub fn push(&mut self, page: P, used: usize) -> Result<(), P> {
         let whole = self.length == self.pages.len() * PAGE_SIZE;
-        if used > PAGE_SIZE || !whole || self.pages.try_reserve(1).is_err() {
+        if used > PAGE_SIZE || !whole || self.reserve(1).is_err() {
             return Err(page);
         }
         self.pages.push(page);

@@ -2,7 +2,7 @@
 
 use alloc::collections::VecDeque;
 
-use crate::error::Reason;
+use crate::error::{NoMemory, Reason};
 use crate::limits::DEFAULT_QUEUE_LIMIT;
 use crate::message::Message;
 use crate::name::Name;
@@ -33,12 +33,13 @@ pub enum Sink {
 /// Who has the receive right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Holder {
+    /// For the audit and for debuggers.
     Space(SpaceId, Name),
     /// It is in a message or in the hands of the layer above.
     Transit,
     /// It is this thread's reply port.
     Thread,
-    /// Nobody: the port is a proxy.
+    /// Nobody on this node: the port is a proxy, or its receive right is gone.
     Elsewhere,
 }
 
@@ -69,7 +70,11 @@ pub(crate) struct Port<P> {
     pub(crate) watched: bool,
     /// Tell the layer above when the queue has room.
     pub(crate) room_wanted: bool,
-    /// Next in the list of ports whose queues are being emptied.
+    /// Its [`crate::Event::Room`] is in the queue of events.
+    pub(crate) room_told: bool,
+    /// It is in the list of ports whose queues are being emptied.
+    pub(crate) doomed: bool,
+    /// Next in that list.
     pub(crate) next_doomed: Option<PortId>,
 }
 
@@ -90,8 +95,35 @@ impl<P> Port<P> {
             senders: List::new(),
             watched: false,
             room_wanted: false,
+            room_told: false,
+            doomed: false,
             next_doomed: None,
         }
+    }
+
+    /// One more send right.
+    #[inline]
+    pub(crate) fn make_send(&mut self) -> Result<(), NoMemory> {
+        self.sends = self.sends.checked_add(1).ok_or(NoMemory)?;
+        Ok(())
+    }
+
+    /// One more send-once right, with a place in the queue for what becomes of it.
+    #[inline]
+    pub(crate) fn make_send_once(&mut self) -> Result<(), NoMemory> {
+        self.reserve_place()?;
+        self.send_onces += 1;
+        Ok(())
+    }
+
+    /// Makes sure that the queue has one place besides those of the send-once rights.
+    #[inline]
+    pub(crate) fn reserve_place(&mut self) -> Result<(), NoMemory> {
+        let places = self.send_onces as usize + 1;
+        if self.queue.capacity() - self.queue.len() >= places {
+            return Ok(());
+        }
+        self.queue.try_reserve(places).map_err(|_| NoMemory)
     }
 
     /// Whether an ordinary message is refused now.

@@ -6,7 +6,7 @@ use crate::message::Message;
 use crate::name::Name;
 use crate::port::{PortId, Queued};
 use crate::space::SpaceId;
-use crate::wait::{Completion, Delivery, State, ThreadId};
+use crate::wait::{Completion, Delivery, State, ThreadId, Waiter};
 
 /// What was going on when a wait was cancelled.
 #[derive(Debug)]
@@ -27,14 +27,24 @@ impl<P> Ipc<P> {
     /// [`ReceiveError::Empty`], or the name is not a receive right.
     #[inline]
     pub fn receive(&mut self, space: SpaceId, name: Name) -> Result<Delivery<P>, ReceiveError> {
-        let port = self.receive_target(space, name).map_err(ReceiveError::Right)?;
-        self.take(port).ok_or(ReceiveError::Empty)
+        let id = self
+            .receive_target(space, name)
+            .map_err(ReceiveError::Right)?;
+        match self.take(id) {
+            Some(delivery) => Ok(delivery),
+            None => match self.live_port_mut(id) {
+                Ok(_) => Err(ReceiveError::Empty),
+                Err(error) => Err(ReceiveError::Right(error)),
+            },
+        }
     }
 
     /// Takes the first message, or makes `thread` wait for one (`None`).
     ///
     /// # Errors
-    /// The name must denote a receive right.
+    /// The name must denote the receive right of a live port. When there is no message,
+    /// `thread` must be registered ([`RightError::InvalidName`]) and must not wait already
+    /// ([`RightError::InvalidRight`]).
     #[inline]
     pub fn receive_or_wait(
         &mut self,
@@ -42,8 +52,14 @@ impl<P> Ipc<P> {
         space: SpaceId,
         name: Name,
     ) -> Result<Option<Delivery<P>>, RightError> {
-        let port = self.receive_target(space, name)?;
-        Ok(self.take_or_wait(thread, port))
+        let id = self.receive_target(space, name)?;
+        match self.take(id) {
+            Some(delivery) => Ok(Some(delivery)),
+            None => {
+                self.wait_at(thread, id)?;
+                Ok(None)
+            }
+        }
     }
 
     /// Takes the reply to a call, or makes `thread` wait for it (`None`).
@@ -52,27 +68,53 @@ impl<P> Ipc<P> {
     /// [`RightError::InvalidName`] when the thread has no call under way.
     #[inline]
     pub fn await_reply(&mut self, thread: ThreadId) -> Result<Option<Delivery<P>>, RightError> {
-        let waiter = self.waiters.get(thread.0 as usize).ok_or(RightError::InvalidName)?;
-        let port = waiter.reply_port.ok_or(RightError::InvalidName)?;
-        Ok(self.take_or_wait(thread, port))
+        let waiter = self
+            .waiters
+            .get(thread.0 as usize)
+            .ok_or(RightError::InvalidName)?;
+        let id = waiter.reply_port.ok_or(RightError::InvalidName)?;
+        if let Some(delivery) = self.take(id) {
+            return Ok(Some(delivery));
+        }
+        if self.port(id).is_none_or(|port| port.send_onces == 0) {
+            // Nobody is left who could answer.
+            return Err(RightError::InvalidName);
+        }
+        self.wait_at(thread, id)?;
+        Ok(None)
     }
 
     #[inline]
-    fn take_or_wait(&mut self, thread: ThreadId, id: PortId) -> Option<Delivery<P>> {
-        if let Some(delivery) = self.take(id) {
-            return Some(delivery);
-        }
+    fn wait_at(&mut self, thread: ThreadId, id: PortId) -> Result<(), RightError> {
         let Ipc { ports, waiters, .. } = self;
-        let port = ports.get_mut(id.index, id.generation)?;
+        let port = ports
+            .get_mut(id.index, id.generation)
+            .ok_or(RightError::InvalidName)?;
+        if let Some(reason) = port.dead {
+            return Err(RightError::Dead(reason));
+        }
+        match waiters.get_mut(thread.0 as usize) {
+            None => return Err(RightError::InvalidName),
+            Some(Waiter {
+                state: state @ State::Idle,
+                ..
+            }) => *state = State::Receiving(id),
+            Some(_) => return Err(RightError::InvalidRight),
+        }
         port.receivers.push(waiters, thread.0);
-        waiters[thread.0 as usize].state = State::Receiving(id);
-        None
+        Ok(())
     }
 
     #[inline]
     fn take(&mut self, id: PortId) -> Option<Delivery<P>> {
         let port = self.port_mut(id)?;
-        let queued = port.queue.pop_front()?;
+        let Some(queued) = port.queue.pop_front() else {
+            return if port.senders.is_empty() {
+                None
+            } else {
+                self.take_from_sender(id)
+            };
+        };
         if !port.senders.is_empty() || port.room_wanted {
             self.refill_queue(id);
         }
@@ -82,20 +124,72 @@ impl<P> Ipc<P> {
         })
     }
 
-    /// Makes `thread` wait for something outside this crate, until [`Ipc::complete`].
+    /// Takes the message of the first waiting sender: memory for the queue was exhausted when
+    /// there was room for it.
+    #[cold]
+    fn take_from_sender(&mut self, id: PortId) -> Option<Delivery<P>> {
+        let Ipc {
+            ports,
+            waiters,
+            events,
+            ..
+        } = self;
+        let port = ports.get_mut(id.index, id.generation)?;
+        let thread = port.senders.pop(waiters)?;
+        let waiter = &mut waiters[thread as usize];
+        let State::Sending(_, message) = waiter.finish(ThreadId(thread), Completion::Sent, events)
+        else {
+            return None;
+        };
+        self.refill_queue(id);
+        Some(Delivery::Message(message))
+    }
+
+    /// Moves messages of waiting senders into the queue while there is room. When there is no
+    /// memory for the queue they wait on, in order, for the next receive.
+    pub(crate) fn refill_queue(&mut self, id: PortId) {
+        let Ipc {
+            ports,
+            waiters,
+            events,
+            ..
+        } = self;
+        let Some(port) = ports.get_mut(id.index, id.generation) else {
+            return;
+        };
+        while !port.is_full() && !port.senders.is_empty() && port.reserve_place().is_ok() {
+            let Some(thread) = port.senders.pop(waiters) else {
+                break;
+            };
+            let waiter = &mut waiters[thread as usize];
+            if let State::Sending(_, message) =
+                waiter.finish(ThreadId(thread), Completion::Sent, events)
+            {
+                port.queue.push_back(Queued::Message(message));
+            }
+        }
+        self.tell_room(id);
+    }
+
+    /// Makes `thread` wait for something outside this crate, until [`Ipc::complete`]. Does
+    /// nothing when it waits already.
     pub fn wait_outside(&mut self, thread: ThreadId) {
-        if let Some(waiter) = self.waiters.get_mut(thread.0 as usize) {
+        if let Some(waiter) = self.waiters.get_mut(thread.0 as usize)
+            && matches!(waiter.state, State::Idle)
+        {
             waiter.state = State::Outside;
         }
     }
 
     /// Ends a wait that [`Ipc::wait_outside`] began; `value` is handed to the thread.
     pub fn complete(&mut self, thread: ThreadId, value: u32) {
-        if let Some(waiter) = self.waiters.get_mut(thread.0 as usize)
+        let Ipc {
+            waiters, events, ..
+        } = self;
+        if let Some(waiter) = waiters.get_mut(thread.0 as usize)
             && matches!(waiter.state, State::Outside)
         {
-            waiter.state = State::Done(Completion::Signalled(value));
-            self.events.push(crate::event::Event::Wake(thread));
+            let _ = waiter.finish(thread, Completion::Signalled(value), events);
         }
     }
 
@@ -115,7 +209,9 @@ impl<P> Ipc<P> {
     /// Ends the wait of `thread` (its time is up, or it was told to stop).
     pub fn cancel(&mut self, thread: ThreadId) -> Cancelled<P> {
         let Ipc { ports, waiters, .. } = self;
-        let Some(waiter) = waiters.get_mut(thread.0 as usize) else { return Cancelled::Nothing };
+        let Some(waiter) = waiters.get_mut(thread.0 as usize) else {
+            return Cancelled::Nothing;
+        };
         match core::mem::replace(&mut waiter.state, State::Idle) {
             State::Idle | State::Outside => Cancelled::Nothing,
             State::Done(completion) => Cancelled::Completed(completion),
@@ -129,6 +225,8 @@ impl<P> Ipc<P> {
                 if let Some(port) = ports.get_mut(id.index, id.generation) {
                     port.senders.remove(waiters, thread.0);
                 }
+                // The last right may have been given up while the thread waited.
+                self.collect(id);
                 Cancelled::Message(message)
             }
         }

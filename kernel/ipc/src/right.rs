@@ -37,7 +37,10 @@ pub struct Right {
 impl Right {
     #[inline]
     pub(crate) const fn to_port(kind: RightKind, port: PortId) -> Self {
-        Right { kind, target: Target::Port(port) }
+        Right {
+            kind,
+            target: Target::Port(port),
+        }
     }
 
     /// What it lets its holder do.

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 
 use crate::error::{NoMemory, RightError};
+use crate::limits::{DEFAULT_NAMES, RESTING_NAMES};
 use crate::name::Name;
 use crate::port::PortId;
 use crate::right::Target;
@@ -42,8 +43,8 @@ impl Entry {
 #[derive(Debug)]
 struct Slot {
     generation: u32,
-    entry: Option<Entry>,
     next_free: u32,
+    entry: Option<Entry>,
 }
 
 const NONE: u32 = u32::MAX;
@@ -70,12 +71,20 @@ impl core::hash::Hasher for PortHash {
 
 type BuildPortHash = core::hash::BuildHasherDefault<PortHash>;
 
+/// The names of one task.
+///
+/// A freed slot is used again first, because it is warm. A slot whose generations are used up
+/// rests in a queue instead until [`RESTING_NAMES`] others have joined it, so that a name which
+/// somebody kept for long does not come to denote a right of later (`docs/ipc.md`, MUST I-4).
 #[derive(Debug)]
 pub(crate) struct Space {
     slots: Vec<Slot>,
     free: u32,
     used: u32,
     quota: u32,
+    resting: u32,
+    first_resting: u32,
+    last_resting: u32,
     /// Under which name send and receive rights to a port are held, so that they merge.
     by_port: HashMap<PortId, Name, BuildPortHash>,
 }
@@ -86,7 +95,10 @@ impl Space {
             slots: Vec::new(),
             free: NONE,
             used: 0,
-            quota,
+            quota: quota.min(DEFAULT_NAMES),
+            resting: 0,
+            first_resting: NONE,
+            last_resting: NONE,
             by_port: HashMap::with_hasher(BuildPortHash::default()),
         }
     }
@@ -94,11 +106,11 @@ impl Space {
     #[inline]
     pub(crate) fn get(&self, name: Name) -> Result<&Entry, RightError> {
         match self.slots.get(name.index() as usize) {
-            Some(Slot { generation, entry: Some(entry), .. })
-                if *generation == name.generation() =>
-            {
-                Ok(entry)
-            }
+            Some(Slot {
+                generation,
+                entry: Some(entry),
+                ..
+            }) if *generation == name.generation() => Ok(entry),
             _ => Err(RightError::InvalidName),
         }
     }
@@ -106,11 +118,11 @@ impl Space {
     #[inline]
     pub(crate) fn get_mut(&mut self, name: Name) -> Result<&mut Entry, RightError> {
         match self.slots.get_mut(name.index() as usize) {
-            Some(Slot { generation, entry: Some(entry), .. })
-                if *generation == name.generation() =>
-            {
-                Ok(entry)
-            }
+            Some(Slot {
+                generation,
+                entry: Some(entry),
+                ..
+            }) if *generation == name.generation() => Ok(entry),
             _ => Err(RightError::InvalidName),
         }
     }
@@ -125,46 +137,77 @@ impl Space {
         if self.used >= self.quota {
             return Err(NoMemory);
         }
-        if !entry.send_once {
+        let merging = entry.merging_port();
+        if merging.is_some() {
             self.by_port.try_reserve(1).map_err(|_| NoMemory)?;
         }
-        let index = if self.free == NONE {
-            let index = self.slots.len() as u32;
-            self.slots.try_reserve(1).map_err(|_| NoMemory)?;
-            self.slots.push(Slot { generation: 1, entry: Some(entry), next_free: NONE });
-            index
-        } else {
-            let index = self.free;
-            let slot = &mut self.slots[index as usize];
-            self.free = slot.next_free;
-            slot.entry = Some(entry);
-            index
-        };
+        let index = self.free_slot()?;
+        let slot = &mut self.slots[index as usize];
+        slot.entry = Some(entry);
+        let name = Name::new(index, slot.generation);
         self.used += 1;
-        let name = Name::new(index, self.slots[index as usize].generation);
-        if let Some(port) = entry.merging_port() {
+        if let Some(port) = merging {
             self.by_port.insert(port, name);
         }
         Ok(name)
     }
 
+    /// Takes a slot that is free: a warm one, else the one that rested longest if enough rest,
+    /// else a new one.
+    #[inline]
+    fn free_slot(&mut self) -> Result<u32, NoMemory> {
+        if self.free != NONE {
+            let index = self.free;
+            self.free = self.slots[index as usize].next_free;
+            return Ok(index);
+        }
+        if self.resting >= RESTING_NAMES {
+            let index = self.first_resting;
+            self.first_resting = self.slots[index as usize].next_free;
+            self.resting -= 1;
+            return Ok(index);
+        }
+        self.slots.try_reserve(1).map_err(|_| NoMemory)?;
+        self.slots.push(Slot {
+            generation: 1,
+            next_free: NONE,
+            entry: None,
+        });
+        Ok(self.slots.len() as u32 - 1)
+    }
+
     /// Forgets the name; it denotes nothing from now on.
     pub(crate) fn remove(&mut self, name: Name) -> Option<Entry> {
         self.get(name).ok()?;
-        let slot = &mut self.slots[name.index() as usize];
+        let index = name.index();
+        let slot = &mut self.slots[index as usize];
         let entry = slot.entry.take()?;
-        // Generation 0 is skipped, so that no name is ever zero.
-        slot.generation = match (slot.generation + 1) % Name::GENERATIONS {
-            0 => 1,
-            generation => generation,
-        };
-        slot.next_free = self.free;
-        self.free = name.index();
         self.used -= 1;
+        if slot.generation + 1 < Name::GENERATIONS {
+            slot.generation += 1;
+            slot.next_free = self.free;
+            self.free = index;
+        } else {
+            // Generation 0 is skipped, so that no name is ever zero.
+            slot.generation = 1;
+            slot.next_free = NONE;
+            self.rest(index);
+        }
         if let Some(port) = entry.merging_port() {
             self.by_port.remove(&port);
         }
         Some(entry)
+    }
+
+    #[cold]
+    fn rest(&mut self, index: u32) {
+        if self.resting == 0 {
+            self.first_resting = index;
+        } else {
+            self.slots[self.last_resting as usize].next_free = index;
+        }
+        self.last_resting = index;
+        self.resting += 1;
     }
 
     /// How many names there are.
@@ -175,7 +218,105 @@ impl Space {
     /// Every name with its entry.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Name, &Entry)> {
         self.slots.iter().enumerate().filter_map(|(index, slot)| {
-            slot.entry.as_ref().map(|entry| (Name::new(index as u32, slot.generation), entry))
+            slot.entry
+                .as_ref()
+                .map(|entry| (Name::new(index as u32, slot.generation), entry))
         })
+    }
+}
+
+#[cfg(feature = "audit")]
+impl Space {
+    /// Checks the table's own books: every slot is used, free or resting; the index by port
+    /// holds what is held and nothing else.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        let mut chained = 0;
+        let mut next = self.free;
+        while next != NONE && chained <= self.slots.len() {
+            chained += 1;
+            next = self.slots[next as usize].next_free;
+        }
+        let used = self.iter().count();
+        if used != self.used as usize || used + chained + self.resting as usize != self.slots.len()
+        {
+            return Err("the slots of a space do not add up");
+        }
+        let mut merging = 0;
+        for (name, entry) in self.iter() {
+            if entry.send_once && (entry.receive || entry.sends > 0)
+                || !(entry.send_once || entry.receive || entry.sends > 0)
+            {
+                return Err("a name denotes no right, or rights that cannot share a name");
+            }
+            if let Some(port) = entry.merging_port() {
+                merging += 1;
+                if self.name_of(port) != Some(name) {
+                    return Err("the index by port does not know a name");
+                }
+            }
+        }
+        if merging != self.by_port.len() {
+            return Err("the index by port knows a name that denotes nothing");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry() -> Entry {
+        Entry {
+            target: Target::Remote(crate::port::RemoteToken(0)),
+            receive: false,
+            sends: 0,
+            send_once: true,
+        }
+    }
+
+    #[test]
+    fn i_4_a_name_does_not_come_again_before_its_slot_has_rested() {
+        let mut space = Space::new(1);
+        let first = space.insert(entry()).unwrap();
+        space.remove(first).unwrap();
+        let rounds = if cfg!(miri) {
+            5_000
+        } else {
+            Name::GENERATIONS * 100
+        };
+        for _ in 0..rounds {
+            let name = space.insert(entry()).unwrap();
+            assert_ne!(name, first);
+            assert_ne!(name.raw(), 0);
+            assert!(space.get(first).is_err());
+            space.remove(name).unwrap();
+        }
+        assert_eq!(space.resting, (rounds + 1) / (Name::GENERATIONS - 1));
+        space.check().unwrap();
+    }
+
+    #[test]
+    fn slots_rest_in_order_and_come_back_in_order() {
+        let mut space = Space::new(1);
+        for index in 0..RESTING_NAMES {
+            space.slots.push(Slot {
+                generation: 1,
+                next_free: NONE,
+                entry: None,
+            });
+            space.rest(index);
+        }
+        assert_eq!(space.free_slot(), Ok(0));
+        space.rest(0);
+        assert_eq!(space.free_slot(), Ok(1));
+        space.rest(1);
+        space.check().unwrap();
+    }
+
+    #[test]
+    fn a_quota_never_exceeds_what_a_name_can_index() {
+        assert_eq!(Space::new(u32::MAX).quota, DEFAULT_NAMES);
+        assert!(DEFAULT_NAMES + RESTING_NAMES <= 1 << crate::limits::NAME_INDEX_BITS);
     }
 }

@@ -5,6 +5,7 @@
 //! record and never sees a queue.
 
 use crate::error::Reason;
+use crate::event::{Event, Events};
 use crate::message::Message;
 use crate::port::PortId;
 
@@ -69,12 +70,48 @@ pub(crate) struct Waiter<P> {
     pub(crate) previous: u32,
     /// The port at which this thread's calls receive their replies.
     pub(crate) reply_port: Option<PortId>,
+    /// Its [`Event::Wake`] is in the queue.
+    pub(crate) waking: bool,
 }
 
 impl<P> Waiter<P> {
     pub(crate) const fn new() -> Self {
-        Waiter { state: State::Idle, next: NOBODY, previous: NOBODY, reply_port: None }
+        Waiter {
+            state: State::Idle,
+            next: NOBODY,
+            previous: NOBODY,
+            reply_port: None,
+            waking: false,
+        }
     }
+
+    /// Ends the wait and returns what it was. The thread is to be woken.
+    #[inline]
+    pub(crate) fn finish(
+        &mut self,
+        thread: ThreadId,
+        completion: Completion<P>,
+        events: &mut Events,
+    ) -> State<P> {
+        if !self.waking {
+            self.waking = true;
+            events.push(Event::Wake(thread));
+        }
+        core::mem::replace(&mut self.state, State::Done(completion))
+    }
+}
+
+/// Whether `thread` is known and free to begin a wait: one that waits already, or that has not
+/// looked at how its last wait ended, is not, for its message would be lost.
+#[inline]
+pub(crate) fn may_wait<P>(waiters: &[Waiter<P>], thread: ThreadId) -> bool {
+    matches!(
+        waiters.get(thread.0 as usize),
+        Some(Waiter {
+            state: State::Idle,
+            ..
+        })
+    )
 }
 
 /// A list of waiters, first come first served.
@@ -86,7 +123,10 @@ pub(crate) struct List {
 
 impl List {
     pub(crate) const fn new() -> Self {
-        List { first: NOBODY, last: NOBODY }
+        List {
+            first: NOBODY,
+            last: NOBODY,
+        }
     }
 
     #[inline]
@@ -135,6 +175,32 @@ impl List {
             self.last = previous;
         } else {
             waiters[next as usize].previous = previous;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    fn drain(list: &mut List, waiters: &mut [Waiter<()>]) -> Vec<u32> {
+        core::iter::from_fn(|| list.pop(waiters)).collect()
+    }
+
+    #[test]
+    fn waiters_leave_in_the_order_in_which_they_came() {
+        let mut waiters: Vec<Waiter<()>> = (0..4).map(|_| Waiter::new()).collect();
+        let mut list = List::new();
+        for removed in 0..4 {
+            for thread in [2, 0, 3, 1] {
+                list.push(&mut waiters, thread);
+            }
+            list.remove(&mut waiters, removed);
+            let left: Vec<u32> = [2, 0, 3, 1].into_iter().filter(|t| *t != removed).collect();
+            assert_eq!(drain(&mut list, &mut waiters), left);
+            assert!(list.is_empty());
+            assert_eq!(list.last, NOBODY);
         }
     }
 }

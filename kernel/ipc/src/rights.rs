@@ -1,0 +1,245 @@
+//! What can be done to rights in a space: make, copy, move in and out, give up.
+//!
+//! Leaves to others: what follows when a right is gone (`death.rs`).
+
+use crate::error::{InsertError, RightError};
+use crate::ipc::Ipc;
+use crate::limits::MAX_QUEUE_LIMIT;
+use crate::name::Name;
+use crate::port::{Holder, Port, PortId, Sink};
+use crate::right::{Right, RightKind, Target};
+use crate::space::{Entry, SpaceId};
+
+impl<P> Ipc<P> {
+    /// A new port; the space holds its receive right under the returned name.
+    ///
+    /// # Errors
+    /// [`RightError::NoMemory`], or [`RightError::InvalidName`] for a space that is gone.
+    pub fn allocate_port(&mut self, space: SpaceId) -> Result<Name, RightError> {
+        self.space(space)?;
+        let port = self.create_port(Sink::Queue, Holder::Transit)?;
+        let right = Right::to_port(RightKind::Receive, port);
+        self.insert(space, right).map_err(|refused| {
+            self.release(refused.right);
+            refused.error
+        })
+    }
+
+    /// Sets how many messages the queue of a port holds, 1 to [`MAX_QUEUE_LIMIT`].
+    ///
+    /// # Errors
+    /// The name must denote the receive right of a live port.
+    pub fn set_queue_limit(
+        &mut self,
+        space: SpaceId,
+        name: Name,
+        limit: u16,
+    ) -> Result<(), RightError> {
+        let id = self.receive_target(space, name)?;
+        let port = self.live_port_mut(id)?;
+        port.limit = limit.clamp(1, MAX_QUEUE_LIMIT);
+        self.refill_queue(id);
+        Ok(())
+    }
+
+    /// The port whose receive right is under `name`.
+    #[inline]
+    pub(crate) fn receive_target(&self, space: SpaceId, name: Name) -> Result<PortId, RightError> {
+        match self.space(space)?.get(name)? {
+            Entry {
+                target: Target::Port(port),
+                receive: true,
+                ..
+            } => Ok(*port),
+            _ => Err(RightError::InvalidRight),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn live_port_mut(&mut self, id: PortId) -> Result<&mut Port<P>, RightError> {
+        let port = self.port_mut(id).ok_or(RightError::InvalidName)?;
+        match port.dead {
+            None => Ok(port),
+            Some(reason) => Err(RightError::Dead(reason)),
+        }
+    }
+
+    /// Makes a send or send-once right from the receive right under `name`.
+    ///
+    /// # Errors
+    /// The name must denote the receive right; [`RightError::NoMemory`].
+    pub fn make_right(
+        &mut self,
+        space: SpaceId,
+        name: Name,
+        kind: RightKind,
+    ) -> Result<Right, RightError> {
+        let id = self.receive_target(space, name)?;
+        let port = self.live_port_mut(id)?;
+        match kind {
+            RightKind::Receive => return Err(RightError::InvalidRight),
+            RightKind::Send => {
+                port.make_send()?;
+                port.make_sends = port.make_sends.wrapping_add(1);
+            }
+            RightKind::SendOnce => port.make_send_once()?,
+        }
+        self.tally.create();
+        Ok(Right::to_port(kind, id))
+    }
+
+    /// Copies the send right under `name`.
+    ///
+    /// # Errors
+    /// The name must denote a live send right.
+    pub fn copy_send(&mut self, space: SpaceId, name: Name) -> Result<Right, RightError> {
+        let Entry {
+            target: Target::Port(id),
+            sends: 1..,
+            ..
+        } = *self.space(space)?.get(name)?
+        else {
+            return Err(RightError::InvalidRight);
+        };
+        self.add_send(id)
+    }
+
+    /// One more send right to a port, for the layer above.
+    ///
+    /// # Errors
+    /// The port must be alive; [`RightError::NoMemory`] for more than four billion.
+    pub fn add_send(&mut self, id: PortId) -> Result<Right, RightError> {
+        self.live_port_mut(id)?.make_send()?;
+        self.tally.create();
+        Ok(Right::to_port(RightKind::Send, id))
+    }
+
+    /// Moves a right out of a space. Threads that wait at a port whose receive right is moved
+    /// out learn [`crate::Reason::Moved`]: what arrives from now on is not theirs.
+    ///
+    /// # Errors
+    /// The name must denote a right of that kind.
+    pub fn extract(
+        &mut self,
+        space: SpaceId,
+        name: Name,
+        kind: RightKind,
+    ) -> Result<Right, RightError> {
+        let right = self.take_out(space, name, kind)?;
+        if let (RightKind::Receive, Target::Port(id)) = (kind, right.target) {
+            self.turn_receivers_away(id);
+        }
+        Ok(right)
+    }
+
+    /// Moves a right out of a space, and does no more.
+    fn take_out(
+        &mut self,
+        space: SpaceId,
+        name: Name,
+        kind: RightKind,
+    ) -> Result<Right, RightError> {
+        let table = self.space_mut(space)?;
+        let entry = table.get_mut(name)?;
+        let target = entry.target;
+        // The last right under a name takes the name with it: the entry is removed whole, for
+        // the table must still see by which port it was found.
+        let last = match kind {
+            RightKind::Send if entry.sends > 0 => entry.sends == 1 && !entry.receive,
+            RightKind::SendOnce if entry.send_once => true,
+            RightKind::Receive if entry.receive => entry.sends == 0,
+            _ => return Err(RightError::InvalidRight),
+        };
+        if last {
+            table.remove(name);
+        } else if kind == RightKind::Send {
+            entry.sends -= 1;
+        } else {
+            entry.receive = false;
+        }
+        if let (RightKind::Receive, Target::Port(id)) = (kind, target)
+            && let Some(port) = self.port_mut(id)
+        {
+            port.holder = Holder::Transit;
+        }
+        Ok(Right { kind, target })
+    }
+
+    /// Moves a right into a space and returns its name. Send and receive rights to one port
+    /// share one name; equal send rights merge. A right to a dead port becomes a dead name.
+    ///
+    /// # Errors
+    /// Gives the right back when the space is gone, its quota used up or memory exhausted.
+    pub fn insert(&mut self, space: SpaceId, right: Right) -> Result<Name, InsertError> {
+        match self.try_insert(space, &right) {
+            Ok(name) => Ok(name),
+            Err(error) => Err(InsertError { error, right }),
+        }
+    }
+
+    fn try_insert(&mut self, space: SpaceId, right: &Right) -> Result<Name, RightError> {
+        let table = self.space_mut(space)?;
+        let held = match (right.target, right.kind) {
+            (_, RightKind::SendOnce) => None,
+            (Target::Port(port), _) => table.name_of(port),
+            (Target::Remote(_), _) => return Err(RightError::InvalidRight),
+        };
+        let name = match held {
+            Some(name) => {
+                let entry = table.get_mut(name)?;
+                match right.kind {
+                    RightKind::Receive => entry.receive = true,
+                    _ => {
+                        entry.sends = entry.sends.checked_add(1).ok_or(RightError::NoMemory)?;
+                    }
+                }
+                name
+            }
+            None => table.insert(Entry {
+                target: right.target,
+                receive: right.kind == RightKind::Receive,
+                sends: u32::from(right.kind == RightKind::Send),
+                send_once: right.kind == RightKind::SendOnce,
+            })?,
+        };
+        if let (RightKind::Receive, Target::Port(id)) = (right.kind, right.target)
+            && let Some(port) = self.port_mut(id)
+        {
+            port.holder = Holder::Space(space, name);
+        }
+        Ok(name)
+    }
+
+    /// Gives up one right under `name`: destroys the port if it is the receive right.
+    ///
+    /// # Errors
+    /// The name must denote a right of that kind.
+    pub fn deallocate(
+        &mut self,
+        space: SpaceId,
+        name: Name,
+        kind: RightKind,
+    ) -> Result<(), RightError> {
+        let right = self.take_out(space, name, kind)?;
+        self.release(right);
+        Ok(())
+    }
+
+    pub(crate) fn release_entry(&mut self, entry: Entry) {
+        if let (1.., Target::Port(id)) = (entry.sends, entry.target) {
+            self.release_sends(id, entry.sends);
+        }
+        if entry.send_once {
+            self.release(Right {
+                kind: RightKind::SendOnce,
+                target: entry.target,
+            });
+        }
+        if entry.receive {
+            self.release(Right {
+                kind: RightKind::Receive,
+                target: entry.target,
+            });
+        }
+    }
+}
