@@ -43,7 +43,7 @@ pub struct Image {
 }
 
 /// All images of the workspace.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Images(Vec<Image>);
 
 /// Why there is no image.

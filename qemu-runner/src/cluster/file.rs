@@ -36,8 +36,7 @@ pub(super) struct NodeEntry {
     pub image: Spanned<String>,
     #[serde(default = "default_memory")]
     pub memory: Spanned<u32>,
-    #[serde(default)]
-    pub machine: Machine,
+    pub machine: Option<Machine>,
     #[serde(default)]
     pub arguments: Vec<Spanned<String>>,
     pub module: Option<Spanned<String>>,

@@ -7,6 +7,7 @@ mod check;
 mod file;
 
 use crate::images::Images;
+use crate::qemu::Machine;
 use crate::run::{NodePlan, Plan};
 use file::{ClusterFile, NodeEntry};
 use std::path::{Path, PathBuf};
@@ -73,16 +74,21 @@ impl Cluster {
         })
     }
 
-    /// The plan that the file describes. `seed` is used where the file gives none.
+    /// The plan that the file describes. `machine` and `seed` are used where the file gives none.
     ///
     /// # Errors
     /// A node's image does not exist.
-    pub fn plan(&self, images: &Images, seed: u64) -> Result<Plan, crate::images::ImageError> {
+    pub fn plan(
+        &self,
+        images: &Images,
+        machine: Machine,
+        seed: u64,
+    ) -> Result<Plan, crate::images::ImageError> {
         let nodes = self
             .file
             .node
             .iter()
-            .map(|node| self.node(node.get_ref(), images));
+            .map(|node| self.node(node.get_ref(), images, machine));
         let mut plan = Plan::new(nodes.collect::<Result<_, _>>()?);
         for (name, members) in &self.networks {
             plan = plan.network(name, members.clone());
@@ -102,6 +108,7 @@ impl Cluster {
         &self,
         node: &NodeEntry,
         images: &Images,
+        machine: Machine,
     ) -> Result<NodePlan, crate::images::ImageError> {
         let image = node.image.get_ref();
         let elf = match is_path(image) {
@@ -109,7 +116,7 @@ impl Cluster {
             false => images.get(image)?.elf.clone(),
         };
         let mut plan = NodePlan::new(node.name.get_ref(), &elf)
-            .machine(node.machine)
+            .machine(node.machine.unwrap_or(machine))
             .memory(*node.memory.get_ref())
             .mtu(node.mtu)
             .extra(node.qemu.iter().map(String::as_str));

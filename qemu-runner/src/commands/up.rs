@@ -3,7 +3,7 @@
 use super::{data, prepare};
 use crate::cluster::Cluster;
 use crate::context::Context;
-use crate::images;
+use crate::images::{self, Images};
 use crate::run::{Event, Outcome, Plan, Run, RunError};
 use crate::status::{Ended, Status};
 use std::path::PathBuf;
@@ -30,14 +30,10 @@ pub struct UpArgs {
 /// A mistake in the file, a node that cannot be started, a time-out.
 pub fn run(context: &Context, args: &UpArgs) -> anyhow::Result<Status> {
     let cluster = Cluster::read(&args.file).map_err(|error| Ended::usage(error.to_string()))?;
-    let images = if context.dry_run {
-        images::built(&context.workspace)?
-    } else {
-        prepared(context, &cluster)?
-    };
+    let images = prepared(context, &cluster)?;
     let seed = cluster.seed().or(args.seed).unwrap_or_else(random_seed);
     let plan = cluster
-        .plan(&images, seed)?
+        .plan(&images, context.machine, seed)?
         .accelerator(context.accelerator)
         .link(context.link);
     if context.dry_run {
@@ -57,12 +53,14 @@ pub fn run(context: &Context, args: &UpArgs) -> anyhow::Result<Status> {
     )
 }
 
-fn prepared(context: &Context, cluster: &Cluster) -> anyhow::Result<images::Images> {
+/// The images that the file names; a file that gives all as paths needs none of ours.
+fn prepared(context: &Context, cluster: &Cluster) -> anyhow::Result<Images> {
     prepare(context)?;
-    match cluster.image_names().is_empty() {
-        true => Ok(images::built(&context.workspace)?),
-        false => Ok(images::build(context)?),
-    }
+    Ok(match (cluster.image_names().is_empty(), context.dry_run) {
+        (true, _) => Images::default(),
+        (false, true) => images::built(&context.workspace)?,
+        (false, false) => images::build(context)?,
+    })
 }
 
 /// Different from run to run, and short enough to be typed.
