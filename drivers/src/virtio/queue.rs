@@ -252,25 +252,36 @@ impl Queue {
         self.used_index.read() != self.last_used
     }
 
+    /// How many slots the device is done with that were not taken yet.
+    #[inline(always)]
+    pub(super) fn used_count(&mut self) -> u16 {
+        let used = self.used_index.read();
+        let count = used.wrapping_sub(self.last_used);
+        if count > self.given() {
+            self.break_off(used);
+            return 0;
+        }
+        // The elements must not be read before the index that covers them.
+        fence(Ordering::Acquire);
+        count
+    }
+
+    /// Takes the next slot. To be called no more often than [`Self::used_count`] said; what it
+    /// gives is to be checked in any case.
+    #[inline(always)]
+    pub(super) fn take_counted(&mut self) -> Used {
+        let element = self.used_ring.read(usize::from(self.last_used));
+        self.last_used = self.last_used.wrapping_add(1);
+        Used {
+            id: element as u32,
+            length: (element >> 32) as u32,
+        }
+    }
+
     /// Takes the next slot that the device is done with.
     #[inline(always)]
     pub(super) fn take_used(&mut self) -> Option<Used> {
-        let used = self.used_index.read();
-        if used == self.last_used {
-            return None;
-        }
-        if used.wrapping_sub(self.last_used) > self.given() {
-            self.break_off(used);
-            return None;
-        }
-        // The element must not be read before the index that covers it.
-        fence(Ordering::Acquire);
-        let element = self.used_ring.read(usize::from(self.last_used));
-        self.last_used = self.last_used.wrapping_add(1);
-        Some(Used {
-            id: element as u32,
-            length: (element >> 32) as u32,
-        })
+        (self.used_count() != 0).then(|| self.take_counted())
     }
 
     #[cold]
@@ -308,10 +319,10 @@ impl Queue {
         wanted
     }
 
-    /// How much was published since it was last decided whether to tell the device.
+    /// Whether a half of the ring has just been published in full.
     #[inline(always)]
-    pub(super) fn untold(&self) -> u16 {
-        self.next_available.wrapping_sub(self.last_told)
+    pub(super) fn is_at_half(&self) -> bool {
+        self.next_available & (self.mask >> 1) == 0
     }
 
     /// Asks for an interrupt once the device has used `after` more slots than were taken (0:

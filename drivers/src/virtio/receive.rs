@@ -61,9 +61,10 @@ impl<P: DmaPage> ReceiveQueue<P> {
             heads: heads.heads(count),
             buffers: buffers.into_boxed_slice(),
         };
-        for index in 0..count {
-            receive.write_table(index);
-            receive.post(index);
+        for (index, buffer) in receive.buffers.iter_mut().enumerate() {
+            buffer.write_table(&receive.queue, &receive.heads, index);
+            buffer.posted = true;
+            receive.queue.publish(index);
         }
         receive.queue.disable_interrupt();
         Ok(receive)
@@ -77,6 +78,39 @@ impl<P: DmaPage> ReceiveQueue<P> {
         counters: &mut NetCounters,
         handle: impl FnOnce(&[u8], usize, &mut [P]) -> R,
     ) -> Option<R> {
+        let (index, length) = self.next(counters)?;
+        let buffer = &mut self.buffers[index];
+        counters.frames_received += 1;
+        counters.bytes_received += length as u64;
+        let touched = if length > HEAD {
+            (length - HEAD).div_ceil(PAGE_SIZE)
+        } else {
+            0
+        };
+        // SAFETY: `next` found that the device has given this buffer back, and it is not
+        // posted again before `handle` returns.
+        let head = unsafe { self.heads.get(index) };
+        let result = handle(
+            &head[..length.min(HEAD)],
+            length,
+            &mut buffer.pages[..touched],
+        );
+        if touched != 0 && buffer.note_swaps(touched) {
+            buffer.write_table(&self.queue, &self.heads, index);
+        }
+        buffer.posted = true;
+        self.queue.publish(index);
+        // A device that ran out of buffers must learn of new ones even if the caller only
+        // polls and never asks for an interrupt: look twice in each turn of the ring.
+        if self.queue.is_at_half() {
+            counters.notifications += u64::from(self.queue.tell());
+        }
+        Some(result)
+    }
+
+    /// The next buffer with a frame, taken from the device, and the length of the frame.
+    #[inline(always)]
+    fn next(&mut self, counters: &mut NetCounters) -> Option<(usize, usize)> {
         loop {
             let used = self.queue.take_used()?;
             let index = used.id as usize;
@@ -84,34 +118,14 @@ impl<P: DmaPage> ReceiveQueue<P> {
                 counters.bad_tokens += 1;
                 continue;
             };
-            buffer.posted = false;
             let length = (used.length as usize).wrapping_sub(HEADER);
             if length == 0 || length > FRAME_CAPACITY {
                 counters.bad_lengths += 1;
-                self.post(index);
+                self.queue.publish(index);
                 continue;
             }
-            counters.frames_received += 1;
-            counters.bytes_received += length as u64;
-            let touched = length.saturating_sub(HEAD).div_ceil(PAGE_SIZE);
-            // SAFETY: the device said that it is done with this buffer, which had been posted,
-            // and it is not posted again before `handle` returns.
-            let head = unsafe { self.heads.get(index) };
-            let result = handle(
-                &head[..length.min(HEAD)],
-                length,
-                &mut buffer.pages[..touched],
-            );
-            if touched != 0 && buffer.note_swaps(touched) {
-                self.write_table(index);
-            }
-            self.post(index);
-            // A device that ran out of buffers must learn of new ones even if the caller only
-            // polls and never asks for an interrupt.
-            if usize::from(self.queue.untold()) >= self.buffers.len() / 2 {
-                counters.notifications += u64::from(self.queue.tell());
-            }
-            return Some(result);
+            buffer.posted = false;
+            return Some((index, length));
         }
     }
 
@@ -131,25 +145,6 @@ impl<P: DmaPage> ReceiveQueue<P> {
     pub(super) fn fault(&self) -> Option<DeviceFault> {
         self.queue.fault()
     }
-
-    fn post(&mut self, index: usize) {
-        self.buffers[index].posted = true;
-        self.queue.publish(index);
-    }
-
-    /// Writes the descriptors of a buffer: the head, then its pages, neighbours together.
-    fn write_table(&mut self, index: usize) {
-        let queue = &self.queue;
-        let head = self.heads.physical_address(index);
-        let mut entries = 0;
-        let mut add = |address, length, last| {
-            queue.write_entry(index, entries, address, length, DEVICE_WRITES, last);
-            entries += 1;
-        };
-        add(head, PIECE as u32, false);
-        for_each_run(&self.buffers[index].addresses, &mut add);
-        queue.write_indirect(index, entries);
-    }
 }
 
 impl<P: DmaPage> Buffer<P> {
@@ -168,6 +163,19 @@ impl<P: DmaPage> Buffer<P> {
             pages: pages.into_array().ok()?,
             addresses,
         })
+    }
+
+    /// Writes the descriptors: the head, then the pages, neighbours together.
+    #[inline(never)]
+    fn write_table(&self, queue: &Queue, heads: &Heads, index: usize) {
+        let mut entries = 0;
+        let mut add = |address, length, last| {
+            queue.write_entry(index, entries, address, length, DEVICE_WRITES, last);
+            entries += 1;
+        };
+        add(heads.physical_address(index), PIECE as u32, false);
+        for_each_run(&self.addresses, &mut add);
+        queue.write_indirect(index, entries);
     }
 
     /// Looks which of the first `touched` pages the handler replaced. True if any.

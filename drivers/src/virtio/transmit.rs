@@ -115,7 +115,7 @@ impl<P: DmaPage> TransmitQueue<P> {
     }
 
     /// A free slot to write a frame in; none if the ring is full.
-    #[inline]
+    #[inline(always)]
     pub(super) fn slot<'a>(
         &'a mut self,
         counters: &'a mut NetCounters,
@@ -127,7 +127,7 @@ impl<P: DmaPage> TransmitQueue<P> {
         }
         let slot = &mut self.slots[index];
         // Left over if an earlier slot was dropped without being sent.
-        slot.pages.clear();
+        free(&mut slot.pages);
         Some(TransmitSlot {
             // SAFETY: the slot is not posted, so the device does not have its head; the slot
             // that is returned borrows the whole queue, so it is not given out twice.
@@ -157,12 +157,13 @@ impl<P: DmaPage> TransmitQueue<P> {
     /// many.
     pub(super) fn reclaim(&mut self, counters: &mut NetCounters) -> usize {
         let mut count = 0;
-        while let Some(used) = self.queue.take_used() {
+        for _ in 0..self.queue.used_count() {
+            let used = self.queue.take_counted();
             match self.slots.get_mut(used.id as usize) {
                 Some(slot) if slot.state.posted => {
                     slot.state.posted = false;
                     self.holding -= usize::from(!slot.state.direct);
-                    slot.pages.clear();
+                    free(&mut slot.pages);
                     count += 1;
                 }
                 _ => counters.bad_tokens += 1,
@@ -197,6 +198,18 @@ impl<P: DmaPage> TransmitQueue<P> {
     /// What the device did wrong, if it did.
     pub(super) fn fault(&self) -> Option<DeviceFault> {
         self.queue.fault()
+    }
+}
+
+/// Frees pages, of which there mostly are none.
+#[inline(always)]
+fn free<P>(pages: &mut heapless::Vec<P, FRAME_PAGES>) {
+    #[inline(never)]
+    fn clear<P>(pages: &mut heapless::Vec<P, FRAME_PAGES>) {
+        pages.clear();
+    }
+    if !pages.is_empty() {
+        clear(pages);
     }
 }
 
@@ -245,7 +258,7 @@ impl<P: DmaPage> TransmitSlot<'_, P> {
             inner.write_table(self.pages, rest);
         } else {
             // Pages that nothing of the frame reaches into need not wait.
-            self.pages.clear();
+            free(self.pages);
             inner.write_head(length);
         }
         inner.state.posted = true;
