@@ -70,7 +70,7 @@ fn read16(address: u64) -> u16 {
     u16::from_le_bytes(read(address))
 }
 
-fn read32(address: u64) -> u32 {
+pub(super) fn read32(address: u64) -> u32 {
     u32::from_le_bytes(read(address))
 }
 
@@ -456,6 +456,8 @@ impl ConfigSpace for ModelConfig {
         let low = bytes[0] & 0xf;
         let value = match size {
             Some(size) => value & !(size - 1) | u32::from(low),
+            // A base address register that the device does not have.
+            None if (0x10..0x28).contains(&offset) => 0,
             None => value,
         };
         bytes.copy_from_slice(&value.to_le_bytes());

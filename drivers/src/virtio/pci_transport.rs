@@ -283,3 +283,98 @@ impl Transport for PciTransport {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::{Arena, ModelConfig, write};
+    use super::*;
+
+    const AT: Function = Function {
+        bus: 0,
+        device: 1,
+        function: 0,
+    };
+    const BAR: u64 = 0xfebf_0000;
+    /// Places of the structures in the memory behind the one base address register.
+    const PLACES: [(u8, u32, u32); 3] =
+        [(COMMON, 0, 56), (NOTIFY, 0x100, 0x100), (DEVICE, 0x200, 12)];
+    const TABLE: u64 = 0x300;
+
+    /// A device like QEMU's, changed by `change`, and the memory of its registers.
+    fn device(change: fn(&mut ModelConfig)) -> (Result<PciTransport, InitError>, Arena) {
+        let mut config = ModelConfig::new();
+        config.add(AT, 0x1af4, 0x1041);
+        config.base_address(AT, 4, BAR as u32, 0x1000, true);
+        for (i, (kind, offset, length)) in (0u8..).zip(PLACES) {
+            structure(&mut config, i, kind, 4, offset, length);
+        }
+        let table = (TABLE as u32 | 4).to_le_bytes();
+        let rest = [&[0, 0][..], &table].concat();
+        config.capability(AT, 0x40 + 3 * 24, MSI_X, 0, &rest);
+        change(&mut config);
+        let memory = Arena::new(0x1000);
+        let mut map = |physical: u64, length: usize| {
+            let offset = physical - BAR;
+            assert!(offset as usize + length <= 0x1000);
+            memory.pointer().wrapping_add(offset as usize)
+        };
+        let mut window = AddressWindow::new();
+        let transport = PciTransport::new(&mut config, &mut window, AT, &mut map);
+        (transport, memory)
+    }
+
+    /// Capability number `i`, 24 bytes from the next.
+    fn structure(config: &mut ModelConfig, i: u8, kind: u8, bar: u8, offset: u32, length: u32) {
+        let mut rest = vec![20, kind, bar, 0, 0, 0];
+        for word in [offset, length, 4] {
+            rest.extend(word.to_le_bytes());
+        }
+        let at = 0x40 + 24 * i;
+        config.capability(AT, at, VENDOR_SPECIFIC, at + 24, &rest);
+    }
+
+    fn word(memory: &Arena, offset: u64) -> u32 {
+        super::super::model::read32(memory.address() + offset)
+    }
+
+    #[test]
+    fn registers_are_where_the_capabilities_say() {
+        let (transport, memory) = device(|_| ());
+        let mut transport = transport.expect("a good device");
+        transport.set_message(MessageInterrupt {
+            address: 0xfee0_1000,
+            data: 0x41,
+        });
+        assert_eq!(word(&memory, TABLE), 0xfee0_1000);
+        assert_eq!(word(&memory, TABLE + 8), 0x41);
+        write(memory.address() + QUEUE_NOTIFY_OFFSET as u64, &[3, 0]);
+        transport.doorbell(1).expect("within range").ring();
+        assert_eq!(word(&memory, 0x100 + 3 * 4), 1);
+        transport.set_status(15);
+        assert_eq!(transport.status(), 15);
+    }
+
+    #[test]
+    fn a_doorbell_out_of_range_is_refused() {
+        let (transport, memory) = device(|_| ());
+        write(memory.address() + QUEUE_NOTIFY_OFFSET as u64, &[0xff, 0xff]);
+        let doorbell = transport.expect("a good device").doorbell(0);
+        assert!(matches!(doorbell, Err(InitError::BadCapability { .. })));
+    }
+
+    #[test]
+    fn bad_capabilities_are_refused() {
+        type Change = fn(&mut ModelConfig);
+        let changes: [Change; 4] = [
+            |config| structure(config, 0, COMMON, 4, 0, 55),
+            |config| structure(config, 1, NOTIFY, 6, 0x100, 0x100),
+            |config| structure(config, 2, DEVICE, 0, 0x200, 12),
+            |config| structure(config, 2, DEVICE, 4, 0x201, 12),
+        ];
+        for change in changes {
+            assert!(device(change).0.is_err());
+        }
+        let (without, _) = device(|config| structure(config, 3, 0, 0, 0, 0));
+        assert_eq!(without.err(), Some(InitError::NoInterruptVector));
+    }
+}
