@@ -4,10 +4,11 @@
 //! that mends it, and the image leaves with the code for a refusal.
 
 use crate::information::{BootInfo, Start};
+use crate::node::Node;
 use crate::paging::{self, Bump};
 use core::fmt::Display;
 use core::panic::PanicInfo;
-use norma_drivers::clock::Calibration;
+use norma_drivers::clock::{self, Calibration};
 use norma_drivers::entropy;
 use norma_drivers::exit::{ExitCode, exit};
 use norma_kernel::arch::{self, layout, tables};
@@ -16,12 +17,13 @@ use norma_kernel::{console, interrupt, panic, println, timer};
 use x86_64::VirtAddr;
 
 /// What an image runs.
-pub type Main<E> = fn(BootInfo) -> Result<(), E>;
+pub type Main<E> = fn(Node) -> Result<(), E>;
 
 /// Called by [`image!`](crate::image) on the first thread's stack, with the physical address of
 /// the start information. Sets up the machine, runs `main` and leaves.
 #[doc(hidden)]
 pub fn __start<E: Display>(start_info: u64, main: Main<E>) -> ! {
+    let entered = clock::ticks();
     let [_, fault_stack, nmi_stack] = layout::image_stacks();
     // SAFETY: this is the first thing that happens, interrupts are off, and the stacks are
     // reserved for this by the linker script.
@@ -45,12 +47,15 @@ pub fn __start<E: Display>(start_info: u64, main: Main<E>) -> ! {
         .unwrap_or_else(|problem| refuse(problem));
     timer::initialise(clock);
     arch::interrupts_on();
+    let node = Node::start(boot).unwrap_or_else(|problem| refuse(problem));
+    let now = timer::now();
     println!(
-        "norma: ready node={} boot_us={}",
-        boot.node(),
-        timer::now() / 1000
+        "norma: ready node={} boot_us={} kernel_us={}",
+        node.name(),
+        now / 1000,
+        (now - clock.nanoseconds(entered)) / 1000
     );
-    match main(boot) {
+    match main(node) {
         Ok(()) => exit(ExitCode::Pass),
         Err(error) => {
             println!("norma: failed: {error}");

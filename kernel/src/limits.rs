@@ -34,11 +34,25 @@ pub const PHYSICAL_LIMIT: u64 = 1 << 40;
 /// of the two.
 pub const FRAME_BATCH: usize = 16;
 
+/// Frames of memory that the frame allocator takes into use at once, a mebibyte: to touch
+/// memory for the first time is dear, as the host has to find it then.
+pub const FRESH_STEP: usize = 256;
+
 /// Bytes by which the heap for large blocks grows at least.
 pub const HEAP_STEP: usize = 64 * 1024;
 
 /// Bytes of address space for large blocks, more than any machine has memory for.
 pub const HEAP_SPACE: usize = 1 << 38;
+
+/// Receive buffers of the network card, each a head and sixteen frames: as many frames as two
+/// peers may have under way to us (4 MiB).
+pub const RECEIVE_BUFFERS: usize = 64;
+
+/// The same on a small machine (1 MiB).
+pub const RECEIVE_BUFFERS_SMALL: usize = 16;
+
+/// A machine with fewer free frames than this is small: 24 MiB.
+pub const SMALL_MACHINE: usize = 6 * 1024;
 
 /// Stack frames printed in a backtrace.
 pub const BACKTRACE: usize = 32;

@@ -7,7 +7,7 @@
 use super::{FRAME, frames};
 use crate::arch::layout;
 use core::num::NonZeroU32;
-use core::sync::atomic::{Ordering, fence};
+use core::sync::atomic::{AtomicU32, Ordering, fence};
 use norma_drivers::virtio::DmaPage;
 use norma_ipc::{Page, PageSource};
 
@@ -22,8 +22,9 @@ impl Frame {
     #[inline]
     pub fn allocate() -> Option<Self> {
         let number = NonZeroU32::new(frames::take()?)?;
-        frames::holders(number.get()).store(1, Ordering::Relaxed);
-        Some(Self { number })
+        let frame = Self { number };
+        frame.holders().store(1, Ordering::Relaxed);
+        Some(frame)
     }
 
     /// As [`Frame::allocate`], filled with zeros.
@@ -60,15 +61,21 @@ impl Frame {
     }
 
     #[inline(always)]
+    fn holders(&self) -> &'static AtomicU32 {
+        // SAFETY: a `Frame` is made only from a number that was taken.
+        unsafe { frames::holders(self.number.get()) }
+    }
+
+    #[inline(always)]
     fn is_only_holder(&self) -> bool {
-        frames::holders(self.number.get()).load(Ordering::Acquire) == 1
+        self.holders().load(Ordering::Acquire) == 1
     }
 }
 
 impl Page for Frame {
     #[inline]
     fn share(&self) -> Self {
-        frames::holders(self.number.get()).fetch_add(1, Ordering::Relaxed);
+        self.holders().fetch_add(1, Ordering::Relaxed);
         Self {
             number: self.number,
         }
@@ -93,7 +100,7 @@ impl Page for Frame {
 impl Drop for Frame {
     #[inline]
     fn drop(&mut self) {
-        if frames::holders(self.number.get()).fetch_sub(1, Ordering::Release) == 1 {
+        if self.holders().fetch_sub(1, Ordering::Release) == 1 {
             // All that the other holders did with the frame comes before its next use.
             fence(Ordering::Acquire);
             frames::give(self.number.get());

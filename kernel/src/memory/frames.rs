@@ -10,12 +10,12 @@ use super::{FRAME, inject};
 use crate::arch::layout;
 use crate::counters::count;
 use crate::sync::IrqLock;
-use core::sync::atomic::AtomicU32;
-use spin::Once;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 static FREE: IrqLock<Free> = IrqLock::new(Free::new());
 
-static TABLE: Once<&'static [AtomicU32]> = Once::new();
+static TABLE: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
 
 /// Bytes of the table for a machine whose highest frame ends at `end`.
 pub const fn table_bytes(end: u64) -> usize {
@@ -32,9 +32,9 @@ pub unsafe fn initialise(regions: &[Region], table: u64) {
     let end = regions.iter().map(|region| region.end).max().unwrap_or(0);
     let entries = table_bytes(end) / size_of::<AtomicU32>();
     let table = layout::direct(table).cast::<AtomicU32>();
+    TABLE.store(table, Ordering::Relaxed);
     // SAFETY: the caller vouches for the memory; any bits are a valid number.
     let table = unsafe { core::slice::from_raw_parts(table, entries) };
-    TABLE.call_once(|| table);
     // SAFETY: the caller vouches for the regions, and the table has an entry for each frame.
     unsafe {
         FREE.lock()
@@ -48,10 +48,13 @@ pub fn free_frames() -> usize {
 }
 
 /// The count of holders of a frame in use.
+///
+/// # Safety
+/// `frame` must have come from [`take`].
 #[inline(always)]
-pub(super) fn holders(frame: u32) -> &'static AtomicU32 {
-    // A frame is only ever made from numbers that came from the table.
-    &TABLE.get().expect("memory is set up at boot")[frame as usize]
+pub(super) unsafe fn holders(frame: u32) -> &'static AtomicU32 {
+    // SAFETY: a frame that was taken has an entry in the table, which `initialise` has set.
+    unsafe { &*TABLE.load(Ordering::Relaxed).add(frame as usize) }
 }
 
 #[inline]

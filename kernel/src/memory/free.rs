@@ -1,32 +1,39 @@
 //! The frames that nobody has.
 //!
-//! Owns: a list of single frames, which serves nearly every request in a few instructions, and
-//! behind it a buddy allocator for frames in a row. Leaves to others: locking, and the frames
-//! in use. The list is threaded through a table with one number per frame, the same number that
+//! Owns: a list of single frames, which serves nearly every request in a few instructions;
+//! behind it a buddy allocator for rows of frames; behind that the memory that nobody has had
+//! yet, which the buddy allocator gets by and by. Leaves to others: locking, and the frames
+//! in use. Memory is not touched before it is first given out, because the host has to find
+//! and clear it then: at boot that would cost more than all the rest. The list is threaded through a table with one number per frame, the same number that
 //! counts the holders of a frame in use, so that a free frame itself is never touched.
 //! Single frames go back to the buddy allocator only when a request for several in a row fails
 //! without them: joining buddies takes time in proportion to their number.
 
 use super::FRAME;
-use super::carve::Region;
-use crate::limits::FRAME_BATCH;
+use super::carve::{Region, Regions};
+use crate::limits::{FRAME_BATCH, FRESH_STEP};
 use buddy_system_allocator::Heap;
 use core::alloc::Layout;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-/// Blocks of the buddy allocator are at most 2^30 bytes.
-const ORDERS: usize = 31;
+/// Blocks of the buddy allocator are at most 2^31 bytes.
+const ORDERS: usize = 32;
 
 /// The end of the list. Frame 0 is never handed out: it holds what the firmware left.
 const NONE: u32 = 0;
 
 /// The free frames.
 pub struct Free {
-    buddies: Heap<ORDERS>,
+    /// The first of the list.
     first: u32,
+    /// How many are in the list.
     singles: usize,
-    rows: usize,
+    /// Nobody has had these yet.
+    fresh: Regions,
+    buddies: Heap<ORDERS>,
+    /// How many the buddy allocator has.
+    buddy_frames: usize,
     origin: usize,
     table: &'static [AtomicU32],
 }
@@ -35,10 +42,11 @@ impl Free {
     /// No frames.
     pub const fn new() -> Self {
         Self {
-            buddies: Heap::new(),
             first: NONE,
             singles: 0,
-            rows: 0,
+            fresh: Regions::new(),
+            buddies: Heap::new(),
+            buddy_frames: 0,
             origin: 0,
             table: &[],
         }
@@ -58,17 +66,13 @@ impl Free {
     ) {
         self.origin = origin;
         self.table = table;
-        for region in regions {
-            let (start, end) = (origin + region.start as usize, origin + region.end as usize);
-            // SAFETY: the caller vouches for the regions.
-            unsafe { self.buddies.add_to_heap(start, end) };
-            self.rows += (end - start) / FRAME;
-        }
+        self.fresh = regions.iter().copied().collect();
     }
 
     /// How many frames are free.
     pub fn count(&self) -> usize {
-        self.singles + self.rows
+        let fresh: u64 = self.fresh.iter().map(Region::size).sum();
+        self.singles + self.buddy_frames + fresh as usize / FRAME
     }
 
     /// Takes one frame.
@@ -110,29 +114,52 @@ impl Free {
         // SAFETY: the frames came out of this allocator, in this row or in a larger one that
         // was split, and nobody holds them any more.
         unsafe { self.buddies.dealloc(pointer, layout(count)) };
-        self.rows += count;
+        self.buddy_frames += count;
     }
 
     fn take_buddies(&mut self, count: usize) -> Option<u32> {
-        let count = count.checked_next_power_of_two().filter(|&n| n < 1 << 20)?;
-        let pointer = self.buddies.alloc(layout(count)).ok()?;
-        self.rows -= count;
-        Some(((pointer.as_ptr() as usize - self.origin) / FRAME) as u32)
+        let count = rounded(count)?;
+        loop {
+            if let Ok(pointer) = self.buddies.alloc(layout(count)) {
+                self.buddy_frames -= count;
+                return Some(((pointer.as_ptr() as usize - self.origin) / FRAME) as u32);
+            }
+            self.extend(count)?;
+        }
+    }
+
+    /// Gives the buddy allocator more of the fresh memory, up to the next place where a row of
+    /// `count` frames could begin or a mebibyte ends.
+    #[cold]
+    fn extend(&mut self, count: usize) -> Option<()> {
+        let step = (count.max(FRESH_STEP) * FRAME) as u64;
+        let region = self.fresh.iter_mut().find(|region| !region.is_empty())?;
+        let end = (region.start + 1).next_multiple_of(step).min(region.end);
+        let (from, to) = (
+            self.origin + region.start as usize,
+            self.origin + end as usize,
+        );
+        // SAFETY: who called `initialise` vouched for the memory, and nobody has had it yet.
+        unsafe { self.buddies.add_to_heap(from, to) };
+        self.buddy_frames += (to - from) / FRAME;
+        region.start = end;
+        Some(())
     }
 
     #[cold]
     fn refill(&mut self) -> Option<()> {
-        let mut batch = FRAME_BATCH;
+        let mut count = FRAME_BATCH;
         let first = loop {
-            match self.take_buddies(batch) {
+            match self.take_buddies(count) {
                 Some(first) => break first,
-                None if batch > 1 => batch /= 2,
+                None if count > 1 => count /= 2,
                 None => return None,
             }
         };
-        for frame in (first..first + batch as u32).rev() {
-            self.give(frame);
-        }
+        // Backwards, so that the first is taken first.
+        (first..first + count as u32)
+            .rev()
+            .for_each(|frame| self.give(frame));
         Some(())
     }
 
@@ -150,6 +177,13 @@ impl Default for Free {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The size of a row: a power of two, and at most 2^19 frames (2 GiB).
+fn rounded(count: usize) -> Option<usize> {
+    count
+        .checked_next_power_of_two()
+        .filter(|&count| count < 1 << 20)
 }
 
 fn layout(count: usize) -> Layout {
@@ -212,9 +246,24 @@ mod tests {
     }
 
     #[test]
+    fn rows_and_single_frames_do_not_overlap() {
+        let mut free = ram();
+        let rows = [free.take_row(8).unwrap(), free.take_row(5).unwrap()];
+        assert!(rows.iter().all(|row| row % 8 == 0));
+        let rest: HashSet<u32> = core::iter::from_fn(|| free.take()).collect();
+        assert_eq!(rest.len(), FRAMES - 1 - 16);
+        for row in rows {
+            assert!((row..row + 8).all(|frame| !rest.contains(&frame)));
+            free.give_row(row, 8);
+        }
+        assert_eq!(free.count(), 16);
+    }
+
+    #[test]
     fn refuses_what_is_larger_than_all() {
         let mut free = ram();
         assert_eq!(free.take_row(FRAMES), None);
         assert_eq!(free.take_row(usize::MAX), None);
+        assert_eq!(free.count(), FRAMES - 1);
     }
 }

@@ -1,4 +1,7 @@
 //! The running thread: blocking, waking, making way.
+//!
+//! Owns: the steps that every message takes. They are functions of their own, into which the
+//! scheduler's are inlined: a call costs less than their size at each place would.
 
 use super::ThreadId;
 use super::scheduler::{Decision, Scheduler};
@@ -27,13 +30,13 @@ pub fn current() -> ThreadId {
 
 /// Waits until somebody wakes this thread. Returns at once if that has happened since it last
 /// blocked. Not to be called under an [`IrqLock`](crate::sync::IrqLock) or from an interrupt.
-#[inline]
+#[inline(never)]
 pub fn block() {
     without_interrupts(Scheduler::block);
 }
 
 /// As [`block`], until `deadline` (nanoseconds, see [`timer::now`]) at the latest.
-#[inline]
+#[inline(never)]
 pub fn block_until(deadline: u64) -> Wake {
     with_deadline(deadline, Scheduler::block)
 }
@@ -41,7 +44,7 @@ pub fn block_until(deadline: u64) -> Wake {
 /// Makes `to` run at once in this thread's place, and waits until somebody wakes this thread.
 /// A thread of a higher priority that is ready comes first, though. If `to` is not blocked, its
 /// next block returns at once. Not to be called where [`block`] may not be.
-#[inline]
+#[inline(never)]
 pub fn hand_off(to: ThreadId) {
     match u8::try_from(to.0) {
         Ok(to) => without_interrupts(|scheduler| scheduler.hand_off(to)),
@@ -50,7 +53,7 @@ pub fn hand_off(to: ThreadId) {
 }
 
 /// As [`hand_off`], until `deadline` (nanoseconds, see [`timer::now`]) at the latest.
-#[inline]
+#[inline(never)]
 pub fn hand_off_until(to: ThreadId, deadline: u64) -> Wake {
     match u8::try_from(to.0) {
         Ok(to) => with_deadline(deadline, |scheduler| scheduler.hand_off(to)),
@@ -61,7 +64,7 @@ pub fn hand_off_until(to: ThreadId, deadline: u64) -> Wake {
 /// Wakes a thread: it becomes ready, or its next block returns at once. A better thread than
 /// the running one runs at once, or, if interrupts are off, when they are switched on. May be
 /// called from anywhere; a thread that does not exist is passed over.
-#[inline]
+#[inline(never)]
 pub fn wake(thread: ThreadId) {
     let Ok(thread) = u8::try_from(thread.0) else {
         return;
@@ -172,17 +175,24 @@ pub(super) fn limit_slice(scheduler: &mut Scheduler) {
 /// Does what the scheduler decided. Interrupts are off before and after; when this returns, the
 /// thread that called it runs.
 #[inline(always)]
-pub(super) fn carry_out(mut decision: Decision) {
+pub(super) fn carry_out(decision: Decision) {
+    match decision {
+        Decision::Continue => {}
+        Decision::Switch { from, to } => switch(from, to),
+        Decision::Idle => idle(),
+    }
+}
+
+/// Waits in this thread's context until this thread or another has something to do.
+fn idle() {
     loop {
-        match decision {
+        count(|counters| counters.halts += 1);
+        arch::wait_for_interrupt();
+        // SAFETY: interrupts are off again; the reference does not outlive the line.
+        match unsafe { processor::this().scheduler() }.after_idle() {
             Decision::Continue => return,
             Decision::Switch { from, to } => return switch(from, to),
-            Decision::Idle => {
-                count(|counters| counters.halts += 1);
-                arch::wait_for_interrupt();
-                // SAFETY: interrupts are off again; the reference does not outlive the line.
-                decision = unsafe { processor::this().scheduler() }.after_idle();
-            }
+            Decision::Idle => {}
         }
     }
 }
