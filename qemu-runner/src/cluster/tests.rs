@@ -166,3 +166,12 @@ fn a_file_that_is_not_there_is_named() {
     let error = Cluster::read(Path::new("/nowhere/zoo.toml")).unwrap_err();
     assert!(error.to_string().contains("/nowhere/zoo.toml"), "{error}");
 }
+
+#[test]
+fn the_examples_are_good() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    for file in ["two.toml", "three.toml"] {
+        let cluster = Cluster::read(&folder.join(file)).unwrap();
+        assert_eq!(cluster.awaited(), ["a"], "{file}");
+    }
+}

@@ -45,6 +45,8 @@ pub fn run(context: &Context, args: &TestArgs) -> anyhow::Result<Status> {
         context.ui.progress("tests of virtual machines");
         let mut command = context.cargo();
         command.args(["test", "--package", "norma-tests", "--test", "vm", "--"]);
+        // Some of them try the command itself.
+        command.env("NORMA_PROGRAM", std::env::current_exe()?);
         tested(&mut tally, command.args(filter))?;
     }
     data(&tally.closing_line());

@@ -81,6 +81,14 @@ fn watch(
     // A year is as good as for ever, and can be added to any clock.
     let deadline = Instant::now() + timeout.unwrap_or(Duration::from_secs(365 * 24 * 3600));
     let names: Vec<String> = run.names().map(str::to_owned).collect();
+    let started = names.iter().map(|name| match run.pid(name) {
+        Some(pid) => format!("{name} (process {pid})"),
+        None => format!("{name} (ended already)"),
+    });
+    context.ui.progress(&format!(
+        "started {}",
+        started.collect::<Vec<_>>().join(", ")
+    ));
     let mut worst = Status::Pass;
     while cluster
         .awaited()

@@ -291,20 +291,20 @@ impl Node {
         if let Lazy::Unread(image) = &self.symbols {
             self.symbols = Lazy::Read(Symbols::load(image));
         }
-        // Behind the first, addresses are those of return: the call is just before them.
-        let call = if self.panicking {
-            address.saturating_sub(1)
-        } else {
-            address
-        };
-        self.panicking = true;
+        // Addresses are those of return, and the call is just before them; but the first may be
+        // that of a faulting instruction, which then comes first in its function.
+        let first = !std::mem::replace(&mut self.panicking, true);
         if let Lazy::Read(Some(symbols)) = &self.symbols {
-            lines.extend(
-                symbols
-                    .describe(call)
-                    .into_iter()
-                    .map(|text| format!("norma:   {text}")),
-            );
+            let before = || symbols.describe(address.saturating_sub(1));
+            let mut names = if first {
+                symbols.describe(address)
+            } else {
+                before()
+            };
+            if names.is_empty() {
+                names = before();
+            }
+            lines.extend(names.into_iter().map(|text| format!("norma:   {text}")));
         }
         lines
     }

@@ -1,0 +1,78 @@
+//! Where the tests are made: images that were built, and runs that explain themselves.
+
+use anyhow::{Result, anyhow, bail};
+use qemu_runner::Context;
+use qemu_runner::images::{self, Images};
+use qemu_runner::link::LinkKind;
+use qemu_runner::qemu::{Accelerator, Machine, Outcome};
+use qemu_runner::run::{NodePlan, Plan, Run};
+use qemu_runner::ui::Ui;
+use qemu_runner::workspace::Workspace;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long anything may take: far more than it does, for a host that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The images and the choices that all tests share.
+pub struct Lab {
+    context: Context,
+    images: Images,
+}
+
+impl Lab {
+    /// Builds the images.
+    pub fn new() -> Result<Self> {
+        let context = Context {
+            ui: Ui::new(true),
+            workspace: Workspace::find()?,
+            accelerator: Accelerator::Tcg,
+            accelerator_reason: "the one that every host has".into(),
+            machine: Machine::Microvm,
+            link: LinkKind::default(),
+            dry_run: false,
+            yes: false,
+        };
+        let images = images::build(&context)?;
+        Ok(Self { context, images })
+    }
+
+    /// The ELF of an image.
+    pub fn image(&self, name: &str) -> Result<&Path> {
+        Ok(&self.images.get(name)?.elf)
+    }
+
+    /// A node that runs an image.
+    pub fn node(&self, name: &str, image: &str) -> Result<NodePlan> {
+        Ok(NodePlan::new(name, self.image(image)?))
+    }
+
+    /// Runs a plan and, when the body fails, adds what the nodes printed.
+    pub fn run(&self, plan: Plan, body: impl FnOnce(&mut Run) -> Result<()>) -> Result<()> {
+        let mut run = plan.quiet(true).start(&self.context.ui)?;
+        body(&mut run).map_err(|error| anyhow!("{error:#}\n{}", run.failure_reports()))
+    }
+
+    /// Runs a single node until it ends, and expects a line and an end.
+    pub fn single(&self, node: NodePlan, line: &str, outcome: Outcome) -> Result<()> {
+        self.run(Plan::new(vec![node]), |run| {
+            let name = run.names().next().unwrap_or_default().to_owned();
+            run.expect(&name, line, deadline())?;
+            ends(run, &name, outcome)
+        })
+    }
+}
+
+/// The moment at which a wait that begins now has failed.
+pub fn deadline() -> Instant {
+    Instant::now() + PATIENCE
+}
+
+/// Expects that a node ends, and how.
+pub fn ends(run: &mut Run, name: &str, outcome: Outcome) -> Result<()> {
+    let actual = run.wait_exit(name, deadline())?;
+    if actual != outcome {
+        bail!("node {name} {actual}, but was expected to end as: {outcome}");
+    }
+    Ok(())
+}

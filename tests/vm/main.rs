@@ -1,0 +1,64 @@
+//! Tests of whole virtual machines.
+//!
+//! Each passes only on its sentinel line *and* its exit code, and each wait has a deadline; there
+//! are no sleeps. `cargo norma test` runs them; `cargo norma test --vm FILTER` some of them.
+#![forbid(unsafe_code)]
+
+mod boot;
+mod faults;
+mod kernel;
+mod lab;
+mod runner;
+
+use lab::Lab;
+use libtest_mimic::{Arguments, Trial};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+fn main() -> ExitCode {
+    qemu_runner::qemu::become_qemu_if_asked();
+    qemu_runner::signals::watch();
+    let arguments = Arguments::from_args();
+    let lab = match Lab::new() {
+        Ok(lab) => Arc::new(lab),
+        Err(error) => {
+            eprintln!("the tests cannot start: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let tests = [
+        boot::tests(),
+        kernel::tests(),
+        faults::tests(),
+        runner::tests(),
+    ];
+    let trials = tests
+        .into_iter()
+        .flatten()
+        .map(|test| test.into_trial(Arc::clone(&lab)));
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+/// One test.
+struct Test {
+    name: String,
+    body: Box<dyn FnOnce(&Lab) -> anyhow::Result<()> + Send>,
+}
+
+impl Test {
+    fn new(
+        name: impl Into<String>,
+        body: impl FnOnce(&Lab) -> anyhow::Result<()> + Send + 'static,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            body: Box::new(body),
+        }
+    }
+
+    fn into_trial(self, lab: Arc<Lab>) -> Trial {
+        Trial::test(self.name, move || {
+            (self.body)(&lab).map_err(|error| format!("{error:#}").into())
+        })
+    }
+}

@@ -1,0 +1,197 @@
+//! The command itself, as a person runs it: exit codes, and nothing left behind.
+//!
+//! Nodes that never end are hello images in a QEMU that is told not to start its processor
+//! (`-S`).
+
+use crate::Test;
+use crate::lab::Lab;
+use anyhow::{Context as _, Result, ensure};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use std::io::{BufRead, BufReader};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+pub fn tests() -> Vec<Test> {
+    vec![
+        Test::new("runner::ctrl_c_ends_every_node", |lab| {
+            leaves_nothing(lab, Signal::INT, Some(130))
+        }),
+        Test::new("runner::sigterm_ends_every_node", |lab| {
+            leaves_nothing(lab, Signal::TERM, Some(130))
+        }),
+        Test::new("runner::its_own_death_ends_every_node", |lab| {
+            leaves_nothing(lab, Signal::KILL, None)
+        }),
+        Test::new("runner::exit_code_of_success", |lab| {
+            exits(lab, "hello", "", &[], 0, "a passed")
+        }),
+        Test::new("runner::exit_code_of_panic", |lab| {
+            exits(lab, "selftest", "test=panic", &[], 101, "its last lines")
+        }),
+        Test::new("runner::exit_code_of_failure", |lab| {
+            exits(lab, "selftest", "test=fail", &[], 1, "its command line")
+        }),
+        Test::new("runner::exit_code_of_time_out", time_out),
+        Test::new("runner::exit_code_of_a_mistake", mistake),
+        Test::new("runner::dry_run_prints_and_starts_nothing", dry_run),
+    ]
+}
+
+/// The program under test: the one that runs these tests, or else the one beside them.
+fn norma() -> Result<Command> {
+    let given = std::env::var_os("NORMA_PROGRAM").map(PathBuf::from);
+    let program = given.map_or_else(
+        || -> Result<PathBuf> {
+            let tests = std::env::current_exe()?;
+            Ok(tests
+                .ancestors()
+                .nth(2)
+                .context("no target folder")?
+                .join("norma"))
+        },
+        Ok,
+    )?;
+    ensure!(
+        program.is_file(),
+        "there is no {}; run `cargo norma test`",
+        program.display()
+    );
+    Ok(Command::new(program))
+}
+
+/// A folder with a cluster file of one node for each entry.
+fn cluster(lab: &Lab, nodes: &[(&str, &str, &str, bool)]) -> Result<(tempfile::TempDir, PathBuf)> {
+    let folder = tempfile::tempdir()?;
+    let mut text = String::from("name = \"test\"\n");
+    for (name, image, argument, stopped) in nodes {
+        let arguments = if argument.is_empty() {
+            String::new()
+        } else {
+            format!("\"{argument}\"")
+        };
+        let qemu = if *stopped { "\"-S\"" } else { "" };
+        text += &format!(
+            "[[node]]\nname = \"{name}\"\nimage = \"{}\"\narguments = [{arguments}]\nqemu = [{qemu}]\n",
+            lab.image(image)?.display()
+        );
+    }
+    let file = folder.path().join("cluster.toml");
+    std::fs::write(&file, text)?;
+    Ok((folder, file))
+}
+
+fn up(file: &Path, more: &[&str]) -> Result<Output> {
+    Ok(norma()?.arg("up").arg(file).args(more).output()?)
+}
+
+fn exits(
+    lab: &Lab,
+    image: &str,
+    argument: &str,
+    more: &[&str],
+    code: i32,
+    word: &str,
+) -> Result<()> {
+    let (_folder, file) = cluster(lab, &[("a", image, argument, false)])?;
+    check(&up(&file, more)?, code, word)
+}
+
+fn check(output: &Output, code: i32, word: &str) -> Result<()> {
+    let text = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.code() == Some(code),
+        "ended with {}, expected {code}:\n{text}",
+        output.status
+    );
+    ensure!(text.contains(word), "nothing says `{word}`:\n{text}");
+    ensure!(output.stdout.is_empty(), "stdout is for data only");
+    Ok(())
+}
+
+fn time_out(lab: &Lab) -> Result<()> {
+    let (_folder, file) = cluster(lab, &[("a", "hello", "", true)])?;
+    check(&up(&file, &["--timeout", "1"])?, 124, "time-out")
+}
+
+fn mistake(_: &Lab) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("cluster.toml");
+    std::fs::write(&file, "[[node]]\nname = \"a\"\nimage = \"x\"\nmemory = 1\n")?;
+    check(
+        &up(&file, &[])?,
+        2,
+        "cluster.toml:4: `memory` is 1; expected 8 to 65536 (MiB)",
+    )
+}
+
+fn dry_run(lab: &Lab) -> Result<()> {
+    let (_folder, file) = cluster(lab, &[("a", "hello", "", false), ("b", "hello", "", false)])?;
+    let output = up(&file, &["--dry-run"])?;
+    let text = String::from_utf8(output.stdout)?;
+    ensure!(
+        output.status.success() && text.lines().count() == 2,
+        "{text}"
+    );
+    ensure!(
+        text.lines()
+            .all(|line| line.starts_with("qemu-system-x86_64 ")),
+        "{text}"
+    );
+    Ok(())
+}
+
+/// Signals a runner with two nodes that never end, and waits for all three to be gone.
+fn leaves_nothing(lab: &Lab, signal: Signal, code: Option<i32>) -> Result<()> {
+    let (_folder, file) = cluster(lab, &[("a", "hello", "", true), ("b", "hello", "", true)])?;
+    let mut runner = norma()?
+        .arg("up")
+        .arg(&file)
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let nodes = nodes_of(&mut runner)?;
+    ensure!(
+        nodes.len() == 2,
+        "two nodes were to be started, not {}",
+        nodes.len()
+    );
+    kill_process(Pid::from_child(&runner), signal)?;
+    let status = runner.wait()?;
+    ensure!(status.code() == code, "the runner ended with {status}");
+    for node in nodes {
+        ensure!(ends_soon(&node)?, "a QEMU has outlived its runner");
+    }
+    Ok(())
+}
+
+/// Handles of the processes that a runner says it has started.
+fn nodes_of(runner: &mut Child) -> Result<Vec<OwnedFd>> {
+    let stderr = runner.stderr.take().context("no stderr")?;
+    for line in BufReader::new(stderr).lines() {
+        let line = line?;
+        if line.contains("started") {
+            let numbers = line.split("process ").skip(1);
+            let pids = numbers.filter_map(|rest| {
+                rest.split(|c: char| !c.is_ascii_digit())
+                    .next()?
+                    .parse()
+                    .ok()
+            });
+            return pids
+                .filter_map(Pid::from_raw)
+                .map(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?))
+                .collect();
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// Whether a process ends within a few seconds.
+fn ends_soon(process: &OwnedFd) -> Result<bool> {
+    let patience = Timespec {
+        tv_sec: 10,
+        tv_nsec: 0,
+    };
+    Ok(poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&patience))? == 1)
+}
