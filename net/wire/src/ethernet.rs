@@ -57,25 +57,3 @@ impl Repr {
         frame.set_ethertype(FLIP);
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn round_trip(destination: [u8; 6], source: [u8; 6]) {
-            let repr = Repr { destination: EthernetAddress(destination), source: EthernetAddress(source) };
-            let mut bytes = [0; LENGTH];
-            repr.emit(&mut bytes);
-            prop_assert_eq!(Repr::parse(&bytes), Ok(repr));
-            prop_assert_eq!(&bytes[12..], &[0x81, 0x46]);
-        }
-
-        #[test]
-        fn never_panics(bytes: [u8; LENGTH]) {
-            let _ = Repr::parse(&bytes);
-        }
-    }
-}

@@ -1,6 +1,8 @@
 //! Every format survives a round trip, and no bytes whatever can make a parser panic.
 
-use norma_wire::{Address, Error, context, control, descriptor, flip, hello, layout, session};
+use norma_wire::{
+    Address, Error, context, control, descriptor, ethernet, flip, hello, layout, session,
+};
 use proptest::prelude::*;
 
 fn cases() -> ProptestConfig {
@@ -63,6 +65,24 @@ prop_compose! {
 
 proptest! {
     #![proptest_config(cases())]
+
+    #[test]
+    fn ethernet_round_trip(destination: [u8; 6], source: [u8; 6]) {
+        let repr = ethernet::Repr {
+            destination: ethernet::EthernetAddress(destination),
+            source: ethernet::EthernetAddress(source),
+        };
+        let mut bytes = [0; ethernet::LENGTH];
+        repr.emit(&mut bytes);
+        prop_assert_eq!(ethernet::Repr::parse(&bytes), Ok(repr));
+        prop_assert_eq!(&bytes[12..], &[0x81, 0x46]);
+        prop_assert_eq!(repr.buffer_len(), bytes.len());
+    }
+
+    #[test]
+    fn ethernet_never_panics(bytes: [u8; ethernet::LENGTH]) {
+        let _ = ethernet::Repr::parse(&bytes);
+    }
 
     #[test]
     fn flip_round_trip(repr in flip_repr()) {
