@@ -109,6 +109,8 @@ pub struct Counters {
     pub no_route: u64,
     /// Routes that lost their place to others.
     pub routes_evicted: u64,
+    /// Routes that were not noted for want of memory.
+    pub routes_not_noted: u64,
     /// Routes that NOTHERE denied.
     pub routes_denied: u64,
     /// Fragments that came twice.

@@ -200,8 +200,10 @@ impl<P: Page> Flip<P> {
 
     /// Notes where `address` is.
     pub(crate) fn learn(&mut self, now: Instant, address: Address, route: Route) {
-        if self.routes.learn(now, address, route) == Learnt::Evicted {
-            self.counters.routes_evicted += 1;
+        match self.routes.learn(now, address, route) {
+            Learnt::Noted => {}
+            Learnt::Evicted => self.counters.routes_evicted += 1,
+            Learnt::NoMemory => self.counters.routes_not_noted += 1,
         }
     }
 

@@ -81,7 +81,7 @@ pub const REASSEMBLY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Datagrams that may wait to be sent in fragments. Their sender is told when there is no room.
 pub const FRAGMENTED: usize = 8;
 
-/// Smallest MTU: IPv4's 576 less nothing; below it headers outweigh the payload.
+/// Smallest MTU: as IPv4 asks of every network. Far below it headers would outweigh the payload.
 pub const MIN_MTU: u16 = 576;
 
 /// Largest MTU: a frame of [`crate::frame::MAX_FRAME`] bytes.

@@ -146,6 +146,12 @@ impl<P: Page> Flip<P> {
         Ok(())
     }
 
+    /// Whether [`Flip::poll_transmit`] may have a frame.
+    #[inline]
+    pub fn wants_transmit(&self, now: Instant) -> bool {
+        !self.answers.is_empty() || now >= self.locates.next() || !self.fragments.is_empty()
+    }
+
     /// Writes the next frame that FLIP itself has to send; tells whether there was one.
     ///
     /// Poll until there is none, after every call that says so. The pages that `frame` holds
@@ -157,7 +163,7 @@ impl<P: Page> Flip<P> {
         frame: &mut Outgoing<'_, P>,
         source: &mut impl PageSource<Page = P>,
     ) -> bool {
-        if self.answers.is_empty() && now < self.locates.next() && self.fragments.is_empty() {
+        if !self.wants_transmit(now) {
             return false;
         }
         self.transmit(now, frame, source)
