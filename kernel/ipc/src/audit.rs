@@ -97,12 +97,15 @@ impl<P> Ipc<P> {
     /// # Errors
     /// A text that says what does not add up.
     pub fn audit<'a>(&self, outside: impl Iterator<Item = &'a Right>) -> Result<Census, String> {
-        let mut count = Count::default();
-        count.references = self
+        let references = self
             .ports
             .iter()
             .map(|(index, generation, _)| (PortId { index, generation }, References::default()))
             .collect();
+        let mut count = Count {
+            references,
+            ..Count::default()
+        };
         for right in outside {
             count.add(right.kind, right.target, 1)?;
             count.census.outside += 1;
@@ -248,6 +251,9 @@ impl<P> Ipc<P> {
         )?;
         match port.sink {
             Sink::Queue => {
+                ensure(port.senders.is_empty() || !port.queue.is_empty(), || {
+                    format!("threads wait to send to {id:?}, and nobody will let them in")
+                })?;
                 ensure(believed.receives == 1, || {
                     format!("nobody can receive from {id:?}")
                 })?;

@@ -108,13 +108,7 @@ impl<P> Ipc<P> {
     #[inline]
     fn take(&mut self, id: PortId) -> Option<Delivery<P>> {
         let port = self.port_mut(id)?;
-        let Some(queued) = port.queue.pop_front() else {
-            return if port.senders.is_empty() {
-                None
-            } else {
-                self.take_from_sender(id)
-            };
-        };
+        let queued = port.queue.pop_front()?;
         if !port.senders.is_empty() || port.room_wanted {
             self.refill_queue(id);
         }
@@ -124,29 +118,9 @@ impl<P> Ipc<P> {
         })
     }
 
-    /// Takes the message of the first waiting sender: memory for the queue was exhausted when
-    /// there was room for it.
-    #[cold]
-    fn take_from_sender(&mut self, id: PortId) -> Option<Delivery<P>> {
-        let Ipc {
-            ports,
-            waiters,
-            events,
-            ..
-        } = self;
-        let port = ports.get_mut(id.index, id.generation)?;
-        let thread = port.senders.pop(waiters)?;
-        let waiter = &mut waiters[thread as usize];
-        let State::Sending(_, message) = waiter.finish(ThreadId(thread), Completion::Sent, events)
-        else {
-            return None;
-        };
-        self.refill_queue(id);
-        Some(Delivery::Message(message))
-    }
-
     /// Moves messages of waiting senders into the queue while there is room. When there is no
-    /// memory for the queue they wait on, in order, for the next receive.
+    /// memory for the queue they wait on, in order, for the next receive: that one frees a
+    /// place, so an empty queue never has senders waiting.
     pub(crate) fn refill_queue(&mut self, id: PortId) {
         let Ipc {
             ports,

@@ -99,7 +99,6 @@ impl<P> Ipc<P> {
     ///
     /// # Errors
     /// Right and message come back.
-    #[expect(clippy::type_complexity, reason = "a pair of what comes back")]
     pub fn send_to(
         &mut self,
         right: Right,
@@ -290,6 +289,10 @@ impl<P> Ipc<P> {
     #[cold]
     fn make_reply_port(&mut self, thread: ThreadId) -> Result<PortId, RightError> {
         let id = self.create_port(Sink::Queue, Holder::Thread)?;
+        if let Err(error) = self.live_port_mut(id)?.reserve_place() {
+            self.release_receive(id);
+            return Err(error.into());
+        }
         self.renew_reply_port(thread);
         self.waiters[thread.0 as usize].reply_port = Some(id);
         Ok(id)

@@ -317,6 +317,6 @@ mod tests {
     #[test]
     fn a_quota_never_exceeds_what_a_name_can_index() {
         assert_eq!(Space::new(u32::MAX).quota, DEFAULT_NAMES);
-        assert!(DEFAULT_NAMES + RESTING_NAMES <= 1 << crate::limits::NAME_INDEX_BITS);
+        const { assert!(DEFAULT_NAMES + RESTING_NAMES <= 1 << crate::limits::NAME_INDEX_BITS) };
     }
 }
