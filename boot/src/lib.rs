@@ -9,7 +9,7 @@
 //! #![no_std]
 //! #![no_main]
 //! norma_boot::image!(main);
-//! fn main(boot: norma_boot::BootInfo) -> Result<(), Error> { … }
+//! fn main(node: norma_boot::Node) -> Result<(), Error> { … }
 //! ```
 #![cfg_attr(not(test), no_std)]
 
@@ -21,6 +21,8 @@ mod entry;
 #[cfg(target_os = "none")]
 mod information;
 #[cfg(target_os = "none")]
+mod node;
+#[cfg(target_os = "none")]
 mod paging;
 #[cfg(target_os = "none")]
 mod start;
@@ -28,11 +30,18 @@ mod start;
 #[cfg(target_os = "none")]
 pub use information::BootInfo;
 #[cfg(target_os = "none")]
+pub use node::Node;
+#[cfg(target_os = "none")]
+pub use norma_kernel::face::{
+    CallError, CheckInError, Context, Counts, Failure, Memory, Message, PAGE_SIZE, Page, RawCard,
+    ReceiveRight, SendError, SendOnceRight, SendRight,
+};
+#[cfg(target_os = "none")]
 pub use norma_kernel::{print, println};
 #[cfg(target_os = "none")]
 pub use start::{__start, Main};
 
-/// Makes `$main` what the image runs: a function that takes a [`BootInfo`] and returns a
+/// Makes `$main` what the image runs: a function that takes a [`Node`] and returns a
 /// `Result` whose error can be displayed.
 #[macro_export]
 macro_rules! image {

@@ -20,7 +20,7 @@ pub fn initialise() {
 /// Writes formatted text; what [`print!`](crate::print) and [`println!`](crate::println) call.
 pub fn write(arguments: fmt::Arguments<'_>) {
     // The serial line's writer never fails; a failing `Display` cuts the line short.
-    let _ = Buffered::new(&mut *CONSOLE.lock()).write_all(arguments);
+    let _ = Buffered::new(&mut CONSOLE.lock()).write_all(arguments);
 }
 
 /// Writes formatted text without waiting for the lock: for a panic, whoever holds it.

@@ -61,6 +61,9 @@ pub fn allocate_vector() -> Option<u8> {
 }
 
 /// Has `handler` called at each interrupt of `vector`, which comes from [`allocate_vector`].
+///
+/// # Panics
+/// For a vector that does not.
 pub fn set_handler(vector: u8, handler: fn()) {
     let index = usize::from(vector.wrapping_sub(FIRST_VECTOR));
     let were_on = arch::interrupts_off();

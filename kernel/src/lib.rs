@@ -23,7 +23,11 @@ pub mod console;
 #[cfg(target_os = "none")]
 pub mod counters;
 #[cfg(target_os = "none")]
+pub mod face;
+#[cfg(target_os = "none")]
 pub mod interrupt;
+#[cfg(target_os = "none")]
+pub mod node;
 #[cfg(target_os = "none")]
 pub mod panic;
 #[cfg(target_os = "none")]

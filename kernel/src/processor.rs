@@ -44,6 +44,15 @@ impl Processor {
         unsafe { &mut *self.scheduler.get() }
     }
 
+    /// The running thread, which may be asked with interrupts on: it is the same whenever that
+    /// thread runs.
+    #[inline(always)]
+    pub(crate) fn current(&self) -> u8 {
+        // SAFETY: a byte is read, without making a reference to anything that an interrupt
+        // could change meanwhile.
+        unsafe { Scheduler::current_of(self.scheduler.get()) }
+    }
+
     /// Who waits until when.
     ///
     /// # Safety

@@ -3,11 +3,11 @@
 #![no_main]
 
 use core::convert::Infallible;
-use norma_boot::{BootInfo, println};
+use norma_boot::{Node, println};
 
 norma_boot::image!(main);
 
-fn main(boot: BootInfo) -> Result<(), Infallible> {
-    println!("hello from node {}", boot.node());
+fn main(node: Node) -> Result<(), Infallible> {
+    println!("hello from node {}", node.name());
     Ok(())
 }

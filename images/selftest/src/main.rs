@@ -15,7 +15,7 @@ mod threads;
 mod timers;
 
 use core::fmt;
-use norma_boot::{BootInfo, println};
+use norma_boot::{BootInfo, Node, println};
 
 norma_boot::image!(main);
 
@@ -37,10 +37,11 @@ pub fn check(condition: bool, expectation: &'static str) -> Result<(), Failure> 
     }
 }
 
-fn main(boot: BootInfo) -> Result<(), Failure> {
+fn main(node: Node) -> Result<(), Failure> {
+    let boot = node.boot();
     let name = boot.command_line().get("test").unwrap_or("none");
     match name {
-        "boot" => show(&boot),
+        "boot" => show(boot),
         "threads" => threads::all(),
         "preemption" => threads::preemption(),
         "timers" => timers::all(),

@@ -23,6 +23,9 @@ pub fn all() -> Result<(), Failure> {
     measure("heap", || {
         drop(core::hint::black_box(alloc::boxed::Box::new([0u64; 8])))
     });
+    measure("time-out, by an interrupt", || {
+        thread::block_until(timer::now() + 10_000);
+    });
     let main = thread::current();
     let spawned = thread::spawn("partner", 0, move || {
         loop {

@@ -68,8 +68,6 @@ pub(crate) fn is_guard(address: u64) -> bool {
 fn current_entry() -> &'static Entry {
     // SAFETY: only reports call this, with interrupts off and never to return, so nobody
     // changes the table any more.
-    unsafe {
-        let current = processor::this().scheduler().current();
-        &(&*DIRECTORY.peek())[usize::from(current)]
-    }
+    let directory = unsafe { &*DIRECTORY.peek() };
+    &directory[usize::from(processor::this().current())]
 }

@@ -136,10 +136,9 @@ fn make_way() {
 fn with_deadline(deadline: u64, decide: impl FnOnce(&mut Scheduler) -> Decision) -> Wake {
     let mut timed_out = false;
     arch::interrupts_disable();
-    // SAFETY: interrupts are off; here and below no reference outlives its line.
-    let thread = unsafe { processor::this().scheduler() }.current();
+    let thread = processor::this().current();
     timer::set_thread(thread, deadline);
-    // SAFETY: as above.
+    // SAFETY: interrupts are off; here and below no reference outlives its line.
     let decision = decide(unsafe { processor::this().scheduler() });
     if decision != Decision::Continue {
         carry_out(decision);

@@ -98,6 +98,16 @@ impl Scheduler {
         self.current
     }
 
+    /// The running thread, by a pointer.
+    ///
+    /// # Safety
+    /// The pointer must be valid for reading.
+    #[inline(always)]
+    pub unsafe fn current_of(this: *const Self) -> u8 {
+        // SAFETY: the caller vouches for the pointer.
+        unsafe { (&raw const (*this).current).read() }
+    }
+
     /// A thread.
     #[inline(always)]
     pub fn slot(&mut self, thread: u8) -> &mut Slot {

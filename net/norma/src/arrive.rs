@@ -416,6 +416,6 @@ fn read_stream<P: norma_ipc::Page>(
     let behind = (at + in_head).saturating_sub(HEAD_BODY);
     let trailer = PAGES_AT + plan.pages * PAGE_SIZE;
     let found =
-        frame.copy_to(BODY_AT + at.min(HEAD_BODY), first) && frame.copy_to(trailer + behind, rest);
+        frame.copy_to(BODY_AT + at.min(HEAD_BODY), first) && (rest.is_empty() || frame.copy_to(trailer + behind, rest));
     if found { Ok(()) } else { Err(Drop::Malformed) }
 }

@@ -39,3 +39,4 @@ mod window;
 pub use counters::{Counters, Drop};
 pub use names::{CheckInError, LookUp, NAME_UNKNOWN};
 pub use node::{Config, Node, Posted, StartError};
+pub use norma_wire::hello::NodeName;

@@ -25,6 +25,13 @@ enum Made {
 }
 
 impl<S: PageSource> Node<S> {
+    /// Whether [`Node::poll_transmit`] may have a frame: asks little, where it costs something
+    /// to have a place for one.
+    #[inline]
+    pub fn wants_transmit(&self, now: Instant) -> bool {
+        !self.ready.is_empty() || !self.resets.is_empty() || self.flip.wants_transmit(now)
+    }
+
     /// Writes the next frame to send into `frame`, whose pages are empty; `false` if there is
     /// none. Call after every other call until it gives `false`.
     #[inline]

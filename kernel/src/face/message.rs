@@ -1,0 +1,215 @@
+//! Messages, as services hold them: dropping one releases every right in it.
+
+use crate::face::error::{Failure, SendError};
+use crate::face::rights::SendRight;
+use crate::face::{Memory, SendOnceRight};
+use crate::memory::{Frame, Frames};
+use crate::node;
+use core::mem::ManuallyDrop;
+use norma_ipc::{Context, RightKind};
+
+/// A message: an identifier, inline data, rights and out-of-line memory.
+///
+/// Filling it in, sending it, answering it and reusing it for the next costs no allocation.
+#[derive(Debug)]
+pub struct Message(ManuallyDrop<norma_ipc::Message<Frame>>);
+
+impl Message {
+    /// An empty message.
+    ///
+    /// # Errors
+    /// [`Failure::NoMemory`].
+    #[inline]
+    pub fn new() -> Result<Self, Failure> {
+        Ok(Self::wrap(node::lock().core.ipc().new_message()?))
+    }
+
+    /// A message with these inline data, of at most
+    /// [`MAX_INLINE`](norma_ipc::limits::MAX_INLINE) bytes.
+    ///
+    /// # Errors
+    /// [`Failure::NoMemory`], also for data that are too long.
+    pub fn with_data(data: &[u8]) -> Result<Self, Failure> {
+        let mut message = Self::new()?;
+        message.set_data(data)?;
+        Ok(message)
+    }
+
+    #[inline(always)]
+    pub(crate) fn wrap(message: norma_ipc::Message<Frame>) -> Self {
+        Message(ManuallyDrop::new(message))
+    }
+
+    /// The message of the core; its rights are the caller's business now.
+    #[inline(always)]
+    pub(crate) fn unwrap(self) -> norma_ipc::Message<Frame> {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is never dropped nor used again, so the message has one owner.
+        unsafe { ManuallyDrop::take(&mut this.0) }
+    }
+
+    /// The identifier, whose meaning is the service's own.
+    #[inline]
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Sets the identifier.
+    #[inline]
+    pub fn set_id(&mut self, id: u32) {
+        self.0.set_id(id);
+    }
+
+    /// Deadline, trace identity and priority of the call, as the sender gave them.
+    pub fn context(&self) -> Context {
+        self.0.context()
+    }
+
+    /// Sets deadline, trace identity and priority; they travel with the message.
+    pub fn set_context(&mut self, context: Context) {
+        self.0.set_context(context);
+    }
+
+    /// The inline data.
+    #[inline]
+    pub fn data(&self) -> &[u8] {
+        self.0.data()
+    }
+
+    /// The inline data, for writing in place.
+    #[inline]
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        self.0.data_mut()
+    }
+
+    /// Replaces the inline data.
+    ///
+    /// # Errors
+    /// [`Failure::NoMemory`], also for more than
+    /// [`MAX_INLINE`](norma_ipc::limits::MAX_INLINE) bytes.
+    #[inline]
+    pub fn set_data(&mut self, data: &[u8]) -> Result<(), Failure> {
+        Ok(self.0.set_data(data)?)
+    }
+
+    /// Removes the inline data.
+    #[inline]
+    pub fn clear_data(&mut self) {
+        self.0.clear_data();
+    }
+
+    /// The out-of-line memory.
+    #[inline]
+    pub fn memory(&self) -> &Memory {
+        self.0.memory()
+    }
+
+    /// The out-of-line memory, to fill or to write to.
+    #[inline]
+    pub fn memory_mut(&mut self) -> &mut Memory {
+        self.0.memory_mut()
+    }
+
+    /// Copies `data` into fresh frames, which travel out of line.
+    ///
+    /// # Errors
+    /// [`Failure::NoMemory`], also for more than
+    /// [`MAX_MEMORY`](norma_ipc::limits::MAX_MEMORY) bytes.
+    pub fn set_memory(&mut self, data: &[u8]) -> Result<(), Failure> {
+        let memory = Memory::copy_from(data, &mut Frames)?;
+        self.replace_memory(memory).map(drop).map_err(|_| Failure::NoMemory)
+    }
+
+    /// Moves `memory` in, and out what was there, without a copy.
+    ///
+    /// # Errors
+    /// Gives `memory` back when it exceeds [`MAX_MEMORY`](norma_ipc::limits::MAX_MEMORY).
+    pub fn replace_memory(&mut self, memory: Memory) -> Result<Memory, Memory> {
+        self.0.replace_memory(memory)
+    }
+
+    /// Takes the out-of-line memory out.
+    pub fn take_memory(&mut self) -> Memory {
+        self.0.replace_memory(Memory::new()).unwrap_or_default()
+    }
+
+    /// Moves a send right into the message.
+    ///
+    /// # Errors
+    /// Gives the right back when the message holds as many as it can, or its name is dead.
+    pub fn push_right(&mut self, right: SendRight) -> Result<(), SendRight> {
+        let mut engine = node::lock();
+        let name = right.into_name();
+        let space = engine.space;
+        let Ok(moved) = engine.core.ipc().extract(space, name, RightKind::Send) else {
+            return Err(SendRight::from_name(name));
+        };
+        match self.0.push_right(moved) {
+            Ok(()) => Ok(()),
+            Err(moved) => {
+                let back = engine.core.ipc().insert(space, moved);
+                Err(SendRight::from_name(back.unwrap_or(name)))
+            }
+        }
+    }
+
+    /// Takes the first send right out of the message; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Failure::NoMemory`] when the space is full; the right stays, as the message's last.
+    pub fn take_right(&mut self) -> Result<Option<SendRight>, Failure> {
+        let Some(right) = self.0.take_right() else { return Ok(None) };
+        let mut engine = node::lock();
+        let space = engine.space;
+        match engine.core.ipc().insert(space, right) {
+            Ok(name) => Ok(Some(SendRight::from_name(name))),
+            Err(refused) => {
+                // There was a place for it a moment ago.
+                let _ = self.0.push_right(refused.right);
+                Err(Failure::NoMemory)
+            }
+        }
+    }
+
+    /// Takes the right to which a reply goes out of the message, to answer later.
+    ///
+    /// # Errors
+    /// [`Failure::InvalidRight`] when there is none, [`Failure::NoMemory`].
+    pub fn take_reply(&mut self) -> Result<SendOnceRight, Failure> {
+        let right = self.0.take_reply().ok_or(Failure::InvalidRight)?;
+        let mut engine = node::lock();
+        let space = engine.space;
+        match engine.core.ipc().insert(space, right) {
+            Ok(name) => Ok(SendOnceRight::from_name(name)),
+            Err(refused) => {
+                // There was a place for it a moment ago.
+                let _ = self.0.set_reply(refused.right);
+                Err(Failure::NoMemory)
+            }
+        }
+    }
+
+    /// Whether somebody waits for a reply to this message.
+    pub fn expects_reply(&self) -> bool {
+        self.0.reply().is_some()
+    }
+
+    /// Sends this message, as it is now, back to whoever sent it.
+    ///
+    /// # Errors
+    /// The message comes back whole when nobody waits for a reply (any more).
+    pub fn reply(self) -> Result<(), SendError> {
+        crate::face::send::reply(self)
+    }
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        // SAFETY: dropped here once and not used afterwards.
+        let message = unsafe { ManuallyDrop::take(&mut self.0) };
+        let mut engine = node::lock();
+        engine.core.ipc().discard(message);
+        let now = node::now();
+        engine.act(now);
+    }
+}

@@ -1,0 +1,135 @@
+//! Receiving, alone or joined with the answer to what was received before.
+
+use crate::face::error::Failure;
+use crate::face::send::{Patience, answer};
+use crate::face::{Message, ReceiveRight};
+use crate::node::{self, EngineGuard};
+use crate::thread;
+use core::time::Duration;
+use norma_ipc::{Cancelled, Completion, Delivery, Name, ThreadId};
+
+impl ReceiveRight {
+    /// Waits for a message.
+    ///
+    /// # Errors
+    /// [`Failure::PortDied`] if the port is destroyed meanwhile.
+    #[inline]
+    pub fn receive(&self) -> Result<Message, Failure> {
+        receive(node::lock(), self.name, None, Patience::Forever)
+    }
+
+    /// Waits for a message until `timeout` has passed.
+    ///
+    /// # Errors
+    /// [`Failure::TimedOut`], [`Failure::PortDied`].
+    pub fn receive_timeout(&self, timeout: Duration) -> Result<Message, Failure> {
+        receive(node::lock(), self.name, None, Patience::of(timeout))
+    }
+
+    /// Takes a message if there is one.
+    ///
+    /// # Errors
+    /// [`Failure::Empty`], [`Failure::PortDied`].
+    pub fn try_receive(&self) -> Result<Message, Failure> {
+        receive(node::lock(), self.name, None, Patience::None)
+    }
+
+    /// Sends `reply` to whoever sent it as a request, and waits for the next message: what a
+    /// server does all day, as one operation. A caller that is gone is passed over.
+    ///
+    /// # Errors
+    /// As [`ReceiveRight::receive`].
+    #[inline]
+    pub fn reply_and_receive(&self, reply: Message) -> Result<Message, Failure> {
+        let mut engine = node::lock();
+        let to = match answer(&mut engine, reply) {
+            Ok(to) => to,
+            Err(error) => {
+                engine.core.ipc().discard(error.message);
+                None
+            }
+        };
+        receive(engine, self.name, to, Patience::Forever)
+    }
+}
+
+/// Takes a message or waits for one; `to` was handed something and runs at once.
+#[inline]
+fn receive(
+    mut engine: EngineGuard,
+    name: Name,
+    to: Option<ThreadId>,
+    patience: Patience,
+) -> Result<Message, Failure> {
+    let thread = thread::current();
+    let space = engine.space;
+    let found = if patience == Patience::None {
+        match engine.core.ipc().receive(space, name) {
+            Ok(delivery) => Ok(Some(delivery)),
+            Err(norma_ipc::ReceiveError::Empty) => {
+                drop(engine);
+                return Err(Failure::Empty);
+            }
+            Err(norma_ipc::ReceiveError::Right(error)) => Err(error),
+        }
+    } else {
+        engine.core.ipc().receive_or_wait(thread, space, name)
+    };
+    match found {
+        Ok(None) => {}
+        Ok(Some(delivery)) => {
+            // There is room in the queue now: whoever waited for it goes on.
+            let now = node::now();
+            engine.act(now);
+            if let Some(to) = to {
+                thread::wake(to);
+            }
+            drop(engine);
+            return match delivery {
+                Delivery::Message(message) => Ok(Message::wrap(message)),
+                // News of send-once rights made with `make_send_once`: there was an answer to
+                // wait for, and it will not come.
+                Delivery::Notification(_) => Err(Failure::Unanswered),
+            };
+        }
+        Err(error) => {
+            drop(engine);
+            return Err(Failure::from_right(error));
+        }
+    }
+    drop(engine);
+    wait(thread, to, patience)
+}
+
+#[inline]
+fn wait(thread: ThreadId, to: Option<ThreadId>, patience: Patience) -> Result<Message, Failure> {
+    let mut in_time = match to {
+        Some(to) => patience.hand_off(to),
+        None => patience.block(),
+    };
+    loop {
+        let mut engine = node::lock();
+        match engine.core.ipc().take_completion(thread) {
+            Some(Completion::Received(Delivery::Message(message))) => {
+                return Ok(Message::wrap(message));
+            }
+            Some(Completion::Received(Delivery::Notification(_))) => {
+                return Err(Failure::Unanswered);
+            }
+            Some(Completion::ReceiverDied(reason)) => {
+                drop(engine);
+                return Err(Failure::from_reason(reason));
+            }
+            Some(other) => unreachable!("a receiver was told {other:?}"),
+            None if in_time => {}
+            None => match engine.core.ipc().cancel(thread) {
+                Cancelled::Completed(Completion::Received(Delivery::Message(message))) => {
+                    return Ok(Message::wrap(message));
+                }
+                _ => return Err(Failure::TimedOut),
+            },
+        }
+        drop(engine);
+        in_time = patience.block();
+    }
+}

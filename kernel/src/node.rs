@@ -1,0 +1,309 @@
+//! The node: the pure core joined to a network card, a clock and threads.
+//!
+//! Owns: the one place where the core, the card and the scheduler meet, under one lock. Leaves
+//! to others: every rule of ports and protocol (`norma-net`), the card's rings (`drivers`), and
+//! the types that services use ([`crate::face`]).
+//!
+//! After every call into the core its consequences are carried out before the lock is given
+//! up: threads woken, frames handed to the card, the card notified once, the timer told when it
+//! is needed next. A frame that arrives is taken from the card in the interrupt, and the thread
+//! for which it is becomes ready there and then.
+
+use crate::limits::{RECEIVE_BUFFERS, RECEIVE_BUFFERS_SMALL, SMALL_MACHINE};
+use crate::memory::{self, DmaRegion, Frame, Frames, device};
+use crate::sync::{IrqGuard, IrqLock};
+use crate::{interrupt, thread, timer};
+use norma_drivers::interrupts::{Polarity, Trigger};
+use norma_drivers::virtio::{
+    FoundNetworkDevice, InitError, Interrupt, MessageInterrupt, MmioCandidate, NetCounters,
+    NetDevice, NetOptions, find_network_device,
+};
+use norma_flip::{Incoming, Instant, Outgoing};
+use norma_ipc::{SpaceId, ThreadId};
+use norma_net::{Config, StartError};
+
+/// The core with everything that it needs to run on a machine.
+pub(crate) struct Engine {
+    pub(crate) core: norma_net::Node<Frames>,
+    card: Option<NetDevice<Frame>>,
+    /// The thread that uses the card bare ([`crate::face::RawCard`]).
+    diverted: Option<ThreadId>,
+    /// The space of the kernel's own task: all threads of an image share it.
+    pub(crate) space: SpaceId,
+}
+
+static ENGINE: IrqLock<Option<Engine>> = IrqLock::new(None);
+
+/// Why a node could not be started.
+#[derive(Debug)]
+pub enum NodeError {
+    /// There is no usable network card.
+    Card(InitError),
+    /// The core refused.
+    Core(StartError),
+    /// There is no memory for the card's rings.
+    NoMemory,
+    /// All interrupt vectors are taken, or the card's line leads nowhere.
+    NoInterrupt(Interrupt),
+}
+
+impl core::fmt::Display for NodeError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            NodeError::Card(error) => error.fmt(f),
+            NodeError::Core(StartError::NoMemory) | NodeError::NoMemory => {
+                f.write_str("not enough memory for the network card's buffers: start QEMU with `-m 16` or more")
+            }
+            NodeError::Core(error) => write!(f, "{error}: give the device `host_mtu=65535`"),
+            NodeError::NoInterrupt(interrupt) => {
+                write!(f, "the network card's interrupt ({interrupt:?}) cannot be delivered")
+            }
+        }
+    }
+}
+
+impl core::error::Error for NodeError {}
+
+/// What a node is started with.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity<'a> {
+    /// Its name, up to 16 bytes.
+    pub name: &'a str,
+    /// Its cluster's name.
+    pub cluster: &'a str,
+    /// Where its random numbers come from.
+    pub seed: [u8; 32],
+}
+
+/// Finds a network card.
+///
+/// # Errors
+/// What was looked for, what was found, and what mends it.
+pub fn find_card(places: &[MmioCandidate]) -> Result<FoundNetworkDevice, NodeError> {
+    let mut map = |physical, length| {
+        device::map(physical, length).map_or(core::ptr::null_mut(), |pointer| pointer.as_ptr())
+    };
+    find_network_device(places, true, &mut map).map_err(NodeError::Card)
+}
+
+/// Starts the node, on a card or without a network.
+///
+/// # Errors
+/// [`NodeError`].
+pub fn start(identity: Identity<'_>, card: Option<FoundNetworkDevice>) -> Result<(), NodeError> {
+    let card = card.map(open_card).transpose()?;
+    let name = norma_net::NodeName::new(identity.name).unwrap_or_default();
+    let receive_buffers = receive_buffers();
+    let config = Config {
+        name,
+        cluster: Config::cluster_identity(identity.cluster),
+        mac: card.as_ref().map_or([0; 6], |card| card.mac()),
+        mtu: card.as_ref().map_or(u16::MAX, |card| card.mtu()),
+        receive_buffers: receive_buffers as u16,
+        seed: identity.seed,
+    };
+    let mut core = norma_net::Node::new(config, Frames).map_err(NodeError::Core)?;
+    let space = core
+        .ipc()
+        .create_space(norma_ipc::limits::DEFAULT_NAMES)
+        .map_err(|_| NodeError::NoMemory)?;
+    core.ipc().register_thread(thread::current()).map_err(|_| NodeError::NoMemory)?;
+    let mut engine = Engine { core, card, diverted: None, space };
+    engine.listen();
+    *ENGINE.lock() = Some(engine);
+    timer::set_network_callback(on_timeout);
+    Ok(())
+}
+
+/// How many receive buffers this machine can afford.
+fn receive_buffers() -> usize {
+    if memory::free_frames() < SMALL_MACHINE { RECEIVE_BUFFERS_SMALL } else { RECEIVE_BUFFERS }
+}
+
+/// Takes the card into use, its interrupt included.
+fn open_card(found: FoundNetworkDevice) -> Result<NetDevice<Frame>, NodeError> {
+    let source = found.interrupt();
+    let vector = interrupt::allocate_vector().ok_or(NodeError::NoInterrupt(source))?;
+    let message = interrupt::message(vector);
+    let receive_buffers = receive_buffers();
+    let options = NetOptions {
+        receive_buffers,
+        message: MessageInterrupt { address: message.address, data: message.data },
+        ..NetOptions::default()
+    };
+    let bytes = NetDevice::<Frame>::dma_bytes(options.receive_buffers, options.transmit_slots);
+    let (pointer, physical, length) =
+        DmaRegion::allocate(bytes).map_err(|_| NodeError::NoMemory)?.leak();
+    // SAFETY: the region is contiguous, zeroed, used for nothing else, and kept for ever.
+    let region =
+        unsafe { norma_drivers::virtio::DmaRegion::new(pointer.as_ptr(), physical, length) };
+    let card = NetDevice::new(found, region, options, &mut Frame::allocate)
+        .map_err(NodeError::Card)?;
+    interrupt::set_handler(vector, on_interrupt);
+    // The card's line falls when the interrupt is acknowledged, so that its edges are enough,
+    // and the I/O controller need not hear of the end of each.
+    if let Interrupt::Line(line) = source
+        && !interrupt::route_line(line, vector, Trigger::Edge, Polarity::High)
+    {
+        return Err(NodeError::NoInterrupt(source));
+    }
+    Ok(card)
+}
+
+/// The node, locked. Interrupts are off until it is given up.
+#[inline(always)]
+pub(crate) fn lock() -> EngineGuard {
+    EngineGuard(ENGINE.lock())
+}
+
+/// Access to the node.
+pub(crate) struct EngineGuard(IrqGuard<'static, Option<Engine>>);
+
+impl core::ops::Deref for EngineGuard {
+    type Target = Engine;
+
+    #[inline(always)]
+    fn deref(&self) -> &Engine {
+        self.0.as_ref().expect("the node is started before main")
+    }
+}
+
+impl core::ops::DerefMut for EngineGuard {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Engine {
+        self.0.as_mut().expect("the node is started before main")
+    }
+}
+
+/// The time, as the protocol crates count it.
+#[inline(always)]
+pub(crate) fn now() -> Instant {
+    Instant(timer::now())
+}
+
+impl Engine {
+    /// Carries out the consequences of what was done to the core.
+    #[inline]
+    pub(crate) fn act(&mut self, now: Instant) {
+        while let Some(thread) = self.core.poll_wake() {
+            thread::wake(thread);
+        }
+        self.transmit(now);
+        timer::set_network_deadline(self.core.poll_timeout().map(|due| due.0));
+    }
+
+    /// Wakes the threads whose wait is over, except one, to which the caller will switch.
+    #[inline]
+    pub(crate) fn wake(&mut self) -> Option<ThreadId> {
+        let mut last = None;
+        while let Some(thread) = self.core.poll_wake() {
+            if let Some(thread) = last.replace(thread) {
+                thread::wake(thread);
+            }
+        }
+        last
+    }
+
+    #[inline]
+    fn transmit(&mut self, now: Instant) {
+        let Some(card) = &mut self.card else { return discard(&mut self.core, now) };
+        let mut any = false;
+        while self.core.wants_transmit(now) {
+            let Some(slot) = card.transmit_slot() else {
+                // The interrupt that says that there is room brings us back here.
+                if card.request_transmit_interrupt() {
+                    continue;
+                }
+                break;
+            };
+            let mut frame = Outgoing { head: slot.head, pages: slot.pages, length: 0 };
+            if !self.core.poll_transmit(now, &mut frame) {
+                break;
+            }
+            let length = frame.length;
+            // A frame that the card refuses is lost, as on any network, and counted there.
+            any |= slot.commit(length).is_ok();
+        }
+        if any {
+            card.notify();
+        }
+    }
+
+    /// Takes every frame that has arrived, and asks for an interrupt at the next.
+    #[inline]
+    fn receive(&mut self, now: Instant) {
+        let Some(card) = &mut self.card else { return };
+        let core = &mut self.core;
+        loop {
+            let taken = card.receive(|head, length, pages| {
+                core.handle_frame(now, &mut Incoming { head, length, pages });
+            });
+            if taken.is_none() && !card.enable_receive_interrupt() {
+                break;
+            }
+        }
+    }
+
+    fn listen(&mut self) {
+        self.receive(now());
+    }
+
+    /// What the card has counted.
+    pub(crate) fn card_counters(&self) -> NetCounters {
+        self.card.as_ref().map(|card| card.counters()).unwrap_or_default()
+    }
+
+    /// The card, for a benchmark that uses it bare.
+    pub(crate) fn card(&mut self) -> Option<&mut NetDevice<Frame>> {
+        self.card.as_mut()
+    }
+}
+
+/// A node without a card has nobody to talk to.
+#[cold]
+fn discard(core: &mut norma_net::Node<Frames>, now: Instant) {
+    let mut head = [0; norma_flip::HEAD];
+    let mut pages = heapless::Vec::new();
+    while core.poll_transmit(now, &mut Outgoing { head: &mut head, pages: &mut pages, length: 0 })
+    {
+        pages.clear();
+    }
+}
+
+/// The card has frames for us, or room for ours.
+fn on_interrupt() {
+    let mut engine = lock();
+    if let Some(card) = &mut engine.card {
+        card.acknowledge_interrupt();
+    }
+    if let Some(thread) = engine.diverted {
+        return thread::wake(thread);
+    }
+    let now = now();
+    engine.receive(now);
+    engine.act(now);
+}
+
+/// Gives the card to the calling thread, or back to the node. `false` if there is no card, or
+/// somebody else has it.
+pub(crate) fn divert(away: bool) -> bool {
+    let mut engine = lock();
+    if engine.card.is_none() || away == engine.diverted.is_some() {
+        return false;
+    }
+    engine.diverted = away.then(thread::current);
+    if !away {
+        let now = now();
+        engine.receive(now);
+        engine.act(now);
+    }
+    true
+}
+
+/// Something that the core waits for is due.
+fn on_timeout(now: u64) {
+    let mut engine = lock();
+    let now = Instant(now);
+    engine.core.handle_timeout(now);
+    engine.act(now);
+}
