@@ -9,6 +9,7 @@ use super::{SPURIOUS_VECTOR, TIMER_VECTOR};
 use crate::clock::Clock;
 use core::fmt;
 use core::ptr::NonNull;
+use core::sync::atomic::{Ordering, fence};
 use x86_64::registers::model_specific::{ApicBase, ApicBaseFlags, Msr};
 
 /// Registers, as offsets in the page; the MSR is 0x800 plus a sixteenth of that.
@@ -128,6 +129,8 @@ impl LocalApic {
             0
         };
         self.write(LVT_TIMER, mode | u32::from(TIMER_VECTOR));
+        // The first deadline, an MSR, must not overtake the mode, which may be in memory.
+        fence(Ordering::SeqCst);
     }
 
     /// Sets the timer to go off once at `deadline`, both times in nanoseconds of `clock`.
