@@ -51,12 +51,15 @@ impl core::fmt::Display for NodeError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             NodeError::Card(error) => error.fmt(f),
-            NodeError::Core(StartError::NoMemory) | NodeError::NoMemory => {
-                f.write_str("not enough memory for the network card's buffers: start QEMU with `-m 16` or more")
-            }
+            NodeError::Core(StartError::NoMemory) | NodeError::NoMemory => f.write_str(
+                "not enough memory for the network card's buffers: start QEMU with `-m 16` or more",
+            ),
             NodeError::Core(error) => write!(f, "{error}: give the device `host_mtu=65535`"),
             NodeError::NoInterrupt(interrupt) => {
-                write!(f, "the network card's interrupt ({interrupt:?}) cannot be delivered")
+                write!(
+                    f,
+                    "the network card's interrupt ({interrupt:?}) cannot be delivered"
+                )
             }
         }
     }
@@ -107,8 +110,15 @@ pub fn start(identity: Identity<'_>, card: Option<FoundNetworkDevice>) -> Result
         .ipc()
         .create_space(norma_ipc::limits::DEFAULT_NAMES)
         .map_err(|_| NodeError::NoMemory)?;
-    core.ipc().register_thread(thread::current()).map_err(|_| NodeError::NoMemory)?;
-    let mut engine = Engine { core, card, diverted: None, space };
+    core.ipc()
+        .register_thread(thread::current())
+        .map_err(|_| NodeError::NoMemory)?;
+    let mut engine = Engine {
+        core,
+        card,
+        diverted: None,
+        space,
+    };
     engine.listen();
     *ENGINE.lock() = Some(engine);
     timer::set_network_callback(on_timeout);
@@ -117,7 +127,11 @@ pub fn start(identity: Identity<'_>, card: Option<FoundNetworkDevice>) -> Result
 
 /// How many receive buffers this machine can afford.
 fn receive_buffers() -> usize {
-    if memory::free_frames() < SMALL_MACHINE { RECEIVE_BUFFERS_SMALL } else { RECEIVE_BUFFERS }
+    if memory::free_frames() < SMALL_MACHINE {
+        RECEIVE_BUFFERS_SMALL
+    } else {
+        RECEIVE_BUFFERS
+    }
 }
 
 /// Takes the card into use, its interrupt included.
@@ -128,17 +142,21 @@ fn open_card(found: FoundNetworkDevice) -> Result<NetDevice<Frame>, NodeError> {
     let receive_buffers = receive_buffers();
     let options = NetOptions {
         receive_buffers,
-        message: MessageInterrupt { address: message.address, data: message.data },
+        message: MessageInterrupt {
+            address: message.address,
+            data: message.data,
+        },
         ..NetOptions::default()
     };
     let bytes = NetDevice::<Frame>::dma_bytes(options.receive_buffers, options.transmit_slots);
-    let (pointer, physical, length) =
-        DmaRegion::allocate(bytes).map_err(|_| NodeError::NoMemory)?.leak();
+    let (pointer, physical, length) = DmaRegion::allocate(bytes)
+        .map_err(|_| NodeError::NoMemory)?
+        .leak();
     // SAFETY: the region is contiguous, zeroed, used for nothing else, and kept for ever.
     let region =
         unsafe { norma_drivers::virtio::DmaRegion::new(pointer.as_ptr(), physical, length) };
-    let card = NetDevice::new(found, region, options, &mut Frame::allocate)
-        .map_err(NodeError::Card)?;
+    let card =
+        NetDevice::new(found, region, options, &mut Frame::allocate).map_err(NodeError::Card)?;
     interrupt::set_handler(vector, on_interrupt);
     // The card's line falls when the interrupt is acknowledged, so that its edges are enough,
     // and the I/O controller need not hear of the end of each.
@@ -206,7 +224,9 @@ impl Engine {
 
     #[inline]
     fn transmit(&mut self, now: Instant) {
-        let Some(card) = &mut self.card else { return discard(&mut self.core, now) };
+        let Some(card) = &mut self.card else {
+            return discard(&mut self.core, now);
+        };
         let mut any = false;
         while self.core.wants_transmit(now) {
             let Some(slot) = card.transmit_slot() else {
@@ -216,7 +236,11 @@ impl Engine {
                 }
                 break;
             };
-            let mut frame = Outgoing { head: slot.head, pages: slot.pages, length: 0 };
+            let mut frame = Outgoing {
+                head: slot.head,
+                pages: slot.pages,
+                length: 0,
+            };
             if !self.core.poll_transmit(now, &mut frame) {
                 break;
             }
@@ -236,7 +260,14 @@ impl Engine {
         let core = &mut self.core;
         loop {
             let taken = card.receive(|head, length, pages| {
-                core.handle_frame(now, &mut Incoming { head, length, pages });
+                core.handle_frame(
+                    now,
+                    &mut Incoming {
+                        head,
+                        length,
+                        pages,
+                    },
+                );
             });
             if taken.is_none() && !card.enable_receive_interrupt() {
                 break;
@@ -250,7 +281,10 @@ impl Engine {
 
     /// What the card has counted.
     pub(crate) fn card_counters(&self) -> NetCounters {
-        self.card.as_ref().map(|card| card.counters()).unwrap_or_default()
+        self.card
+            .as_ref()
+            .map(|card| card.counters())
+            .unwrap_or_default()
     }
 
     /// The card, for a benchmark that uses it bare.
@@ -264,8 +298,14 @@ impl Engine {
 fn discard(core: &mut norma_net::Node<Frames>, now: Instant) {
     let mut head = [0; norma_flip::HEAD];
     let mut pages = heapless::Vec::new();
-    while core.poll_transmit(now, &mut Outgoing { head: &mut head, pages: &mut pages, length: 0 })
-    {
+    while core.poll_transmit(
+        now,
+        &mut Outgoing {
+            head: &mut head,
+            pages: &mut pages,
+            length: 0,
+        },
+    ) {
         pages.clear();
     }
 }

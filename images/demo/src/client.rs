@@ -31,7 +31,9 @@ pub fn run(node: &Node) -> Result<(), Error> {
     };
     let boot_us = node.now() / 1000;
     // The first look-up waits for the other node to come up; the second shows what one costs.
-    let digests = node.wait_for(DIGEST, PATIENCE).doing("looking `digest` up")?;
+    let digests = node
+        .wait_for(DIGEST, PATIENCE)
+        .doing("looking `digest` up")?;
     let before = node.now();
     let texts = node.wait_for(TEXT, PATIENCE).doing("looking `text` up")?;
     let locate_us = (node.now() - before) / 1000;
@@ -91,9 +93,14 @@ fn call_back(service: &SendRight) -> Result<bool, Error> {
     let right = port.make_send().doing("making a send right")?;
     let mut message = Message::with_data(GREETING).doing("a message")?;
     message.set_id(Request::CallBack as u32);
-    message.push_right(right).map_err(|_| Failure::NoMemory).doing("a right in a message")?;
+    message
+        .push_right(right)
+        .map_err(|_| Failure::NoMemory)
+        .doing("a right in a message")?;
     service.call(message).doing("asking to be called back")?;
-    let called = port.receive_timeout(Duration::from_secs(5)).doing("waiting to be called back")?;
+    let called = port
+        .receive_timeout(Duration::from_secs(5))
+        .doing("waiting to be called back")?;
     Ok(called.data() == GREETING)
 }
 
@@ -122,7 +129,10 @@ fn throughput(node: &Node, service: &SendRight, file: &[u8]) -> Result<u64, Erro
     for memory in memory {
         let mut message = Message::new().doing("a message")?;
         message.set_id(Request::Discard as u32);
-        message.replace_memory(memory).map_err(|_| Failure::NoMemory).doing("the file")?;
+        message
+            .replace_memory(memory)
+            .map_err(|_| Failure::NoMemory)
+            .doing("the file")?;
         service.call(message).doing("sending the file")?;
     }
     let took = (node.now() - before).max(1);
@@ -138,5 +148,8 @@ fn filled(file: &[u8]) -> Result<Memory, Error> {
 
 /// The value that so many per cent of the sorted ones do not exceed.
 fn percentile(sorted: &[u64], percent: usize) -> u64 {
-    sorted.get(sorted.len().saturating_sub(1) * percent / 100).copied().unwrap_or(0)
+    sorted
+        .get(sorted.len().saturating_sub(1) * percent / 100)
+        .copied()
+        .unwrap_or(0)
 }

@@ -43,7 +43,10 @@ trait Doing<T> {
 
 impl<T, E: Into<Why>> Doing<T> for Result<T, E> {
     fn doing(self, what: &'static str) -> Result<T, Error> {
-        self.map_err(|error| Error { doing: what, failure: error.into().0 })
+        self.map_err(|error| Error {
+            doing: what,
+            failure: error.into().0,
+        })
     }
 }
 

@@ -27,7 +27,10 @@ fn serve(
     answer: fn(&mut Message) -> Result<(), Failure>,
 ) -> Result<(), Error> {
     let port = ReceiveRight::new().doing("making a port")?;
-    port.make_send().doing("making a send right")?.check_in(name).doing("checking a name in")?;
+    port.make_send()
+        .doing("making a send right")?
+        .check_in(name)
+        .doing("checking a name in")?;
     let thread = move || {
         let mut message = match port.receive() {
             Ok(message) => message,
@@ -49,7 +52,10 @@ fn serve(
             };
         }
     };
-    node.spawn(name, PRIORITY, thread).map(drop).map_err(|_| Failure::NoMemory).doing("a thread")
+    node.spawn(name, PRIORITY, thread)
+        .map(drop)
+        .map_err(|_| Failure::NoMemory)
+        .doing("a thread")
 }
 
 /// Answers with the SHA-256 of the memory in the message.

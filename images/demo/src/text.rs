@@ -18,9 +18,14 @@ pub enum Request {
 impl Request {
     /// The request with this identifier.
     pub fn from_id(id: u32) -> Option<Self> {
-        [Request::Count, Request::Search, Request::Discard, Request::CallBack]
-            .into_iter()
-            .find(|request| *request as u32 == id)
+        [
+            Request::Count,
+            Request::Search,
+            Request::Discard,
+            Request::CallBack,
+        ]
+        .into_iter()
+        .find(|request| *request as u32 == id)
     }
 }
 
@@ -48,7 +53,10 @@ impl Counter {
     /// Lines, words and bytes.
     pub fn to_bytes(&self) -> [u8; 24] {
         let mut bytes = [0; 24];
-        for (place, number) in bytes.chunks_mut(8).zip([self.lines, self.words, self.bytes]) {
+        for (place, number) in bytes
+            .chunks_mut(8)
+            .zip([self.lines, self.words, self.bytes])
+        {
             place.copy_from_slice(&number.to_le_bytes());
         }
         bytes

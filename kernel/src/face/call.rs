@@ -26,11 +26,7 @@ impl SendRight {
     ///
     /// # Errors
     /// [`CallError`]; with the message, if it was not sent.
-    pub fn call_timeout(
-        &self,
-        message: Message,
-        timeout: Duration,
-    ) -> Result<Message, CallError> {
+    pub fn call_timeout(&self, message: Message, timeout: Duration) -> Result<Message, CallError> {
         call(self.name, message, Patience::of(timeout))
     }
 }
@@ -42,7 +38,10 @@ fn call(name: Name, message: Message, patience: Patience) -> Result<Message, Cal
     if let Err(error) = engine.core.ipc().attach_reply(thread, &mut message) {
         drop(engine);
         let message = Some(Message::wrap(message));
-        return Err(CallError { failure: Failure::from_right(error), message });
+        return Err(CallError {
+            failure: Failure::from_right(error),
+            message,
+        });
     }
     let (engine, sending) = match post(engine, thread, name, message, patience) {
         Ok(posted) => posted,
@@ -50,15 +49,20 @@ fn call(name: Name, message: Message, patience: Patience) -> Result<Message, Cal
             let mut message = error.message.unwrap();
             node::lock().core.ipc().detach_reply(&mut message);
             let message = Some(Message::wrap(message));
-            return Err(CallError { failure: error.failure, message });
+            return Err(CallError {
+                failure: error.failure,
+                message,
+            });
         }
     };
     let to = match sending {
         Sending::Handed(to) => Some(to),
         Sending::Done => None,
     };
-    await_reply(engine, thread, to, patience)
-        .map_err(|failure| CallError { failure, message: None })
+    await_reply(engine, thread, to, patience).map_err(|failure| CallError {
+        failure,
+        message: None,
+    })
 }
 
 /// Waits for what comes to the thread's reply port; `to` runs at once.
@@ -130,8 +134,6 @@ fn give_up(engine: &mut EngineGuard, thread: ThreadId) -> Option<Message> {
 fn read(delivery: Delivery<crate::memory::Frame>) -> Result<Message, Failure> {
     match delivery {
         Delivery::Message(message) => Ok(Message::wrap(message)),
-        Delivery::Notification(Notification::SendOnce(reason)) => {
-            Err(Failure::from_reason(reason))
-        }
+        Delivery::Notification(Notification::SendOnce(reason)) => Err(Failure::from_reason(reason)),
     }
 }

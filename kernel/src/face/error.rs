@@ -79,9 +79,7 @@ impl fmt::Display for Failure {
             Failure::Full => f.write_str("the queue is full"),
             Failure::Empty => f.write_str("the queue is empty"),
             Failure::PortDied => f.write_str("the port was destroyed"),
-            Failure::Unanswered => {
-                f.write_str("the receiver dropped the call without a reply")
-            }
+            Failure::Unanswered => f.write_str("the receiver dropped the call without a reply"),
             Failure::NodeDied { name, address } if name.as_str().is_empty() => {
                 write!(f, "node {address:#018x} died")
             }
@@ -131,7 +129,10 @@ impl core::error::Error for CallError {}
 
 impl From<SendError> for CallError {
     fn from(error: SendError) -> Self {
-        CallError { failure: error.failure, message: Some(error.message) }
+        CallError {
+            failure: error.failure,
+            message: Some(error.message),
+        }
     }
 }
 

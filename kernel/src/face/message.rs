@@ -117,7 +117,9 @@ impl Message {
     /// [`MAX_MEMORY`](norma_ipc::limits::MAX_MEMORY) bytes.
     pub fn set_memory(&mut self, data: &[u8]) -> Result<(), Failure> {
         let memory = Memory::copy_from(data, &mut Frames)?;
-        self.replace_memory(memory).map(drop).map_err(|_| Failure::NoMemory)
+        self.replace_memory(memory)
+            .map(drop)
+            .map_err(|_| Failure::NoMemory)
     }
 
     /// Moves `memory` in, and out what was there, without a copy.
@@ -158,7 +160,9 @@ impl Message {
     /// # Errors
     /// [`Failure::NoMemory`] when the space is full; the right stays, as the message's last.
     pub fn take_right(&mut self) -> Result<Option<SendRight>, Failure> {
-        let Some(right) = self.0.take_right() else { return Ok(None) };
+        let Some(right) = self.0.take_right() else {
+            return Ok(None);
+        };
         let mut engine = node::lock();
         let space = engine.space;
         match engine.core.ipc().insert(space, right) {

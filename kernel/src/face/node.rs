@@ -77,7 +77,9 @@ impl Node {
                     refused.error
                 });
                 drop(engine);
-                inserted.map(SendRight::from_name).map_err(Failure::from_right)
+                inserted
+                    .map(SendRight::from_name)
+                    .map_err(Failure::from_right)
             }
             Ok(LookUp::Asked) => {
                 engine.act(now);
@@ -99,9 +101,7 @@ impl Node {
         let deadline = timer::now().saturating_add(timeout.as_nanos() as u64);
         loop {
             match self.look_up(name) {
-                Err(Failure::NameUnknown | Failure::NodeDied { .. })
-                    if timer::now() < deadline =>
-                {
+                Err(Failure::NameUnknown | Failure::NodeDied { .. }) if timer::now() < deadline => {
                     // Looking up is itself slow when nobody answers; this is for when somebody
                     // says at once that the name is not there yet.
                     thread::sleep(20_000_000);
@@ -167,7 +167,11 @@ impl RawCard {
     /// Lets `with` use the card; interrupts are off meanwhile.
     pub fn with<R>(&self, with: impl FnOnce(&mut NetDevice<Frame>) -> R) -> R {
         let mut engine = node::lock();
-        with(engine.card().expect("a bare card was taken from a node that has one"))
+        with(
+            engine
+                .card()
+                .expect("a bare card was taken from a node that has one"),
+        )
     }
 
     /// Waits for a frame: until the card interrupts.

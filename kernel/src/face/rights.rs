@@ -111,7 +111,9 @@ impl SendRight {
             })
         });
         drop(engine);
-        inserted.map(SendRight::from_name).map_err(Failure::from_right)
+        inserted
+            .map(SendRight::from_name)
+            .map_err(Failure::from_right)
     }
 
     /// Makes a copy of this right known to the whole cluster under `name`, of 1 to 63 bytes.

@@ -159,7 +159,10 @@ fn await_room(thread: ThreadId, patience: Patience) -> Result<EngineGuard, SendE
             Some(Completion::Refused(reason, message)) => {
                 drop(engine);
                 let failure = Failure::from_reason(reason);
-                return Err(SendError { failure, message: Message::wrap(message) });
+                return Err(SendError {
+                    failure,
+                    message: Message::wrap(message),
+                });
             }
             Some(other) => unreachable!("a sender was told {other:?}"),
             None if in_time => {}
@@ -167,7 +170,10 @@ fn await_room(thread: ThreadId, patience: Patience) -> Result<EngineGuard, SendE
                 if let Cancelled::Message(message) = engine.core.ipc().cancel(thread) {
                     drop(engine);
                     let message = Message::wrap(message);
-                    return Err(SendError { failure: Failure::TimedOut, message });
+                    return Err(SendError {
+                        failure: Failure::TimedOut,
+                        message,
+                    });
                 }
             }
         }

@@ -32,7 +32,12 @@ impl<S: PageSource> Node<S> {
             Input::Deliver { source, length, .. } => {
                 self.handle_datagram(now, source, length, frame);
             }
-            Input::Reassembled { source, length, mut datagram, .. } => {
+            Input::Reassembled {
+                source,
+                length,
+                mut datagram,
+                ..
+            } => {
                 let mut whole = datagram.incoming();
                 self.counters.page_copies += whole.pages.len() as u64;
                 self.handle_datagram(now, source, length, &mut whole);
@@ -49,7 +54,10 @@ impl<S: PageSource> Node<S> {
         length: usize,
         frame: &mut Incoming<'_, S::Page>,
     ) {
-        let Some(bytes) = frame.head.get(layout::SESSION_AT..).and_then(<[u8]>::first_chunk)
+        let Some(bytes) = frame
+            .head
+            .get(layout::SESSION_AT..)
+            .and_then(<[u8]>::first_chunk)
         else {
             return self.counters.drop(Drop::Malformed);
         };
@@ -62,9 +70,9 @@ impl<S: PageSource> Node<S> {
             return self.handle_greeting(now, source, &header, length, frame);
         }
         let place = self.place_of(header.session()).filter(|place| {
-            self.sessions.get(*place).is_some_and(|session| {
-                session.peer == source && session.state != State::Connecting
-            })
+            self.sessions
+                .get(*place)
+                .is_some_and(|session| session.peer == source && session.state != State::Connecting)
         });
         let Some(place) = place else {
             self.counters.drop(Drop::UnknownSession);
@@ -72,7 +80,11 @@ impl<S: PageSource> Node<S> {
             let _ = self.resets.push_back((source, header.session()));
             return;
         };
-        if self.sessions.get(place).is_some_and(|session| session.state == State::Offered) {
+        if self
+            .sessions
+            .get(place)
+            .is_some_and(|session| session.state == State::Offered)
+        {
             self.accept_offer(now, place);
         }
         self.handle_session_frame(now, place, &header, length, frame);
@@ -88,7 +100,9 @@ impl<S: PageSource> Node<S> {
         length: usize,
         frame: &mut Incoming<'_, S::Page>,
     ) {
-        let Some(session) = self.sessions.get_mut(place) else { return };
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
         session.liveness.heard(now);
         let kind = header.kind();
         if kind.is_sequenced() {
@@ -118,7 +132,9 @@ impl<S: PageSource> Node<S> {
     /// A new frame has been taken: acknowledge it, soon or at once.
     #[inline]
     fn arrived(&mut self, now: Instant, place: u32, sequence: u32) {
-        let Some(session) = self.sessions.get_mut(place) else { return };
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
         let inbox = &mut session.inbox;
         inbox.window.mark(sequence);
         inbox.unacknowledged = inbox.unacknowledged.saturating_add(1);
@@ -134,7 +150,9 @@ impl<S: PageSource> Node<S> {
 
     #[inline]
     fn handle_acknowledgement(&mut self, now: Instant, place: u32, header: &Header<'_>) {
-        let Some(session) = self.sessions.get_mut(place) else { return };
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
         let settles = !before(session.inbox.window.next(), header.sequence());
         session.out.acknowledge(
             now,
@@ -144,8 +162,10 @@ impl<S: PageSource> Node<S> {
             settles,
             &mut session.round_trip,
         );
-        while let Some(slot) =
-            self.sessions.get_mut(place).and_then(|session| session.out.poll_settled())
+        while let Some(slot) = self
+            .sessions
+            .get_mut(place)
+            .and_then(|session| session.out.poll_settled())
         {
             self.settle(now, place, slot);
         }
@@ -184,8 +204,7 @@ impl<S: PageSource> Node<S> {
         let plan = MessageLayout::parse(header, length).map_err(|_| Drop::Malformed)?;
         let memory = header.memory() as usize;
         let inline = usize::from(header.inline());
-        if inline > MAX_INLINE || usize::from(header.rights()) > MAX_RIGHTS || memory > MAX_MEMORY
-        {
+        if inline > MAX_INLINE || usize::from(header.rights()) > MAX_RIGHTS || memory > MAX_MEMORY {
             return Err(Drop::Malformed);
         }
         let session = self.sessions.get_mut(place).ok_or(Drop::Stale)?;
@@ -223,7 +242,12 @@ impl<S: PageSource> Node<S> {
         memory: usize,
         frame: &mut Incoming<'_, S::Page>,
     ) -> Result<(), Drop> {
-        let Node { sessions, source, ipc, .. } = self;
+        let Node {
+            sessions,
+            source,
+            ipc,
+            ..
+        } = self;
         let session = sessions.get_mut(place).ok_or(Drop::Stale)?;
         let Session { inbox, out, .. } = session;
         let index = match inbox.partial(parcel.label.sequence, memory) {
@@ -256,7 +280,11 @@ impl<S: PageSource> Node<S> {
     ) -> Result<Parcel<S::Page>, Drop> {
         let mut message = self.ipc.new_message().map_err(|_| Drop::NoMemory)?;
         match self.fill_parcel(header, plan, frame, whole, &mut message) {
-            Ok(descriptors) => Ok(Parcel { label, message, descriptors }),
+            Ok(descriptors) => Ok(Parcel {
+                label,
+                message,
+                descriptors,
+            }),
             Err(reason) => {
                 self.ipc.discard(message);
                 Err(reason)
@@ -283,7 +311,9 @@ impl<S: PageSource> Node<S> {
         let mut descriptors = Vec::new();
         if header.rights() > 0 {
             let count = usize::from(header.rights());
-            descriptors.try_reserve_exact(count).map_err(|_| Drop::NoMemory)?;
+            descriptors
+                .try_reserve_exact(count)
+                .map_err(|_| Drop::NoMemory)?;
             for number in 0..count {
                 let mut bytes = [0; descriptor::LENGTH];
                 read_stream(frame, plan, inline + number * bytes.len(), &mut bytes)?;
@@ -319,7 +349,9 @@ impl<S: PageSource> Node<S> {
         let plan = MessageLayout::parse(header, length).map_err(|_| Drop::Malformed)?;
         let memory = header.memory() as usize;
         let first = header.reply() as usize;
-        let end = first.checked_mul(PAGE_SIZE).and_then(|at| at.checked_add(plan.page_bytes));
+        let end = first
+            .checked_mul(PAGE_SIZE)
+            .and_then(|at| at.checked_add(plan.page_bytes));
         // Whole pages, or up to the last byte; and never before its own MESSAGE.
         let fits = end.is_some_and(|end| {
             end == memory || (end < memory && plan.page_bytes.is_multiple_of(PAGE_SIZE))
@@ -327,12 +359,17 @@ impl<S: PageSource> Node<S> {
         if !fits || memory > MAX_MEMORY || !before(header.destination(), header.sequence()) {
             return Err(Drop::Malformed);
         }
-        let Node { sessions, source, .. } = self;
+        let Node {
+            sessions, source, ..
+        } = self;
         let session = sessions.get_mut(place).ok_or(Drop::Stale)?;
-        let index =
-            session.inbox.partial(header.destination(), memory).map_err(|_| Drop::NoMemory)?;
-        let took =
-            session.inbox.put_pages(index, first, plan.pages, |page| take_page(frame, source, page));
+        let index = session
+            .inbox
+            .partial(header.destination(), memory)
+            .map_err(|_| Drop::NoMemory)?;
+        let took = session.inbox.put_pages(index, first, plan.pages, |page| {
+            take_page(frame, source, page)
+        });
         if took { Ok(()) } else { Err(Drop::Malformed) }
     }
 
@@ -390,7 +427,10 @@ fn read_inline<P: norma_ipc::Page>(
     message: &mut Message<P>,
 ) -> Result<(), Drop> {
     let in_head = inline.min(HEAD_BODY);
-    let head = frame.head.get(BODY_AT..BODY_AT + in_head).ok_or(Drop::Malformed)?;
+    let head = frame
+        .head
+        .get(BODY_AT..BODY_AT + in_head)
+        .ok_or(Drop::Malformed)?;
     message.set_data(head).map_err(|_| Drop::NoMemory)?;
     let mut left = inline - in_head;
     for page in frame.pages.iter().skip(plan.pages) {
@@ -398,10 +438,16 @@ fn read_inline<P: norma_ipc::Page>(
             break;
         }
         let count = left.min(PAGE_SIZE);
-        message.extend_data(&page.bytes()[..count]).map_err(|_| Drop::NoMemory)?;
+        message
+            .extend_data(&page.bytes()[..count])
+            .map_err(|_| Drop::NoMemory)?;
         left -= count;
     }
-    if left == 0 { Ok(()) } else { Err(Drop::Malformed) }
+    if left == 0 {
+        Ok(())
+    } else {
+        Err(Drop::Malformed)
+    }
 }
 
 /// Reads `out.len()` bytes of the stream from `at` on; they may lie across head and trailer.
@@ -415,7 +461,7 @@ fn read_stream<P: norma_ipc::Page>(
     let (first, rest) = out.split_at_mut(in_head);
     let behind = (at + in_head).saturating_sub(HEAD_BODY);
     let trailer = PAGES_AT + plan.pages * PAGE_SIZE;
-    let found =
-        frame.copy_to(BODY_AT + at.min(HEAD_BODY), first) && (rest.is_empty() || frame.copy_to(trailer + behind, rest));
+    let found = frame.copy_to(BODY_AT + at.min(HEAD_BODY), first)
+        && (rest.is_empty() || frame.copy_to(trailer + behind, rest));
     if found { Ok(()) } else { Err(Drop::Malformed) }
 }

@@ -39,10 +39,16 @@ impl<S: PageSource> Node<S> {
         message: Message<S::Page>,
     ) -> Result<(), SendError<S::Page>> {
         let (place, generation, destination) = parse_token(token);
-        let found = self.sessions.get(place).filter(|session| session.generation == generation);
+        let found = self
+            .sessions
+            .get(place)
+            .filter(|session| session.generation == generation);
         let Some(session) = found else {
             let reason = Reason::NodeDied(self.buried(place, generation));
-            return Err(SendError { failure: SendFailure::Right(RightError::Dead(reason)), message });
+            return Err(SendError {
+                failure: SendFailure::Right(RightError::Dead(reason)),
+                message,
+            });
         };
         let (index, via, once) = match destination {
             Destination::Once(index) => (index, None, true),
@@ -81,11 +87,17 @@ impl<S: PageSource> Node<S> {
         let reply = match packed {
             Ok(reply) => reply,
             Err(NoMemory) => {
-                return Err(SendError { failure: NoMemory.into(), message });
+                return Err(SendError {
+                    failure: NoMemory.into(),
+                    message,
+                });
             }
         };
         let Some(session) = self.sessions.get_mut(place) else {
-            return Err(SendError { failure: NoMemory.into(), message });
+            return Err(SendError {
+                failure: NoMemory.into(),
+                message,
+            });
         };
         if !session.shares() {
             session.liveness.pause(now);
@@ -156,7 +168,9 @@ impl<S: PageSource> Node<S> {
             None => NO_EXPORT,
         };
         for _ in 0..count {
-            let Some(right) = message.take_right() else { break };
+            let Some(right) = message.take_right() else {
+                break;
+            };
             descriptors.push(self.pack_right(place, right, held));
         }
         Ok(reply)
@@ -199,7 +213,10 @@ impl<S: PageSource> Node<S> {
             port: Address(0),
             node: self.address,
         };
-        let generation = self.sessions.get(place).map_or(0, |session| session.generation);
+        let generation = self
+            .sessions
+            .get(place)
+            .map_or(0, |session| session.generation);
         match self.leaving(place, generation, &right) {
             Leaving::Export => repr.index = self.export(place, right),
             Leaving::Dead => {
@@ -218,7 +235,9 @@ impl<S: PageSource> Node<S> {
 
     /// Exports a right; equal send rights have one index.
     fn export(&mut self, place: u32, right: Right) -> u32 {
-        let Some(session) = self.sessions.get_mut(place) else { return NO_EXPORT };
+        let Some(session) = self.sessions.get_mut(place) else {
+            return NO_EXPORT;
+        };
         let port = match (right.kind(), right.port()) {
             (RightKind::Send, Some(port)) => port,
             _ => {
@@ -249,15 +268,23 @@ impl<S: PageSource> Node<S> {
 
     /// The fate of the message in `slot` is known.
     pub(crate) fn settle(&mut self, now: Instant, place: u32, slot: u32) {
-        let Some(session) = self.sessions.get_mut(place) else { return };
-        let Some(outbound) = session.out.messages.get(slot) else { return };
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
+        let Some(outbound) = session.out.messages.get(slot) else {
+            return;
+        };
         let via = outbound.via;
         if outbound.verdict == Verdict::Full && self.set_aside(place, slot) {
             self.resume(now, place, via);
             return;
         }
-        let Some(session) = self.sessions.get_mut(place) else { return };
-        let Some(mut outbound) = session.out.messages.remove(slot) else { return };
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
+        let Some(mut outbound) = session.out.messages.remove(slot) else {
+            return;
+        };
         for right in outbound.held.drain(..) {
             match (outbound.verdict, right.remote()) {
                 // It has arrived, and so is used up here.
@@ -298,11 +325,17 @@ impl<S: PageSource> Node<S> {
     /// Keeps a message that was refused for a full queue, in the order of sending. `false` if
     /// its destination is gone.
     fn set_aside(&mut self, place: u32, slot: u32) -> bool {
-        let Some(session) = self.sessions.get_mut(place) else { return false };
+        let Some(session) = self.sessions.get_mut(place) else {
+            return false;
+        };
         let Session { out, imports, .. } = session;
-        let Some(outbound) = out.messages.get(slot) else { return false };
+        let Some(outbound) = out.messages.get(slot) else {
+            return false;
+        };
         let (sequence, via) = (outbound.sequence, outbound.via);
-        let Some((import, port)) = via else { return false };
+        let Some((import, port)) = via else {
+            return false;
+        };
         let Some(entry) = imports.get_mut(import).filter(|entry| entry.port == port) else {
             return false;
         };
@@ -315,7 +348,11 @@ impl<S: PageSource> Node<S> {
                 !other.started || crate::window::before(sequence, other.sequence)
             })
         };
-        let at = entry.refused.iter().position(later).unwrap_or(entry.refused.len());
+        let at = entry
+            .refused
+            .iter()
+            .position(later)
+            .unwrap_or(entry.refused.len());
         entry.refused.insert(at, slot);
         entry.unsettled = entry.unsettled.saturating_sub(1);
         self.ipc.hold_back(port, true);
@@ -325,8 +362,14 @@ impl<S: PageSource> Node<S> {
     /// Sends what was refused again, once there is room and nothing is under way any more.
     pub(crate) fn resume(&mut self, now: Instant, place: u32, via: Option<(u32, PortId)>) {
         let Some((import, port)) = via else { return };
-        let Some(session) = self.sessions.get_mut(place) else { return };
-        let Some(entry) = session.imports.get_mut(import).filter(|entry| entry.port == port) else {
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
+        let Some(entry) = session
+            .imports
+            .get_mut(import)
+            .filter(|entry| entry.port == port)
+        else {
             return;
         };
         if entry.unsettled == 0 && entry.room && !entry.refused.is_empty() {
@@ -363,10 +406,17 @@ impl<S: PageSource> Node<S> {
 
     /// Gives the peer back every right to an export of its own.
     pub(crate) fn drop_import(&mut self, place: u32, import: u32) {
-        let Some(session) = self.sessions.get_mut(place) else { return };
-        let Some(entry) = session.imports.remove(import) else { return };
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
+        let Some(entry) = session.imports.remove(import) else {
+            return;
+        };
         if entry.received > 0 {
-            session.out.control(Control::Release { export: entry.index, count: entry.received });
+            session.out.control(Control::Release {
+                export: entry.index,
+                count: entry.received,
+            });
         }
         session.out.forgive(1);
         self.list(place);
@@ -385,16 +435,16 @@ impl<S: PageSource> Node<S> {
     }
 
     /// `count` rights to an export are gone. Tells whether there were as many.
-    pub(crate) fn unexport(
-        &mut self,
-        place: u32,
-        index: u32,
-        count: u32,
-        reason: Reason,
-    ) -> bool {
-        let Some(session) = self.sessions.get_mut(place) else { return false };
-        let Some(export) = session.exports.get_mut(index) else { return false };
-        let Some(left) = export.sent.checked_sub(count) else { return false };
+    pub(crate) fn unexport(&mut self, place: u32, index: u32, count: u32, reason: Reason) -> bool {
+        let Some(session) = self.sessions.get_mut(place) else {
+            return false;
+        };
+        let Some(export) = session.exports.get_mut(index) else {
+            return false;
+        };
+        let Some(left) = export.sent.checked_sub(count) else {
+            return false;
+        };
         export.sent = left;
         if left == 0
             && let Some(right) = session.exports.remove(index)
@@ -410,7 +460,9 @@ impl<S: PageSource> Node<S> {
     /// A bare remote send-once right was destroyed: its caller must not wait.
     pub(crate) fn unanswered(&mut self, token: RemoteToken) {
         let (place, generation, destination) = parse_token(token);
-        let Destination::Once(index) = destination else { return };
+        let Destination::Once(index) = destination else {
+            return;
+        };
         if let Some(session) = self.sessions.get_mut(place)
             && session.generation == generation
         {

@@ -29,7 +29,11 @@ impl<S: PageSource> Node<S> {
             return;
         }
         for place in 0..self.sessions.places() {
-            if self.sessions.get(place).is_some_and(|session| session.deadline <= now) {
+            if self
+                .sessions
+                .get(place)
+                .is_some_and(|session| session.deadline <= now)
+            {
                 self.session_timeout(now, place);
                 if let Some(session) = self.sessions.get_mut(place) {
                     session.deadline = session.next_deadline();
@@ -42,7 +46,9 @@ impl<S: PageSource> Node<S> {
     }
 
     fn session_timeout(&mut self, now: Instant, place: u32) {
-        let Some(session) = self.sessions.get_mut(place) else { return };
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
         match session.state {
             State::Connecting if session.timer <= now => self.hello_again(now, place),
             State::Offered if session.timer <= now => self.remove_session(place),
@@ -52,7 +58,9 @@ impl<S: PageSource> Node<S> {
     }
 
     fn hello_again(&mut self, now: Instant, place: u32) {
-        let Some(session) = self.sessions.get_mut(place) else { return };
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
         if session.tries >= HELLO_TRIES {
             let target = session.peer;
             self.remove_session(place);
@@ -65,7 +73,9 @@ impl<S: PageSource> Node<S> {
     }
 
     fn watch_session(&mut self, now: Instant, place: u32) {
-        let Some(session) = self.sessions.get_mut(place) else { return };
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
         if session.inbox.acknowledge_by.is_some_and(|by| by <= now) {
             session.inbox.acknowledge_by = None;
             session.owed.insert(Owed::ACK);
@@ -79,7 +89,9 @@ impl<S: PageSource> Node<S> {
             let peer = session.peer;
             self.seek(now, peer);
         }
-        let Some(session) = self.sessions.get_mut(place) else { return };
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
         match session.liveness.check(now) {
             Check::Fine => {}
             Check::Probe => session.owed.insert(Owed::PROBE),
@@ -146,7 +158,9 @@ impl<S: PageSource> Node<S> {
 
     /// Ends a session: every right in it dies on this side, for `reason`.
     pub(crate) fn end_session(&mut self, place: u32, reason: Reason) {
-        let Some(session) = self.sessions.get(place) else { return };
+        let Some(session) = self.sessions.get(place) else {
+            return;
+        };
         let grave = Grave {
             place,
             generation: session.generation,
@@ -162,7 +176,9 @@ impl<S: PageSource> Node<S> {
         let _ = self.graves.push_back(grave);
         self.counters.deaths += 1;
         // Out of the table first: whatever the rights do when they die finds no session.
-        let Some(mut session) = self.sessions.remove(place) else { return };
+        let Some(mut session) = self.sessions.remove(place) else {
+            return;
+        };
         while let Some(import) = session.imports.remove_any() {
             self.ipc.kill_port(import.port, reason);
         }

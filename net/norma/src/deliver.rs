@@ -5,9 +5,7 @@
 //! peer says about rights (CONTROL), and what the core says that the peer must hear.
 
 use norma_flip::Instant;
-use norma_ipc::{
-    Event, NoMemory, PageSource, PortId, Reason, Right, RightError, RightKind, Sent,
-};
+use norma_ipc::{Event, NoMemory, PageSource, PortId, Reason, Right, RightError, RightKind, Sent};
 use norma_wire::control::{self, Control};
 use norma_wire::descriptor::{Kind, Origin, Repr};
 use norma_wire::session::Flags;
@@ -61,8 +59,12 @@ impl<S: PageSource> Node<S> {
             return Door::Names;
         }
         let dead = Door::Refuse(control::Reason::Dead);
-        let Some(session) = self.sessions.get_mut(place) else { return dead };
-        let Some(export) = session.exports.get_mut(label.destination) else { return dead };
+        let Some(session) = self.sessions.get_mut(place) else {
+            return dead;
+        };
+        let Some(export) = session.exports.get_mut(label.destination) else {
+            return dead;
+        };
         let once = label.flags.contains(Flags::SEND_ONCE);
         if once != (export.right.kind() == RightKind::SendOnce) {
             return dead;
@@ -70,7 +72,9 @@ impl<S: PageSource> Node<S> {
         if once {
             return Door::Once;
         }
-        let Some(port) = export.right.port() else { return dead };
+        let Some(port) = export.right.port() else {
+            return dead;
+        };
         let full = Door::Refuse(control::Reason::Full);
         if export.refusing && !label.flags.contains(Flags::FRESH) {
             return full;
@@ -96,21 +100,31 @@ impl<S: PageSource> Node<S> {
         let sent = match door {
             Door::Post(port) => self.ipc.post(port, message, None),
             Door::Once => {
-                let right =
-                    self.sessions.get_mut(place).and_then(|s| s.exports.remove(label.destination));
-                let Some(right) = right else { return self.ipc.discard(message) };
-                self.ipc.send_to(right, message, None).map_err(|(right, error)| {
-                    // The port died a moment ago: the message ends here.
-                    self.ipc.release(right);
-                    error
-                })
+                let right = self
+                    .sessions
+                    .get_mut(place)
+                    .and_then(|s| s.exports.remove(label.destination));
+                let Some(right) = right else {
+                    return self.ipc.discard(message);
+                };
+                self.ipc
+                    .send_to(right, message, None)
+                    .map_err(|(right, error)| {
+                        // The port died a moment ago: the message ends here.
+                        self.ipc.release(right);
+                        error
+                    })
             }
             _ => return self.answer_look_up(now, message),
         };
         match sent {
             Ok(Sent::Handed(thread)) => self.ipc.defer_wake(thread),
             Ok(Sent::Queued | Sent::Waiting) => {}
-            Ok(Sent::Forward { token, via, message }) => {
+            Ok(Sent::Forward {
+                token,
+                via,
+                message,
+            }) => {
                 // A right of a third node that was passed on by this one: relay.
                 if let Err(refused) = self.carry(now, token, via, message) {
                     match via {
@@ -173,7 +187,9 @@ impl<S: PageSource> Node<S> {
 
     fn undo_imports(&mut self, place: u32, parcel: &mut Parcel<S::Page>) {
         for repr in &parcel.descriptors {
-            let Some(right) = parcel.message.take_right() else { break };
+            let Some(right) = parcel.message.take_right() else {
+                break;
+            };
             self.undo_import(place, repr, right);
         }
     }
@@ -201,7 +217,9 @@ impl<S: PageSource> Node<S> {
         let session = self.sessions.get_mut(place).ok_or(NoMemory)?;
         session.out.promise(1)?;
         let token = token(place, session.generation, Destination::Once(index));
-        self.ipc.import_send_once(token).inspect_err(|_| session.out.forgive(1))
+        self.ipc
+            .import_send_once(token)
+            .inspect_err(|_| session.out.forgive(1))
     }
 
     fn import(&mut self, place: u32, repr: &Repr) -> Result<Right, NoMemory> {
@@ -228,7 +246,10 @@ impl<S: PageSource> Node<S> {
 
     fn come_home(&mut self, place: u32, index: u32) -> Result<Right, NoMemory> {
         let session = self.sessions.get(place).ok_or(NoMemory)?;
-        let port = session.exports.get(index).and_then(|export| export.right.port());
+        let port = session
+            .exports
+            .get(index)
+            .and_then(|export| export.right.port());
         match port.map(|port| self.ipc.add_send(port)) {
             Some(Ok(right)) => Ok(right),
             _ => self.dead_right(),
@@ -300,9 +321,15 @@ impl<S: PageSource> Node<S> {
     }
 
     fn message_refused(&mut self, place: u32, sequence: u32, reason: control::Reason) -> bool {
-        let Some(session) = self.sessions.get_mut(place) else { return false };
-        let Some(slot) = session.out.slot_of(sequence) else { return false };
-        let Some(outbound) = session.out.messages.get_mut(slot) else { return false };
+        let Some(session) = self.sessions.get_mut(place) else {
+            return false;
+        };
+        let Some(slot) = session.out.slot_of(sequence) else {
+            return false;
+        };
+        let Some(outbound) = session.out.messages.get_mut(slot) else {
+            return false;
+        };
         outbound.verdict = match reason {
             control::Reason::Full => Verdict::Full,
             control::Reason::Dead => Verdict::Failed(Reason::Destroyed),
@@ -312,9 +339,15 @@ impl<S: PageSource> Node<S> {
     }
 
     fn import_has_room(&mut self, now: Instant, place: u32, index: u32) -> bool {
-        let Some(session) = self.sessions.get_mut(place) else { return false };
-        let Some(found) = session.imports.find(index) else { return false };
-        let Some(import) = session.imports.get_mut(found) else { return false };
+        let Some(session) = self.sessions.get_mut(place) else {
+            return false;
+        };
+        let Some(found) = session.imports.find(index) else {
+            return false;
+        };
+        let Some(import) = session.imports.get_mut(found) else {
+            return false;
+        };
         import.room = true;
         let via = Some((found, import.port));
         self.resume(now, place, via);
@@ -322,17 +355,25 @@ impl<S: PageSource> Node<S> {
     }
 
     fn import_died(&mut self, now: Instant, place: u32, index: u32) -> bool {
-        let Some(session) = self.sessions.get_mut(place) else { return false };
-        let Some(found) = session.imports.find(index) else { return false };
-        let Some(import) = session.imports.get_mut(found) else { return false };
+        let Some(session) = self.sessions.get_mut(place) else {
+            return false;
+        };
+        let Some(found) = session.imports.find(index) else {
+            return false;
+        };
+        let Some(import) = session.imports.get_mut(found) else {
+            return false;
+        };
         let port = import.port;
         while let Some(slot) = self
             .sessions
             .get_mut(place)
             .and_then(|session| session.imports.get_mut(found)?.refused.pop_front())
         {
-            if let Some(outbound) =
-                self.sessions.get_mut(place).and_then(|session| session.out.messages.get_mut(slot))
+            if let Some(outbound) = self
+                .sessions
+                .get_mut(place)
+                .and_then(|session| session.out.messages.get_mut(slot))
             {
                 outbound.verdict = Verdict::Failed(Reason::Destroyed);
             }
@@ -356,9 +397,9 @@ impl<S: PageSource> Node<S> {
                     self.import_unused(place, generation, import);
                 }
             }
-            Event::PortDied(port) => self.tell_exporters(port, |export, _| {
-                Some(Control::Dead { export })
-            }),
+            Event::PortDied(port) => {
+                self.tell_exporters(port, |export, _| Some(Control::Dead { export }))
+            }
             Event::Room(port) => self.tell_exporters(port, |export, refusing| {
                 refusing.then_some(Control::Room { export })
             }),
@@ -366,11 +407,15 @@ impl<S: PageSource> Node<S> {
     }
 
     fn import_unused(&mut self, place: u32, generation: u16, import: u32) {
-        let Some(session) = self.sessions.get_mut(place) else { return };
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
         if session.generation != generation {
             return;
         }
-        let Some(entry) = session.imports.get_mut(import) else { return };
+        let Some(entry) = session.imports.get_mut(import) else {
+            return;
+        };
         if self.ipc.sink(entry.port).is_ok() {
             return; // A right has arrived since.
         }
@@ -382,15 +427,18 @@ impl<S: PageSource> Node<S> {
     }
 
     /// Tells every peer that holds rights to `port`.
-    fn tell_exporters(
-        &mut self,
-        port: PortId,
-        what: impl Fn(u32, bool) -> Option<Control>,
-    ) {
+    fn tell_exporters(&mut self, port: PortId, what: impl Fn(u32, bool) -> Option<Control>) {
         for place in 0..self.sessions.places() {
-            let Some(session) = self.sessions.get_mut(place) else { continue };
-            let Some(index) = session.exports.of_port(port) else { continue };
-            let refusing = session.exports.get(index).is_some_and(|export| export.refusing);
+            let Some(session) = self.sessions.get_mut(place) else {
+                continue;
+            };
+            let Some(index) = session.exports.of_port(port) else {
+                continue;
+            };
+            let refusing = session
+                .exports
+                .get(index)
+                .is_some_and(|export| export.refusing);
             if let Some(control) = what(index, refusing) {
                 session.out.control(control);
                 self.list(place);

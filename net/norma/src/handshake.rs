@@ -66,7 +66,10 @@ impl<S: PageSource> Node<S> {
             first_sequence: session.out.next(),
             name,
         };
-        let header = Repr { sequence: session.out.next(), ..Repr::new(kind) };
+        let header = Repr {
+            sequence: session.out.next(),
+            ..Repr::new(kind)
+        };
         self.write_header(place, header, frame);
         body.emit(layout::body_mut(frame.head));
         Some(HEAD_PAYLOAD)
@@ -150,15 +153,18 @@ impl<S: PageSource> Node<S> {
 
     fn handle_welcome(&mut self, now: Instant, source: Address, body: &hello::Repr, credit: u8) {
         let connecting = self.place_of(body.echo).filter(|place| {
-            self.sessions.get(*place).is_some_and(|session| session.state == State::Connecting)
+            self.sessions
+                .get(*place)
+                .is_some_and(|session| session.state == State::Connecting)
         });
         let Some(place) = connecting else {
             return; // A repeated WELCOME: that session is established, or gone.
         };
         let existing = self.by_peer.get(&source.0).copied();
-        let offer = self.sessions.iter().find(|(_, session)| {
-            session.state == State::Offered && session.peer == source
-        });
+        let offer = self
+            .sessions
+            .iter()
+            .find(|(_, session)| session.state == State::Offered && session.peer == source);
         let offer = offer.map(|(place, _)| place);
         let keep = match (existing, offer) {
             (Some(existing), _) => Some(existing),
@@ -183,7 +189,9 @@ impl<S: PageSource> Node<S> {
 
     /// Both sides know the session from now on.
     fn establish(&mut self, now: Instant, place: u32, credit: u8) {
-        let Some(session) = self.sessions.get_mut(place) else { return };
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
         session.state = State::Established;
         session.owed.remove(Owed::HELLO);
         // A frame of ours tells the other side that its offer was taken.
@@ -197,7 +205,9 @@ impl<S: PageSource> Node<S> {
 
     /// The peer used the session that was offered to it: an older one with it is over.
     pub(crate) fn accept_offer(&mut self, now: Instant, place: u32) {
-        let Some(session) = self.sessions.get(place) else { return };
+        let Some(session) = self.sessions.get(place) else {
+            return;
+        };
         let peer = session.peer;
         if let Some(old) = self.by_peer.get(&peer.0).copied() {
             self.end_session(old, Reason::NodeDied(peer.0));
@@ -210,16 +220,19 @@ impl<S: PageSource> Node<S> {
 
     /// Tells a peer that its frame was for no session of this node.
     #[cold]
-    pub(crate) fn emit_reset(
-        &mut self,
-        now: Instant,
-        frame: &mut Outgoing<'_, S::Page>,
-    ) -> bool {
+    pub(crate) fn emit_reset(&mut self, now: Instant, frame: &mut Outgoing<'_, S::Page>) -> bool {
         while let Some((peer, number)) = self.resets.pop_front() {
-            let header = Repr { destination: number, ..Repr::new(Kind::Reset) };
+            let header = Repr {
+                destination: number,
+                ..Repr::new(Kind::Reset)
+            };
             header.emit(layout::session_mut(frame.head));
             frame.length = layout::SESSION_AT + session::LENGTH;
-            if self.flip.emit(now, peer, self.address, session::LENGTH, frame).is_ok() {
+            if self
+                .flip
+                .emit(now, peer, self.address, session::LENGTH, frame)
+                .is_ok()
+            {
                 return true;
             }
         }

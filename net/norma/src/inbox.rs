@@ -90,7 +90,9 @@ impl<P> Inbox<P> {
     }
 
     fn is_pending(&self, sequence: u32) -> bool {
-        self.partial.iter().any(|partial| partial.sequence == sequence)
+        self.partial
+            .iter()
+            .any(|partial| partial.sequence == sequence)
     }
 
     /// The record of message `sequence`, made if there is none, with room for `memory` bytes.
@@ -164,7 +166,10 @@ impl<P> Inbox<P> {
         let index = (0..self.partial.len()).find(|&index| {
             let partial = &self.partial[index];
             partial.is_whole()
-                && partial.parcel.as_ref().is_some_and(|parcel| self.may_deliver(&parcel.label))
+                && partial
+                    .parcel
+                    .as_ref()
+                    .is_some_and(|parcel| self.may_deliver(&parcel.label))
         })?;
         let partial = self.partial.swap_remove(index);
         let mut parcel = partial.parcel?;

@@ -10,9 +10,7 @@
 use alloc::vec::Vec;
 
 use norma_flip::{Address, Instant, PrivateAddress};
-use norma_ipc::{
-    Message, Name, PageSource, Reason, Right, RightError, SpaceId, ThreadId,
-};
+use norma_ipc::{Message, Name, PageSource, Reason, Right, RightError, SpaceId, ThreadId};
 
 use crate::limits::{MAX_LOOKUPS, MAX_NAME, MAX_NAMES};
 use crate::node::Node;
@@ -130,10 +128,17 @@ impl<S: PageSource> Node<S> {
         if self.names.0.len() >= MAX_NAMES || self.names.0.try_reserve(1).is_err() {
             return Err(CheckInError::Full);
         }
-        let right = self.ipc.copy_send(space, name).map_err(CheckInError::Right)?;
+        let right = self
+            .ipc
+            .copy_send(space, name)
+            .map_err(CheckInError::Right)?;
         match self.flip.register(self.name_address(text)) {
             Ok(address) => {
-                self.names.0.push(Entry { text: short, right, address });
+                self.names.0.push(Entry {
+                    text: short,
+                    right,
+                    address,
+                });
                 Ok(())
             }
             Err(_) => {
@@ -164,7 +169,13 @@ impl<S: PageSource> Node<S> {
 
     fn find_name(&mut self, text: &str) -> Option<Right> {
         self.forget_dead_name(text);
-        let port = self.names.0.iter().find(|entry| entry.text == text)?.right.port()?;
+        let port = self
+            .names
+            .0
+            .iter()
+            .find(|entry| entry.text == text)?
+            .right
+            .port()?;
         self.ipc.add_send(port).ok()
     }
 
@@ -195,7 +206,12 @@ impl<S: PageSource> Node<S> {
         }
         let reply = self.ipc.make_reply_right(thread)?;
         let target = self.name_address(text).image();
-        self.lookups.0.push(Asking { text: short, target, reply, place: None });
+        self.lookups.0.push(Asking {
+            text: short,
+            target,
+            reply,
+            place: None,
+        });
         self.seek(now, target);
         Ok(LookUp::Asked)
     }
@@ -218,7 +234,12 @@ impl<S: PageSource> Node<S> {
 
     /// Nobody holds the address, or whoever does never answered.
     pub(crate) fn fail_lookups(&mut self, target: Address, reason: Reason) {
-        while let Some(index) = self.lookups.0.iter().position(|asking| asking.target == target) {
+        while let Some(index) = self
+            .lookups
+            .0
+            .iter()
+            .position(|asking| asking.target == target)
+        {
             let asking = self.lookups.0.swap_remove(index);
             self.ipc.release_because(asking.reply, reason);
         }
@@ -226,8 +247,11 @@ impl<S: PageSource> Node<S> {
 
     /// What waited for the session at `before` asks over the one at `place`.
     pub(crate) fn connected(&mut self, now: Instant, before: u32, place: u32) {
-        while let Some(index) =
-            self.lookups.0.iter().position(|asking| asking.place == Some(before))
+        while let Some(index) = self
+            .lookups
+            .0
+            .iter()
+            .position(|asking| asking.place == Some(before))
         {
             let asking = self.lookups.0.swap_remove(index);
             self.ask(now, place, asking);
@@ -256,7 +280,9 @@ impl<S: PageSource> Node<S> {
     /// Another node asks for a name of ours.
     pub(crate) fn answer_look_up(&mut self, now: Instant, mut message: Message<S::Page>) {
         let mut text = Text::new();
-        let known = core::str::from_utf8(message.data()).ok().and_then(|t| text.push_str(t).ok());
+        let known = core::str::from_utf8(message.data())
+            .ok()
+            .and_then(|t| text.push_str(t).ok());
         let found = known.and_then(|()| self.find_name(&text));
         message.clear_data();
         message.set_id(if found.is_some() { 0 } else { NAME_UNKNOWN });
@@ -270,5 +296,4 @@ impl<S: PageSource> Node<S> {
             self.ipc.discard(error.message);
         }
     }
-
 }

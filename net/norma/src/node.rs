@@ -67,7 +67,10 @@ impl core::fmt::Display for StartError {
         match self {
             StartError::NoMemory => f.write_str("out of memory"),
             StartError::MtuTooSmall { found, needed } => {
-                write!(f, "the network card's MTU is {found}, but {needed} are needed")
+                write!(
+                    f,
+                    "the network card's MTU is {found}, but {needed} are needed"
+                )
             }
         }
     }
@@ -132,10 +135,16 @@ impl<S: PageSource> Node<S> {
     /// [`StartError`].
     pub fn new(config: Config, source: S) -> Result<Self, StartError> {
         if config.mtu < LEAST_MTU {
-            return Err(StartError::MtuTooSmall { found: config.mtu, needed: LEAST_MTU });
+            return Err(StartError::MtuTooSmall {
+                found: config.mtu,
+                needed: LEAST_MTU,
+            });
         }
         let mut random = Random::new(&config.seed);
-        let network = norma_flip::Config { mac: config.mac, mtu: config.mtu };
+        let network = norma_flip::Config {
+            mac: config.mac,
+            mtu: config.mtu,
+        };
         let mut flip = Flip::new(network, random.bytes());
         // The first address that is registered is the one that FLIP finds fastest.
         let private = PrivateAddress::new(0, random.u64());
@@ -208,7 +217,10 @@ impl<S: PageSource> Node<S> {
         if let Some(place) = self.by_peer.get(&address) {
             return self.sessions.get(*place).map(|session| session.peer_name);
         }
-        self.graves.iter().find(|grave| grave.address.0 == address).map(|grave| grave.name)
+        self.graves
+            .iter()
+            .find(|grave| grave.address.0 == address)
+            .map(|grave| grave.name)
     }
 
     /// Every right that the sessions and the name table hold outside spaces and messages, for
@@ -219,9 +231,16 @@ impl<S: PageSource> Node<S> {
             .iter()
             .flat_map(|(_, session)| session.exports.iter().map(|(_, export)| &export.right));
         let going_home = self.sessions.iter().flat_map(|(_, session)| {
-            session.out.messages.iter().flat_map(|(_, outbound)| outbound.held.iter())
+            session
+                .out
+                .messages
+                .iter()
+                .flat_map(|(_, outbound)| outbound.held.iter())
         });
-        exported.chain(going_home).chain(self.names.rights()).chain(self.lookups.rights())
+        exported
+            .chain(going_home)
+            .chain(self.names.rights())
+            .chain(self.lookups.rights())
     }
 
     // Sending.
@@ -244,7 +263,11 @@ impl<S: PageSource> Node<S> {
             Sent::Queued => Ok(Posted::Queued),
             Sent::Handed(thread) => Ok(Posted::Handed(thread)),
             Sent::Waiting => Ok(Posted::Waiting),
-            Sent::Forward { token, via, message } => self.forward(now, token, via, message),
+            Sent::Forward {
+                token,
+                via,
+                message,
+            } => self.forward(now, token, via, message),
         }
     }
 
@@ -262,7 +285,11 @@ impl<S: PageSource> Node<S> {
             Sent::Queued => Ok(Posted::Queued),
             Sent::Handed(thread) => Ok(Posted::Handed(thread)),
             Sent::Waiting => Ok(Posted::Waiting),
-            Sent::Forward { token, via, message } => self.forward(now, token, via, message),
+            Sent::Forward {
+                token,
+                via,
+                message,
+            } => self.forward(now, token, via, message),
         }
     }
 
@@ -335,7 +362,9 @@ impl<S: PageSource> Node<S> {
         state: crate::session::State,
         peer: Address,
     ) -> Result<u32, NoMemory> {
-        self.ready.try_reserve(self.sessions.len() + 1).map_err(|_| NoMemory)?;
+        self.ready
+            .try_reserve(self.sessions.len() + 1)
+            .map_err(|_| NoMemory)?;
         self.by_peer.try_reserve(1).map_err(|_| NoMemory)?;
         self.sessions.reserve(1)?;
         let place = self.sessions.next_place();

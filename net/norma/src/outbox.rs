@@ -80,7 +80,12 @@ impl<P> Outbound<P> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cargo {
     /// Pages `first..first + count` of the message in that slot; with `head`, also its head.
-    Pages { slot: u32, head: bool, first: u32, count: u8 },
+    Pages {
+        slot: u32,
+        head: bool,
+        first: u32,
+        count: u8,
+    },
     Control(Control),
 }
 
@@ -178,7 +183,9 @@ impl<P> Outbox<P> {
     #[inline]
     pub(crate) fn reserve(&mut self) -> Result<(), NoMemory> {
         self.messages.reserve(1)?;
-        self.waiting.try_reserve(self.messages.len() + 1).map_err(|_| NoMemory)
+        self.waiting
+            .try_reserve(self.messages.len() + 1)
+            .map_err(|_| NoMemory)
     }
 
     /// A message that may go as soon as the window allows. Room must have been reserved.
@@ -251,13 +258,22 @@ impl<P> Outbox<P> {
             }
             let first = outbound.next_page;
             let left = outbound.pages() - first;
-            let count = if left == 0 { 0 } else { plan(outbound, head).min(left) };
+            let count = if left == 0 {
+                0
+            } else {
+                plan(outbound, head).min(left)
+            };
             outbound.next_page += count;
             outbound.frames += 1;
             if !outbound.all_sent() {
                 self.waiting.push_back(slot);
             }
-            Cargo::Pages { slot, head, first, count: count as u8 }
+            Cargo::Pages {
+                slot,
+                head,
+                first,
+                count: count as u8,
+            }
         };
         self.next = sequence.wrapping_add(1);
         self.frames.push_back(Frame {
@@ -272,8 +288,11 @@ impl<P> Outbox<P> {
     #[cold]
     fn take_lost(&mut self, now: Instant) -> Option<(u32, Cargo)> {
         let first = self.first_unsettled();
-        let (index, frame) =
-            self.frames.iter_mut().enumerate().find(|(_, frame)| frame.fate == Fate::Lost)?;
+        let (index, frame) = self
+            .frames
+            .iter_mut()
+            .enumerate()
+            .find(|(_, frame)| frame.fate == Fate::Lost)?;
         frame.fate = Fate::UnderWay;
         frame.sent_at = now;
         frame.repeated = true;
@@ -297,8 +316,14 @@ impl<P> Outbox<P> {
     /// The slot of the message whose MESSAGE frame had that number.
     pub(crate) fn slot_of(&self, sequence: u32) -> Option<u32> {
         let first = self.first_unsettled();
-        match self.frames.get(sequence.wrapping_sub(first) as usize)?.cargo {
-            Cargo::Pages { slot, head: true, .. } => Some(slot),
+        match self
+            .frames
+            .get(sequence.wrapping_sub(first) as usize)?
+            .cargo
+        {
+            Cargo::Pages {
+                slot, head: true, ..
+            } => Some(slot),
             _ => None,
         }
     }
@@ -409,7 +434,10 @@ impl<P> Outbox<P> {
     /// When the oldest frame under way has been waited for long enough.
     #[inline]
     pub(crate) fn deadline(&self, round_trip: &RoundTrip) -> Option<Instant> {
-        let oldest = self.frames.iter().find(|frame| frame.fate == Fate::UnderWay)?;
+        let oldest = self
+            .frames
+            .iter()
+            .find(|frame| frame.fate == Fate::UnderWay)?;
         Some(oldest.sent_at + round_trip.timeout())
     }
 

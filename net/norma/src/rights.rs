@@ -99,7 +99,12 @@ impl Exports {
     /// A new export. Room must have been reserved.
     #[inline]
     pub(crate) fn add(&mut self, right: Right) -> Result<u32, NoMemory> {
-        let place = self.entries.insert(Export { right, generation: 0, sent: 1, refusing: false })?;
+        let place = self.entries.insert(Export {
+            right,
+            generation: 0,
+            sent: 1,
+            refusing: false,
+        })?;
         if self.generations.len() <= place as usize {
             self.generations.push(0);
         }
@@ -158,7 +163,9 @@ impl Exports {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Export)> {
-        self.entries.iter().map(|(place, export)| (index_of(place, export.generation), export))
+        self.entries
+            .iter()
+            .map(|(place, export)| (index_of(place, export.generation), export))
     }
 }
 
@@ -192,7 +199,10 @@ pub(crate) struct Imports {
 
 impl Imports {
     pub(crate) fn new() -> Self {
-        Imports { entries: Slots::new(MAX_EXPORTS), by_index: Map::default() }
+        Imports {
+            entries: Slots::new(MAX_EXPORTS),
+            by_index: Map::default(),
+        }
     }
 
     /// Makes sure that the next [`Imports::add`] cannot fail, and says where it will be.
@@ -275,9 +285,16 @@ pub(crate) const fn token(session: u32, generation: u16, destination: Destinatio
 #[inline]
 pub(crate) const fn parse_token(token: RemoteToken) -> (u32, u16, Destination) {
     let low = token.0 as u32;
-    let destination =
-        if token.0 >> 63 == 0 { Destination::Import(low) } else { Destination::Once(low) };
-    (((token.0 >> 48) & 0x7fff) as u32, (token.0 >> 32) as u16, destination)
+    let destination = if token.0 >> 63 == 0 {
+        Destination::Import(low)
+    } else {
+        Destination::Once(low)
+    };
+    (
+        ((token.0 >> 48) & 0x7fff) as u32,
+        (token.0 >> 32) as u16,
+        destination,
+    )
 }
 
 #[cfg(test)]
@@ -299,7 +316,9 @@ mod tests {
         let name = ipc.allocate_port(space).unwrap();
         let mut exports = Exports::new();
         let mut export = |ipc: &mut norma_ipc::Ipc<_>| {
-            let right = ipc.make_right(space, name, norma_ipc::RightKind::SendOnce).unwrap();
+            let right = ipc
+                .make_right(space, name, norma_ipc::RightKind::SendOnce)
+                .unwrap();
             exports.reserve(1).unwrap();
             let index = exports.add(right).unwrap();
             assert!(index > NAME_SERVICE);

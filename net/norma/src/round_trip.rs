@@ -18,7 +18,11 @@ pub(crate) struct RoundTrip {
 
 impl RoundTrip {
     pub(crate) const fn new() -> Self {
-        RoundTrip { smoothed: 0, variance: 0, backoff: 0 }
+        RoundTrip {
+            smoothed: 0,
+            variance: 0,
+            backoff: 0,
+        }
     }
 
     /// One more measurement.

@@ -44,7 +44,11 @@ pub(crate) enum Check {
 
 impl Liveness {
     fn new(now: Instant) -> Self {
-        Liveness { silence: Duration::ZERO, checked: now, probes: 0 }
+        Liveness {
+            silence: Duration::ZERO,
+            checked: now,
+            probes: 0,
+        }
     }
 
     /// A frame of the peer has arrived.
@@ -225,7 +229,10 @@ mod tests {
         let start = Instant::from_millis(5000);
         let (end, probes) = run(Liveness::new(start), start);
         let took = end.since(start);
-        assert!(took >= DEAD_AFTER && took < DEAD_AFTER + Duration::from_millis(150), "{took:?}");
+        assert!(
+            took >= DEAD_AFTER && took < DEAD_AFTER + Duration::from_millis(150),
+            "{took:?}"
+        );
         assert!(probes >= u32::from(DEAD_PROBES));
     }
 

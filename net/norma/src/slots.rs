@@ -13,7 +13,11 @@ pub(crate) struct Slots<T> {
 
 impl<T> Slots<T> {
     pub(crate) const fn new(limit: usize) -> Self {
-        Slots { slots: Vec::new(), free: Vec::new(), limit }
+        Slots {
+            slots: Vec::new(),
+            free: Vec::new(),
+            limit,
+        }
     }
 
     /// Makes sure that the next `count` calls of [`Slots::insert`] cannot fail.

@@ -43,8 +43,12 @@ impl<S: PageSource> Node<S> {
             if !self.resets.is_empty() && self.emit_reset(now, frame) {
                 return true;
             }
-            let Some(place) = self.ready.pop_front() else { return false };
-            let Some(session) = self.sessions.get_mut(place) else { continue };
+            let Some(place) = self.ready.pop_front() else {
+                return false;
+            };
+            let Some(session) = self.sessions.get_mut(place) else {
+                continue;
+            };
             session.listed = false;
             let made = self.emit(now, place, frame);
             self.list(place);
@@ -59,7 +63,9 @@ impl<S: PageSource> Node<S> {
 
     #[inline]
     fn emit(&mut self, now: Instant, place: u32, frame: &mut Outgoing<'_, S::Page>) -> Made {
-        let Some(session) = self.sessions.get_mut(place) else { return Made::Nothing };
+        let Some(session) = self.sessions.get_mut(place) else {
+            return Made::Nothing;
+        };
         let peer = session.peer;
         // The headers below are written first: without a route nothing else is touched.
         if self.flip.route(now, peer).is_none() {
@@ -67,8 +73,12 @@ impl<S: PageSource> Node<S> {
             self.seek(now, peer);
             return Made::Nothing;
         }
-        let Some(payload) = self.fill(now, place, frame) else { return Made::Nothing };
-        let Some(session) = self.sessions.get_mut(place) else { return Made::Nothing };
+        let Some(payload) = self.fill(now, place, frame) else {
+            return Made::Nothing;
+        };
+        let Some(session) = self.sessions.get_mut(place) else {
+            return Made::Nothing;
+        };
         if session.deadline > now {
             let due = now + session.round_trip.timeout();
             self.due(place, due);
@@ -96,18 +106,26 @@ impl<S: PageSource> Node<S> {
         frame: &mut Outgoing<'_, S::Page>,
     ) -> Option<usize> {
         let session = self.sessions.get_mut(place)?;
-        if session.owed.intersects(Owed::HELLO | Owed::WELCOME | Owed::PROBE) {
+        if session
+            .owed
+            .intersects(Owed::HELLO | Owed::WELCOME | Owed::PROBE)
+        {
             return self.fill_owed(place, frame);
         }
         if session.state != State::Established {
             return None;
         }
         let limits = (session.frame_pages, session.frame_limit);
-        let taken = session.out.take(now, |outbound, head| plan(outbound, head, limits));
+        let taken = session
+            .out
+            .take(now, |outbound, head| plan(outbound, head, limits));
         let Some((sequence, cargo)) = taken else {
             if session.owed.contains(Owed::ACK) {
                 session.owed.remove(Owed::ACK);
-                let header = Repr { sequence: session.out.next(), ..Repr::new(Kind::Ack) };
+                let header = Repr {
+                    sequence: session.out.next(),
+                    ..Repr::new(Kind::Ack)
+                };
                 return Some(self.write_header(place, header, frame));
             }
             return None;
@@ -115,16 +133,25 @@ impl<S: PageSource> Node<S> {
         session.owed.remove(Owed::ACK);
         match cargo {
             Cargo::Control(control) => {
-                let mut header = Repr { sequence, ..Repr::new(Kind::Control) };
+                let mut header = Repr {
+                    sequence,
+                    ..Repr::new(Kind::Control)
+                };
                 control.emit(&mut header);
                 Some(self.write_header(place, header, frame))
             }
-            Cargo::Pages { slot, head: true, first: _, count } => {
-                self.fill_message(place, sequence, slot, u32::from(count), frame)
-            }
-            Cargo::Pages { slot, head: false, first, count } => {
-                self.fill_part(place, sequence, slot, first, u32::from(count), frame)
-            }
+            Cargo::Pages {
+                slot,
+                head: true,
+                first: _,
+                count,
+            } => self.fill_message(place, sequence, slot, u32::from(count), frame),
+            Cargo::Pages {
+                slot,
+                head: false,
+                first,
+                count,
+            } => self.fill_part(place, sequence, slot, first, u32::from(count), frame),
         }
     }
 
@@ -138,7 +165,10 @@ impl<S: PageSource> Node<S> {
             }
         }
         session.owed.remove(Owed::PROBE);
-        let header = Repr { sequence: session.out.next(), ..Repr::new(Kind::Probe) };
+        let header = Repr {
+            sequence: session.out.next(),
+            ..Repr::new(Kind::Probe)
+        };
         Some(self.write_header(place, header, frame))
     }
 
@@ -259,8 +289,7 @@ fn plan<P>(outbound: &Outbound<P>, head: bool, limits: (u32, u32)) -> u32 {
     }
     let message = &outbound.message;
     let context = message.context() != norma_ipc::Context::default();
-    let plan =
-        MessageLayout::plan(message.data().len(), outbound.descriptors.len(), context, 0);
+    let plan = MessageLayout::plan(message.data().len(), outbound.descriptors.len(), context, 0);
     if plan.trailer == 0 {
         return pages;
     }
@@ -288,7 +317,10 @@ fn label<P>(session: &mut Session<P>, slot: u32, sequence: u32) -> Option<&Outbo
         if let Some((import, port)) = outbound.via
             && let Some(import) = session.imports.get_mut(import).filter(|i| i.port == port)
         {
-            if let Some(last) = import.last.filter(|last| !crate::window::before(*last, first)) {
+            if let Some(last) = import
+                .last
+                .filter(|last| !crate::window::before(*last, first))
+            {
                 outbound.after = sequence.wrapping_sub(last) as u16;
             }
             import.last = Some(sequence);
@@ -331,8 +363,11 @@ fn write_stream<P: Page>(
     if with_context {
         let call = outbound.message.context();
         let mut bytes = [0; context::LENGTH];
-        let repr =
-            context::Repr { deadline: call.deadline, trace: call.trace, priority: call.priority };
+        let repr = context::Repr {
+            deadline: call.deadline,
+            trace: call.trace,
+            priority: call.priority,
+        };
         repr.emit(&mut bytes);
         write(&bytes)?;
     }

@@ -33,7 +33,10 @@ pub(crate) fn before(a: u32, b: u32) -> bool {
 
 impl Window {
     pub(crate) const fn new(first: u32) -> Self {
-        Window { next: first, ahead: 0 }
+        Window {
+            next: first,
+            ahead: 0,
+        }
     }
 
     /// Every frame before this one has arrived.
