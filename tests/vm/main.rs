@@ -9,6 +9,7 @@ mod faults;
 mod kernel;
 mod lab;
 mod runner;
+mod setup;
 
 use lab::Lab;
 use libtest_mimic::{Arguments, Trial};

@@ -40,25 +40,25 @@ pub fn tests() -> Vec<Test> {
 }
 
 /// The program under test: the one that runs these tests, or else the one beside them.
-fn norma() -> Result<Command> {
-    let given = std::env::var_os("NORMA_PROGRAM").map(PathBuf::from);
-    let program = given.map_or_else(
-        || -> Result<PathBuf> {
-            let tests = std::env::current_exe()?;
-            Ok(tests
-                .ancestors()
-                .nth(2)
-                .context("no target folder")?
-                .join("norma"))
-        },
-        Ok,
-    )?;
+pub fn program() -> Result<PathBuf> {
+    let program = match std::env::var_os("NORMA_PROGRAM") {
+        Some(given) => PathBuf::from(given),
+        None => std::env::current_exe()?
+            .ancestors()
+            .nth(2)
+            .context("no target folder")?
+            .join("norma"),
+    };
     ensure!(
         program.is_file(),
         "there is no {}; run `cargo norma test`",
         program.display()
     );
-    Ok(Command::new(program))
+    Ok(program)
+}
+
+fn norma() -> Result<Command> {
+    Ok(Command::new(program()?))
 }
 
 /// A folder with a cluster file of one node for each entry.

@@ -49,14 +49,14 @@ pub fn findings(context: &Context) -> Vec<Finding> {
         rust::compiler(context),
         rust::target(context),
         tools::linker(),
-        qemu::program(),
     ];
-    all.extend([
-        qemu::links(),
-        qemu::plugins(),
-        tools::accelerator(),
-        rust::nightly(),
-    ]);
+    let qemu = qemu::program();
+    let there = matches!(qemu.state, State::Found(_));
+    all.push(qemu);
+    if there {
+        all.extend([qemu::links(), qemu::plugins()]);
+    }
+    all.extend([tools::accelerator(), rust::nightly()]);
     all
 }
 

@@ -90,9 +90,9 @@ fn read(file: &Path) -> Result<Vec<u8>, Ended> {
 }
 
 /// The service `b` and the client `a`. Each may hold the file several times: as QEMU loaded it,
-/// in the pages of a message, and in frames under way.
+/// in the pages of several messages, and in frames under way.
 fn plan(context: &Context, image: &Path, file: &Path, length: usize) -> Plan {
-    let memory = 64 + 4 * length.div_ceil(1 << 20) as u32;
+    let memory = 64 + 16 * length.div_ceil(1 << 20) as u32;
     let node = |name| {
         NodePlan::new(name, image)
             .machine(context.machine)
