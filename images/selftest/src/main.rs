@@ -11,6 +11,7 @@ extern crate alloc;
 mod faults;
 mod memory;
 mod speed;
+mod stress;
 mod threads;
 mod timers;
 
@@ -49,6 +50,8 @@ fn main(node: Node) -> Result<(), Failure> {
         "oom" => memory::exhaustion(),
         "injection" => memory::injection(),
         "speed" => speed::all(),
+        "stress" => stress::all(),
+        "long" => timers::long(),
         "panic" => faults::panic(),
         "overflow" => faults::overflow(),
         "overflow-thread" => faults::overflow_in_thread(),

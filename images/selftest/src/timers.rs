@@ -28,6 +28,18 @@ fn sleeping_takes_its_time() -> Result<(), Failure> {
     Ok(())
 }
 
+/// A sleep of more nanoseconds than the timer's 32 bits can count.
+pub fn long() -> Result<(), Failure> {
+    let start = timer::now();
+    thread::sleep(5_000_000_000);
+    let took = timer::now() - start;
+    println!("slept for {took} ns");
+    check(
+        (5_000_000_000..6_000_000_000).contains(&took),
+        "a long sleep is as long as asked",
+    )
+}
+
 fn a_deadline_ends_a_block() -> Result<(), Failure> {
     let deadline = timer::now() + 3_000_000;
     check(
