@@ -162,7 +162,8 @@ impl<P> Ipc<P> {
 
     fn count_waiters(&self, count: &mut Count) -> Result<(), String> {
         for (thread, waiter) in self.waiters.iter().enumerate() {
-            if let Some(port) = waiter.reply_port {
+            let port = waiter.reply_port;
+            if port != PortId::NONE {
                 count.add(RightKind::Receive, Target::Port(port), 1)?;
                 count.census.in_transit += 1;
                 ensure(
@@ -188,7 +189,8 @@ impl<P> Ipc<P> {
                     });
                     ensure(listed, || format!("receiver {thread} is in no list"))?;
                 }
-                State::Done(
+                State::Handed(message)
+                | State::Done(
                     Completion::Received(Delivery::Message(message))
                     | Completion::Refused(_, message),
                 ) => {

@@ -196,8 +196,7 @@ impl<P> Ipc<P> {
         let Some(waiter) = self.waiters.get_mut(thread.0 as usize) else {
             return;
         };
-        if let Some(port) = waiter.reply_port.take() {
-            self.release_receive(port);
-        }
+        let port = core::mem::replace(&mut waiter.reply_port, PortId::NONE);
+        self.release_receive(port);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Every operation checks first and then moves, so that an error leaves everything as it was.
 //! What can be done to rights is in `rights.rs`, how they end in `death.rs`, messages in
-//! `send.rs` and `receive.rs`, and what only the network layer needs in `remote.rs`.
+//! `send.rs` and `receive.rs`, and what only the network layer needs in `network.rs`.
 
 use alloc::vec::Vec;
 
@@ -130,11 +130,10 @@ impl<P> Ipc<P> {
     }
 
     pub(crate) fn drop_completion(&mut self, completion: Completion<P>) {
-        match completion {
-            Completion::Received(Delivery::Message(message)) | Completion::Refused(_, message) => {
-                self.discard(message);
-            }
-            _ => {}
+        if let Completion::Received(Delivery::Message(message)) | Completion::Refused(_, message) =
+            completion
+        {
+            self.discard(message);
         }
     }
 
@@ -149,7 +148,8 @@ impl<P> Ipc<P> {
 
     /// Destroys a space and releases every right in it.
     pub fn destroy_space(&mut self, space: SpaceId) {
-        let Some(space) = self.spaces.remove(space.index, space.generation) else {
+        let SpaceId { index, generation } = space;
+        let Some(space) = self.spaces.remove(index, generation, Space::new(0)) else {
             return;
         };
         for (_, entry) in space.iter() {
@@ -210,7 +210,9 @@ impl<P> Ipc<P> {
     }
 
     pub(crate) fn remove_port(&mut self, port: PortId) {
-        if self.ports.remove(port.index, port.generation).is_some() {
+        let vacant = Port::new(Sink::Queue, Holder::Elsewhere);
+        let PortId { index, generation } = port;
+        if self.ports.remove(index, generation, vacant).is_some() {
             self.events.release(PER_PORT);
         }
     }

@@ -25,7 +25,6 @@ mod network;
 mod page;
 mod port;
 mod receive;
-mod remote;
 mod right;
 mod rights;
 mod send;

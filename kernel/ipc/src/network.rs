@@ -1,13 +1,155 @@
-//! What only the network layer asks of the core.
+//! What only the network layer asks of the core: stand-ins for ports on other nodes, bare
+//! remote send-once rights, and when to carry the messages that wait.
+//!
+//! Leaves to others: everything about networks. What a [`RemoteToken`] means is not known here.
 
-use crate::error::{Reason, RightError};
-use crate::event::Event;
+use crate::error::{NoMemory, Reason, RightError};
+use crate::event::{Event, PER_TOKEN};
 use crate::ipc::Ipc;
-use crate::port::PortId;
+use crate::message::Message;
+use crate::port::{Holder, PortId, RemoteToken, Sink};
 use crate::right::{Right, RightKind, Target};
-use crate::wait::ThreadId;
+use crate::wait::{Completion, State, ThreadId};
 
 impl<P> Ipc<P> {
+    /// Where a port's messages go, or why it is dead.
+    ///
+    /// # Errors
+    /// [`RightError::Dead`], or [`RightError::InvalidName`] when nothing is left of the port.
+    pub fn sink(&self, port: PortId) -> Result<Sink, RightError> {
+        let port = self.port(port).ok_or(RightError::InvalidName)?;
+        match port.dead {
+            None => Ok(port.sink),
+            Some(reason) => Err(RightError::Dead(reason)),
+        }
+    }
+
+    /// A stand-in for a port on another node, with no rights yet: [`Ipc::add_send`] next.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn create_proxy(&mut self, token: RemoteToken) -> Result<PortId, NoMemory> {
+        self.create_port(Sink::Remote(token), Holder::Elsewhere)
+    }
+
+    /// Removes a stand-in to which no right was ever made.
+    pub fn remove_unused_proxy(&mut self, id: PortId) {
+        if self.port(id).is_some_and(|port| {
+            matches!(port.sink, Sink::Remote(_)) && port.sends == 0 && port.senders.is_empty()
+        }) {
+            self.remove_port(id);
+        }
+    }
+
+    /// A send-once right to a port on another node.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    #[inline]
+    pub fn import_send_once(&mut self, token: RemoteToken) -> Result<Right, NoMemory> {
+        self.events.reserve(PER_TOKEN)?;
+        self.tally.create();
+        Ok(Right {
+            kind: RightKind::SendOnce,
+            target: Target::Remote(token),
+        })
+    }
+
+    /// The other node is told that a bare remote send-once right is used up, or that node is
+    /// dead: forgets the right without an event.
+    pub fn forget_send_once(&mut self, right: Right) {
+        if let Target::Remote(_) = right.target {
+            self.tally.destroy(1);
+            self.events.release(PER_TOKEN);
+        } else {
+            self.release(right);
+        }
+    }
+
+    /// Asks for [`Event::PortDied`]; it comes at once when the port is dead already.
+    pub fn watch(&mut self, id: PortId) {
+        let Ipc { ports, events, .. } = self;
+        if let Some(port) = ports.get_mut(id.index, id.generation)
+            && !port.watched
+        {
+            port.watched = true;
+            if port.dead.is_some() {
+                events.push(Event::PortDied(id));
+            }
+        }
+    }
+
+    /// Asks for [`Event::Room`] when the queue of `port` has room again; it comes at once when
+    /// there is room already.
+    pub fn want_room(&mut self, id: PortId) {
+        if let Some(port) = self.port_mut(id) {
+            port.room_wanted = true;
+            self.tell_room(id);
+        }
+    }
+
+    /// Says that there is room, if somebody wants to know and no local sender is before them.
+    pub(crate) fn tell_room(&mut self, id: PortId) {
+        let Ipc { ports, events, .. } = self;
+        let Some(port) = ports.get_mut(id.index, id.generation) else {
+            return;
+        };
+        if port.room_wanted && port.dead.is_none() && !port.is_full() && port.senders.is_empty() {
+            port.room_wanted = false;
+            if !port.room_told {
+                port.room_told = true;
+                events.push(Event::Room(id));
+            }
+        }
+    }
+
+    /// A message that went out through `via` has arrived for good (or will never): its place
+    /// is free. Returns the message of the next thread that waited for it, to be carried.
+    #[inline]
+    pub fn carried(&mut self, via: PortId) -> Option<(RemoteToken, Message<P>)> {
+        let port = self.port_mut(via)?;
+        port.under_way = port.under_way.saturating_sub(1);
+        if port.senders.is_empty() {
+            return None;
+        }
+        self.next_to_carry(via)
+    }
+
+    /// Lets (`false`) or makes (`true`) senders through `via` wait, whatever its limit says.
+    /// After `false`, call [`Ipc::next_to_carry`] until it gives `None`.
+    pub fn hold_back(&mut self, via: PortId, hold: bool) {
+        if let Some(port) = self.port_mut(via) {
+            port.held_back = hold;
+        }
+    }
+
+    /// The message of the next thread that waits to send through `via`, if there is room.
+    pub fn next_to_carry(&mut self, via: PortId) -> Option<(RemoteToken, Message<P>)> {
+        let Ipc {
+            ports,
+            waiters,
+            events,
+            ..
+        } = self;
+        let port = ports.get_mut(via.index, via.generation)?;
+        let Sink::Remote(token) = port.sink else {
+            return None;
+        };
+        if port.is_full() {
+            return None;
+        }
+        let thread = port.senders.pop(waiters)?;
+        port.under_way += 1;
+        let waiter = &mut waiters[thread as usize];
+        let State::Sending(_, message) = waiter.finish(ThreadId(thread), Completion::Sent, events)
+        else {
+            return None;
+        };
+        // The last right may have been given up while the thread waited.
+        self.collect(via);
+        Some((token, message))
+    }
+
     /// Whether an ordinary message to `port` would be refused now for want of room.
     ///
     /// # Errors
@@ -25,7 +167,12 @@ impl<P> Ipc<P> {
     /// [`Ipc::poll_event`], where there is nobody to switch to it at once.
     #[inline]
     pub fn defer_wake(&mut self, thread: ThreadId) {
-        self.events.push(Event::Wake(thread));
+        let Ipc {
+            waiters, events, ..
+        } = self;
+        if let Some(waiter) = waiters.get_mut(thread.0 as usize) {
+            waiter.wake(thread, events);
+        }
     }
 
     /// A send-once right to the reply port of `thread`, for a call that the network layer makes
@@ -33,10 +180,21 @@ impl<P> Ipc<P> {
     ///
     /// # Errors
     /// [`RightError::NoMemory`], or the thread is not known.
+    #[inline]
     pub fn make_reply_right(&mut self, thread: ThreadId) -> Result<Right, RightError> {
-        let id = self.reply_port(thread)?;
-        let port = self.port_mut(id).ok_or(RightError::InvalidName)?;
+        let Some(waiter) = self.waiters.get(thread.0 as usize) else {
+            return Err(RightError::InvalidName);
+        };
+        let mut id = waiter.reply_port;
+        let port = match self.ports.get_mut(id.index, id.generation) {
+            Some(port) if port.dead.is_none() => port,
+            _ => {
+                id = self.make_reply_port(thread)?;
+                self.live_port_mut(id)?
+            }
+        };
         port.make_send_once()?;
+        self.tally.create();
         Ok(Right::to_port(RightKind::SendOnce, id))
     }
 

@@ -17,6 +17,14 @@ pub struct PortId {
     pub(crate) generation: u32,
 }
 
+impl PortId {
+    /// Denotes nothing: no port has generation 0.
+    pub(crate) const NONE: PortId = PortId {
+        index: u32::MAX,
+        generation: 0,
+    };
+}
+
 /// What the network layer calls a right on another node: opaque here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RemoteToken(pub u64);

@@ -6,7 +6,7 @@ use crate::message::Message;
 use crate::name::Name;
 use crate::port::{PortId, Queued};
 use crate::space::SpaceId;
-use crate::wait::{Completion, Delivery, State, ThreadId, Waiter};
+use crate::wait::{Completion, Delivery, State, ThreadId};
 
 /// What was going on when a wait was cancelled.
 #[derive(Debug)]
@@ -53,13 +53,7 @@ impl<P> Ipc<P> {
         name: Name,
     ) -> Result<Option<Delivery<P>>, RightError> {
         let id = self.receive_target(space, name)?;
-        match self.take(id) {
-            Some(delivery) => Ok(Some(delivery)),
-            None => {
-                self.wait_at(thread, id)?;
-                Ok(None)
-            }
-        }
+        self.take_or_wait(thread, id)
     }
 
     /// Takes the reply to a call, or makes `thread` wait for it (`None`).
@@ -68,44 +62,47 @@ impl<P> Ipc<P> {
     /// [`RightError::InvalidName`] when the thread has no call under way.
     #[inline]
     pub fn await_reply(&mut self, thread: ThreadId) -> Result<Option<Delivery<P>>, RightError> {
-        let waiter = self
-            .waiters
-            .get(thread.0 as usize)
-            .ok_or(RightError::InvalidName)?;
-        let id = waiter.reply_port.ok_or(RightError::InvalidName)?;
-        if let Some(delivery) = self.take(id) {
-            return Ok(Some(delivery));
-        }
-        if self.port(id).is_none_or(|port| port.send_onces == 0) {
-            // Nobody is left who could answer.
+        let Some(waiter) = self.waiters.get(thread.0 as usize) else {
             return Err(RightError::InvalidName);
+        };
+        let id = waiter.reply_port;
+        match self.port(id) {
+            // Nobody is left who could answer, or it never called.
+            None => Err(RightError::InvalidName),
+            Some(port) if port.send_onces == 0 && port.queue.is_empty() => {
+                Err(RightError::InvalidName)
+            }
+            Some(_) => self.take_or_wait(thread, id),
         }
-        self.wait_at(thread, id)?;
-        Ok(None)
     }
 
     #[inline]
-    fn wait_at(&mut self, thread: ThreadId, id: PortId) -> Result<(), RightError> {
+    fn take_or_wait(
+        &mut self,
+        thread: ThreadId,
+        id: PortId,
+    ) -> Result<Option<Delivery<P>>, RightError> {
         let Ipc { ports, waiters, .. } = self;
-        let port = ports
-            .get_mut(id.index, id.generation)
-            .ok_or(RightError::InvalidName)?;
+        let Some(port) = ports.get_mut(id.index, id.generation) else {
+            return Err(RightError::InvalidName);
+        };
+        if !port.queue.is_empty() {
+            return Ok(self.take(id));
+        }
         if let Some(reason) = port.dead {
             return Err(RightError::Dead(reason));
         }
         match waiters.get_mut(thread.0 as usize) {
-            None => return Err(RightError::InvalidName),
-            Some(Waiter {
-                state: state @ State::Idle,
-                ..
-            }) => *state = State::Receiving(id),
+            Some(waiter) if matches!(waiter.state, State::Idle) => {
+                waiter.replace_empty(State::Receiving(id));
+            }
             Some(_) => return Err(RightError::InvalidRight),
+            None => return Err(RightError::InvalidName),
         }
         port.receivers.push(waiters, thread.0);
-        Ok(())
+        Ok(None)
     }
 
-    #[inline]
     fn take(&mut self, id: PortId) -> Option<Delivery<P>> {
         let port = self.port_mut(id)?;
         let queued = port.queue.pop_front()?;
@@ -171,10 +168,11 @@ impl<P> Ipc<P> {
     #[inline]
     pub fn take_completion(&mut self, thread: ThreadId) -> Option<Completion<P>> {
         let waiter = self.waiters.get_mut(thread.0 as usize)?;
-        if !matches!(waiter.state, State::Done(_)) {
+        if !matches!(waiter.state, State::Handed(_) | State::Done(_)) {
             return None;
         }
         match core::mem::replace(&mut waiter.state, State::Idle) {
+            State::Handed(message) => Some(Completion::Received(Delivery::Message(message))),
             State::Done(completion) => Some(completion),
             _ => None,
         }
@@ -189,6 +187,9 @@ impl<P> Ipc<P> {
         match core::mem::replace(&mut waiter.state, State::Idle) {
             State::Idle | State::Outside => Cancelled::Nothing,
             State::Done(completion) => Cancelled::Completed(completion),
+            State::Handed(message) => {
+                Cancelled::Completed(Completion::Received(Delivery::Message(message)))
+            }
             State::Receiving(id) => {
                 if let Some(port) = ports.get_mut(id.index, id.generation) {
                     port.receivers.remove(waiters, thread.0);

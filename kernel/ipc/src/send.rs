@@ -10,8 +10,8 @@ use crate::message::Message;
 use crate::name::Name;
 use crate::port::{Holder, PortId, Queued, RemoteToken, Sink};
 use crate::right::{Right, RightKind, Target};
-use crate::space::SpaceId;
-use crate::wait::{Completion, Delivery, State, ThreadId, may_wait};
+use crate::space::{Entry, SpaceId};
+use crate::wait::{State, ThreadId, may_wait};
 
 /// What became of a message that was sent.
 #[derive(Debug)]
@@ -50,26 +50,32 @@ impl<P> Ipc<P> {
         wait: Option<ThreadId>,
     ) -> Result<Sent<P>, SendError<P>> {
         let entry = match self.space(space).and_then(|table| table.get(name)) {
-            Ok(entry) => *entry,
+            Ok(entry) => entry,
             Err(error) => return Err(refuse(error, message)),
         };
-        if entry.sends > 0
-            && let Target::Port(port) = entry.target
-        {
-            return self.post(port, message, wait);
+        match *entry {
+            Entry {
+                sends: 1..,
+                target: Target::Port(port),
+                ..
+            } => self.post(port, message, wait),
+            Entry {
+                send_once: true,
+                target,
+                ..
+            } => {
+                let right = Right {
+                    kind: RightKind::SendOnce,
+                    target,
+                };
+                let sent = self.send_once(&right, message)?;
+                if let Ok(table) = self.space_mut(space) {
+                    table.remove(name);
+                }
+                Ok(sent)
+            }
+            _ => Err(refuse(RightError::InvalidRight, message)),
         }
-        if !entry.send_once {
-            return Err(refuse(RightError::InvalidRight, message));
-        }
-        let right = Right {
-            kind: RightKind::SendOnce,
-            target: entry.target,
-        };
-        let sent = self.send_once(&right, message)?;
-        if let Ok(table) = self.space_mut(space) {
-            table.remove(name);
-        }
-        Ok(sent)
     }
 
     /// Sends `message` to the reply right that it carries.
@@ -132,26 +138,34 @@ impl<P> Ipc<P> {
         message: Message<P>,
         wait: Option<ThreadId>,
     ) -> Result<Sent<P>, SendError<P>> {
-        let Ipc {
-            ports,
-            waiters,
-            events: _,
-            ..
-        } = self;
+        let Ipc { ports, waiters, .. } = self;
+        let Some(port) = ports.get_mut(id.index, id.generation) else {
+            return Err(refuse(RightError::InvalidName, message));
+        };
+        // Nobody waits at a dead port, so who is found here is alive.
+        if let Some(thread) = port.receivers.pop(waiters) {
+            waiters[thread as usize].hand(message);
+            return Ok(Sent::Handed(ThreadId(thread)));
+        }
+        self.enqueue(id, message, wait)
+    }
+
+    /// The rest of [`Ipc::post`], when nobody waits for the message.
+    #[inline(never)]
+    fn enqueue(
+        &mut self,
+        id: PortId,
+        message: Message<P>,
+        wait: Option<ThreadId>,
+    ) -> Result<Sent<P>, SendError<P>> {
+        let Ipc { ports, waiters, .. } = self;
         let Some(port) = ports.get_mut(id.index, id.generation) else {
             return Err(refuse(RightError::InvalidName, message));
         };
         if let Some(reason) = port.dead {
             return Err(refuse(RightError::Dead(reason), message));
         }
-        if let Some(thread) = port.receivers.pop(waiters) {
-            waiters[thread as usize].state =
-                State::Done(Completion::Received(Delivery::Message(message)));
-            return Ok(Sent::Handed(ThreadId(thread)));
-        }
-        if let Sink::Remote(_) = port.sink
-            && message.has_receive_right()
-        {
+        if matches!(port.sink, Sink::Remote(_)) && message.has_receive_right() {
             // A receive right cannot leave its node.
             return Err(refuse(RightError::InvalidRight, message));
         }
@@ -162,8 +176,8 @@ impl<P> Ipc<P> {
                     message,
                 });
             };
+            waiters[thread.0 as usize].replace_empty(State::Sending(id, message));
             port.senders.push(waiters, thread.0);
-            waiters[thread.0 as usize].state = State::Sending(id, message);
             return Ok(Sent::Waiting);
         }
         if let Sink::Remote(token) = port.sink {
@@ -186,19 +200,8 @@ impl<P> Ipc<P> {
     #[inline]
     fn send_once(&mut self, right: &Right, message: Message<P>) -> Result<Sent<P>, SendError<P>> {
         let id = match right.target {
-            Target::Remote(token) => {
-                if message.has_receive_right() {
-                    return Err(refuse(RightError::InvalidRight, message));
-                }
-                self.events.release(PER_TOKEN);
-                self.tally.destroy(1);
-                return Ok(Sent::Forward {
-                    token,
-                    via: None,
-                    message,
-                });
-            }
             Target::Port(id) => id,
+            Target::Remote(token) => return self.forward_once(token, message),
         };
         let Ipc {
             ports,
@@ -209,18 +212,37 @@ impl<P> Ipc<P> {
         let Some(port) = ports.get_mut(id.index, id.generation) else {
             return Err(refuse(RightError::InvalidName, message));
         };
+        if let Some(thread) = port.receivers.pop(waiters) {
+            port.send_onces -= 1;
+            tally.destroy(1);
+            waiters[thread as usize].hand(message);
+            return Ok(Sent::Handed(ThreadId(thread)));
+        }
         if let Some(reason) = port.dead {
             return Err(refuse(RightError::Dead(reason), message));
         }
         port.send_onces -= 1;
         tally.destroy(1);
-        if let Some(thread) = port.receivers.pop(waiters) {
-            waiters[thread as usize].state =
-                State::Done(Completion::Received(Delivery::Message(message)));
-            return Ok(Sent::Handed(ThreadId(thread)));
-        }
         port.queue.push_back(Queued::Message(message));
         Ok(Sent::Queued)
+    }
+
+    /// Uses a bare remote send-once right up.
+    fn forward_once(
+        &mut self,
+        token: RemoteToken,
+        message: Message<P>,
+    ) -> Result<Sent<P>, SendError<P>> {
+        if message.has_receive_right() {
+            return Err(refuse(RightError::InvalidRight, message));
+        }
+        self.events.release(PER_TOKEN);
+        self.tally.destroy(1);
+        Ok(Sent::Forward {
+            token,
+            via: None,
+            message,
+        })
     }
 
     /// Readies `message` for a call by `thread`: puts a send-once right to the thread's reply
@@ -238,11 +260,10 @@ impl<P> Ipc<P> {
         if message.reply().is_some() {
             return Err(RightError::InvalidRight);
         }
-        let id = self.reply_port(thread)?;
-        self.live_port_mut(id)?.make_send_once()?;
-        self.tally.create();
-        let _ = message.set_reply(Right::to_port(RightKind::SendOnce, id));
-        message.set_expects_reply(true);
+        let right = self.make_reply_right(thread)?;
+        let body = message.body_mut();
+        body.reply = Some(right);
+        body.expects_reply = true;
         Ok(())
     }
 
@@ -271,30 +292,16 @@ impl<P> Ipc<P> {
         self.collect(id);
     }
 
-    /// The reply port of a thread; a new one at its first call, and after the old one died.
-    #[inline]
-    pub(crate) fn reply_port(&mut self, thread: ThreadId) -> Result<PortId, RightError> {
-        let waiter = self
-            .waiters
-            .get(thread.0 as usize)
-            .ok_or(RightError::InvalidName)?;
-        if let Some(id) = waiter.reply_port
-            && self.port(id).is_some_and(|port| port.dead.is_none())
-        {
-            return Ok(id);
-        }
-        self.make_reply_port(thread)
-    }
-
+    /// A reply port for a thread that calls for the first time, or whose old one died.
     #[cold]
-    fn make_reply_port(&mut self, thread: ThreadId) -> Result<PortId, RightError> {
+    pub(crate) fn make_reply_port(&mut self, thread: ThreadId) -> Result<PortId, RightError> {
         let id = self.create_port(Sink::Queue, Holder::Thread)?;
         if let Err(error) = self.live_port_mut(id)?.reserve_place() {
             self.release_receive(id);
             return Err(error.into());
         }
         self.renew_reply_port(thread);
-        self.waiters[thread.0 as usize].reply_port = Some(id);
+        self.waiters[thread.0 as usize].reply_port = id;
         Ok(id)
     }
 }

@@ -7,19 +7,18 @@ use alloc::vec::Vec;
 
 use crate::error::NoMemory;
 
-/// Index of no slot: ends a free list.
+/// Index of no slot: ends the list of free slots.
 const NONE: u32 = u32::MAX;
+/// In the place of the next free slot: this one is in use.
+const USED: u32 = u32::MAX - 1;
 
-#[derive(Debug)]
-enum Content<T> {
-    Used(T),
-    Free(u32),
-}
-
+/// A slot always holds a value, so that a look-up need not ask whether there is one: that of a
+/// free slot is vacant, and nobody has an identifier with its generation yet.
 #[derive(Debug)]
 struct Slot<T> {
     generation: u32,
-    content: Content<T>,
+    next_free: u32,
+    value: T,
 }
 
 /// Entries found by index and generation.
@@ -47,54 +46,52 @@ impl<T> Slab<T> {
     /// Puts `value` in and returns where. On failure the value is dropped.
     pub(crate) fn insert(&mut self, value: T) -> Result<(u32, u32), NoMemory> {
         let index = if self.free == NONE {
-            let index = u32::try_from(self.slots.len()).map_err(|_| NoMemory)?;
+            let index = self.slots.len() as u32;
+            if self.slots.len() >= USED as usize {
+                return Err(NoMemory);
+            }
             self.slots.try_reserve(1).map_err(|_| NoMemory)?;
             self.slots.push(Slot {
                 generation: 1,
-                content: Content::Used(value),
+                next_free: USED,
+                value,
             });
             index
         } else {
             let index = self.free;
             let slot = &mut self.slots[index as usize];
-            if let Content::Free(next) = slot.content {
-                self.free = next;
-            }
-            slot.content = Content::Used(value);
+            self.free = core::mem::replace(&mut slot.next_free, USED);
+            slot.value = value;
             index
         };
         self.used += 1;
         Ok((index, self.slots[index as usize].generation))
     }
 
-    /// Takes the entry out. Its slot gets a new generation; after the last one it is never
-    /// used again, so that no identifier ever comes twice: one slot in four billion entries.
-    pub(crate) fn remove(&mut self, index: u32, generation: u32) -> Option<T> {
-        self.get(index, generation)?;
-        let slot = &mut self.slots[index as usize];
-        let content = match slot.generation.checked_add(1) {
-            Some(next) => {
-                slot.generation = next;
-                let content = core::mem::replace(&mut slot.content, Content::Free(self.free));
-                self.free = index;
-                content
-            }
-            None => core::mem::replace(&mut slot.content, Content::Free(NONE)),
-        };
-        self.used -= 1;
-        match content {
-            Content::Used(value) => Some(value),
-            Content::Free(_) => None,
+    /// Takes the entry out and leaves `vacant`. The slot gets a new generation; after the last
+    /// one it is never used again, so that no identifier ever comes twice: one slot in four
+    /// billion entries.
+    pub(crate) fn remove(&mut self, index: u32, generation: u32, vacant: T) -> Option<T> {
+        let slot = self.slots.get_mut(index as usize)?;
+        if slot.generation != generation || slot.next_free != USED {
+            return None;
         }
+        slot.generation = generation.wrapping_add(1);
+        if slot.generation == 0 {
+            // No identifier has generation 0.
+            slot.next_free = NONE;
+        } else {
+            slot.next_free = self.free;
+            self.free = index;
+        }
+        self.used -= 1;
+        Some(core::mem::replace(&mut slot.value, vacant))
     }
 
     #[inline]
     pub(crate) fn get(&self, index: u32, generation: u32) -> Option<&T> {
         match self.slots.get(index as usize) {
-            Some(Slot {
-                generation: g,
-                content: Content::Used(value),
-            }) if *g == generation => Some(value),
+            Some(slot) if slot.generation == generation => Some(&slot.value),
             _ => None,
         }
     }
@@ -102,10 +99,7 @@ impl<T> Slab<T> {
     #[inline]
     pub(crate) fn get_mut(&mut self, index: u32, generation: u32) -> Option<&mut T> {
         match self.slots.get_mut(index as usize) {
-            Some(Slot {
-                generation: g,
-                content: Content::Used(value),
-            }) if *g == generation => Some(value),
+            Some(slot) if slot.generation == generation => Some(&mut slot.value),
             _ => None,
         }
     }
@@ -113,13 +107,10 @@ impl<T> Slab<T> {
     /// All entries with their index and generation.
     #[cfg(feature = "audit")]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, u32, &T)> {
-        self.slots
-            .iter()
-            .enumerate()
-            .filter_map(|(index, slot)| match &slot.content {
-                Content::Used(value) => Some((index as u32, slot.generation, value)),
-                Content::Free(_) => None,
-            })
+        let slots = self.slots.iter().enumerate();
+        slots
+            .filter(|(_, slot)| slot.next_free == USED)
+            .map(|(index, slot)| (index as u32, slot.generation, &slot.value))
     }
 }
 
@@ -131,8 +122,8 @@ mod tests {
     fn a_stale_index_denotes_nothing() {
         let mut slab = Slab::new();
         let (index, generation) = slab.insert('a').unwrap();
-        assert_eq!(slab.remove(index, generation), Some('a'));
-        assert_eq!(slab.remove(index, generation), None);
+        assert_eq!(slab.remove(index, generation, '-'), Some('a'));
+        assert_eq!(slab.remove(index, generation, '-'), None);
         let (again, next) = slab.insert('b').unwrap();
         assert_eq!(again, index);
         assert_ne!(next, generation);
@@ -146,10 +137,11 @@ mod tests {
         let mut slab = Slab::new();
         let (index, _) = slab.insert('a').unwrap();
         slab.slots[0].generation = u32::MAX;
-        assert_eq!(slab.remove(index, u32::MAX), Some('a'));
+        assert_eq!(slab.remove(index, u32::MAX, '-'), Some('a'));
         let (fresh, generation) = slab.insert('b').unwrap();
         assert_eq!((fresh, generation), (1, 1));
         assert_eq!(slab.get(0, u32::MAX), None);
         assert_eq!(slab.get(0, 1), None);
+        assert_eq!(slab.remove(0, 0, '-'), None);
     }
 }

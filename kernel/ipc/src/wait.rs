@@ -59,17 +59,20 @@ pub(crate) enum State<P> {
     Sending(PortId, Message<P>),
     /// Waiting for something that the layer above will signal.
     Outside,
-    /// The wait is over and nobody has looked yet.
+    /// The wait is over and nobody has looked yet: it was handed this message.
+    Handed(Message<P>),
+    /// The wait is over in another way.
     Done(Completion<P>),
 }
 
 #[derive(Debug)]
 pub(crate) struct Waiter<P> {
     pub(crate) state: State<P>,
+    /// Neighbours in a list; of no meaning outside one.
     pub(crate) next: u32,
     pub(crate) previous: u32,
-    /// The port at which this thread's calls receive their replies.
-    pub(crate) reply_port: Option<PortId>,
+    /// The port at which this thread's calls receive their replies, or [`PortId::NONE`].
+    pub(crate) reply_port: PortId,
     /// Its [`Event::Wake`] is in the queue.
     pub(crate) waking: bool,
 }
@@ -80,7 +83,7 @@ impl<P> Waiter<P> {
             state: State::Idle,
             next: NOBODY,
             previous: NOBODY,
-            reply_port: None,
+            reply_port: PortId::NONE,
             waking: false,
         }
     }
@@ -93,11 +96,32 @@ impl<P> Waiter<P> {
         completion: Completion<P>,
         events: &mut Events,
     ) -> State<P> {
+        self.wake(thread, events);
+        core::mem::replace(&mut self.state, State::Done(completion))
+    }
+
+    /// Says that the thread is to be woken, unless that is said already.
+    #[inline]
+    pub(crate) fn wake(&mut self, thread: ThreadId, events: &mut Events) {
         if !self.waking {
             self.waking = true;
             events.push(Event::Wake(thread));
         }
-        core::mem::replace(&mut self.state, State::Done(completion))
+    }
+
+    /// Gives what it waited for to a receiver that was just taken from its list. Whoever sends
+    /// says so; there is no event.
+    #[inline]
+    pub(crate) fn hand(&mut self, message: Message<P>) {
+        self.replace_empty(State::Handed(message));
+    }
+
+    /// Replaces a state that holds no message. What is there needs no dropping, and saying so
+    /// keeps the question off the path of every message.
+    #[inline]
+    pub(crate) fn replace_empty(&mut self, state: State<P>) {
+        debug_assert!(matches!(self.state, State::Idle | State::Receiving(_)));
+        core::mem::forget(core::mem::replace(&mut self.state, state));
     }
 }
 
@@ -136,36 +160,35 @@ impl List {
 
     #[inline]
     pub(crate) fn push<P>(&mut self, waiters: &mut [Waiter<P>], thread: u32) {
+        let last = core::mem::replace(&mut self.last, thread);
         let waiter = &mut waiters[thread as usize];
         waiter.next = NOBODY;
-        waiter.previous = self.last;
-        if self.last == NOBODY {
+        waiter.previous = last;
+        if last == NOBODY {
             self.first = thread;
         } else {
-            waiters[self.last as usize].next = thread;
+            waiters[last as usize].next = thread;
         }
-        self.last = thread;
     }
 
+    /// Takes the first. A lone waiter is taken without a look at its record.
     #[inline]
     pub(crate) fn pop<P>(&mut self, waiters: &mut [Waiter<P>]) -> Option<u32> {
-        if self.first == NOBODY {
+        let thread = self.first;
+        if thread == NOBODY {
             return None;
         }
-        let thread = self.first;
-        self.remove(waiters, thread);
+        if thread == self.last {
+            *self = List::new();
+        } else {
+            self.remove(waiters, thread);
+        }
         Some(thread)
     }
 
-    #[inline]
+    #[inline(never)]
     pub(crate) fn remove<P>(&mut self, waiters: &mut [Waiter<P>], thread: u32) {
-        let (previous, next) = {
-            let waiter = &mut waiters[thread as usize];
-            let links = (waiter.previous, waiter.next);
-            waiter.next = NOBODY;
-            waiter.previous = NOBODY;
-            links
-        };
+        let Waiter { previous, next, .. } = waiters[thread as usize];
         if previous == NOBODY {
             self.first = next;
         } else {
