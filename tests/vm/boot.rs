@@ -16,7 +16,7 @@ pub fn tests() -> Vec<Test> {
 }
 
 fn boots(lab: &Lab, machine: Machine) -> Result<()> {
-    let node = lab.node("solo", "hello")?.machine(machine);
+    let node = lab.alone("solo", "hello")?.machine(machine);
     lab.run(Plan::new(vec![node]), |run| {
         run.expect("solo", "norma: ready node=solo", deadline())?;
         run.expect("solo", "hello from node solo", deadline())?;
@@ -27,13 +27,13 @@ fn boots(lab: &Lab, machine: Machine) -> Result<()> {
 /// The command line reaches the image, and QEMU's own additions do not disturb it.
 fn says_who_it_is(lab: &Lab) -> Result<()> {
     let node = lab
-        .node("zoe", "selftest")?
+        .alone("zoe", "selftest")?
         .argument("test=boot")
         .argument("key=value");
     lab.run(Plan::new(vec![node]).cluster("zoo"), |run| {
         let line = run.wait_line("zoe", |line| line.starts_with("command line:"), deadline())?;
         ensure!(
-            line.contains("node=zoe cluster=zoo test=boot key=value"),
+            line.contains("node=zoe cluster=zoo network=off test=boot key=value"),
             "{line}"
         );
         run.expect(

@@ -37,7 +37,7 @@ pub fn tests() -> Vec<Test> {
 
 fn reports(lab: &Lab, what: &str, word: &str, machine: Machine) -> Result<()> {
     let node = lab
-        .node("bad", "selftest")?
+        .alone("bad", "selftest")?
         .machine(machine)
         .argument(&format!("test={what}"));
     lab.run(Plan::new(vec![node]), |run| {
@@ -54,7 +54,7 @@ fn reports(lab: &Lab, what: &str, word: &str, machine: Machine) -> Result<()> {
 
 /// The runner turns the addresses of a backtrace into names and lines.
 fn backtrace(lab: &Lab) -> Result<()> {
-    let node = lab.node("bad", "selftest")?.argument("test=panic");
+    let node = lab.alone("bad", "selftest")?.argument("test=panic");
     lab.run(Plan::new(vec![node]), |run| {
         ends(run, "bad", Outcome::Panic)?;
         let log = run.log("bad");
@@ -75,13 +75,13 @@ fn backtrace(lab: &Lab) -> Result<()> {
 }
 
 fn failure(lab: &Lab) -> Result<()> {
-    let node = lab.node("bad", "selftest")?.argument("test=fail");
+    let node = lab.alone("bad", "selftest")?.argument("test=fail");
     lab.single(node, "norma: ", Outcome::Fail)
 }
 
 /// A QEMU that was killed has not passed, whatever it printed.
 fn killed(lab: &Lab) -> Result<()> {
-    let node = lab.node("gone", "hello")?.extra(["-S"]);
+    let node = lab.alone("gone", "hello")?.extra(["-S"]);
     lab.run(Plan::new(vec![node]), |run| {
         run.kill("gone");
         ends(run, "gone", Outcome::Signal(9))

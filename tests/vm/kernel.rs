@@ -29,7 +29,7 @@ pub fn tests() -> Vec<Test> {
 
 fn survives(lab: &Lab, what: &str, machine: Machine) -> Result<()> {
     let node = lab
-        .node("self", "selftest")?
+        .alone("self", "selftest")?
         .machine(machine)
         .argument(&format!("test={what}"));
     lab.single(

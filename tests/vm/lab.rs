@@ -47,6 +47,11 @@ impl Lab {
         Ok(NodePlan::new(name, self.image(image)?))
     }
 
+    /// A node without a network card that runs an image, and means it.
+    pub fn alone(&self, name: &str, image: &str) -> Result<NodePlan> {
+        Ok(self.node(name, image)?.argument("network=off"))
+    }
+
     /// Runs a plan and, when the body fails, adds what the nodes printed.
     pub fn run(&self, plan: Plan, body: impl FnOnce(&mut Run) -> Result<()>) -> Result<()> {
         let mut run = plan.quiet(true).start(&self.context.ui)?;

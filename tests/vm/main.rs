@@ -5,9 +5,12 @@
 #![forbid(unsafe_code)]
 
 mod boot;
+mod demo;
 mod faults;
 mod kernel;
 mod lab;
+mod machine;
+mod network;
 mod runner;
 mod setup;
 
@@ -29,9 +32,13 @@ fn main() -> ExitCode {
     };
     let tests = [
         boot::tests(),
+        machine::tests(),
         kernel::tests(),
         faults::tests(),
+        network::tests(),
+        demo::tests(),
         runner::tests(),
+        setup::tests(),
     ];
     let trials = tests
         .into_iter()

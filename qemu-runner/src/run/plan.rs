@@ -21,6 +21,7 @@ pub struct NodePlan {
     image: PathBuf,
     machine: Machine,
     memory_mib: u32,
+    cluster: Option<String>,
     arguments: Vec<String>,
     module: Option<PathBuf>,
     cpu: String,
@@ -39,6 +40,7 @@ impl NodePlan {
             image: image.into(),
             machine: Machine::Microvm,
             memory_mib: 64,
+            cluster: None,
             arguments: Vec::new(),
             module: None,
             cpu: "max".into(),
@@ -60,6 +62,13 @@ impl NodePlan {
     #[must_use]
     pub fn memory(mut self, mib: u32) -> Self {
         self.memory_mib = mib;
+        self
+    }
+
+    /// Another cluster than the plan's: a stranger on the same network.
+    #[must_use]
+    pub fn cluster(mut self, name: &str) -> Self {
+        self.cluster = Some(name.into());
         self
     }
 
@@ -255,7 +264,7 @@ impl Plan {
         });
         let mut words = vec![
             format!("node={}", node.name),
-            format!("cluster={}", self.cluster),
+            format!("cluster={}", node.cluster.as_ref().unwrap_or(&self.cluster)),
         ];
         words.extend(node.arguments.iter().cloned());
         QemuCommand {

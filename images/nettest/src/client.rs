@@ -1,0 +1,160 @@
+//! The node that asks.
+
+use crate::server::{COUNT, ECHO, NEVER, WHO};
+use crate::{Doing, Error, pattern};
+use alloc::vec::Vec;
+use core::time::Duration;
+use norma_boot::{Failure, Message, Node, SendRight, println};
+
+/// How long to wait for the other node's names.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Calls in a row that must be right for a network to count as healed.
+const HEALED: u64 = 200;
+
+fn number(node: &Node, key: &str, otherwise: u64) -> u64 {
+    node.argument(key)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(otherwise)
+}
+
+fn require(condition: bool, expectation: &'static str) -> Result<(), Error> {
+    if condition {
+        Ok(())
+    } else {
+        Err(Error::Wrong(expectation))
+    }
+}
+
+fn call(service: &SendRight, message: Message) -> Result<Message, Failure> {
+    service.call(message).map_err(|error| error.failure)
+}
+
+/// Calls the count with a number; the count that came back, if it is the answer to this number.
+fn count(service: &SendRight, tag: u64) -> Result<Option<u64>, Failure> {
+    let answer = call(service, Message::with_data(&tag.to_le_bytes())?)?;
+    let (Some(count), Some(back)) = (
+        answer.data().first_chunk::<8>(),
+        answer.data().get(8..).and_then(<[u8]>::first_chunk),
+    ) else {
+        return Ok(None);
+    };
+    Ok((u64::from_le_bytes(*back) == tag).then_some(u64::from_le_bytes(*count)))
+}
+
+/// `n` calls, each of which must be carried out exactly once.
+pub fn calls(node: &Node) -> Result<(), Error> {
+    let service = node.wait_for(COUNT, PATIENCE).doing("looking `count` up")?;
+    let calls = number(node, "n", 2000);
+    for i in 1..=calls {
+        let count = count(&service, i).doing("calling `count`")?;
+        require(
+            count == Some(i),
+            "a call was carried out not once, or got another's answer",
+        )?;
+        if i == calls / 10 {
+            println!("a tenth is done");
+        }
+    }
+    Ok(())
+}
+
+/// Calls through a network that changes bytes. What it does to answers cannot be known, as long
+/// as nothing seals them; but nobody may fall, and when it ends all must be right again.
+pub fn noise(node: &Node) -> Result<(), Error> {
+    let (mut good, mut bad) = (0, 0);
+    let mut service = None;
+    let mut tag = 0;
+    while good < HEALED {
+        tag += 1;
+        let right = match service.take() {
+            Some(right) => Ok(right),
+            None => node.wait_for(COUNT, PATIENCE),
+        };
+        let outcome = right.and_then(|right| {
+            let count = count(&right, tag);
+            service = Some(right);
+            count
+        });
+        match outcome {
+            Ok(Some(_)) => good += 1,
+            Ok(None) => (good, bad) = (0, bad + 1),
+            Err(failure) => {
+                println!("{failure}");
+                (good, bad, service) = (0, bad + 1, None);
+            }
+        }
+    }
+    println!("{bad} of {tag} calls went wrong before all was well");
+    Ok(())
+}
+
+/// A message far larger than any frame, there and back, inline data beside it.
+pub fn large(node: &Node) -> Result<(), Error> {
+    let service = node.wait_for(ECHO, PATIENCE).doing("looking `echo` up")?;
+    for length in [
+        0,
+        1,
+        4095,
+        4096,
+        4097,
+        61_440,
+        65_535,
+        200_001,
+        1 << 20,
+        (3 << 20) + 17,
+    ] {
+        let data: Vec<u8> = pattern::bytes(length.min(8192)).collect();
+        let memory: Vec<u8> = pattern::bytes(length).collect();
+        let mut message = Message::with_data(&data).doing("a message")?;
+        message.set_memory(&memory).doing("memory for a message")?;
+        let answer = call(&service, message).doing("calling `echo`")?;
+        require(answer.data() == data, "inline data came back otherwise")?;
+        let same = pattern::matches(answer.memory().chunks(), length);
+        require(same, "memory came back otherwise")?;
+    }
+    Ok(())
+}
+
+/// A name that nobody has: an error, and soon.
+pub fn lookup(node: &Node) -> Result<(), Error> {
+    let before = node.now();
+    let found = node.look_up("nobody-has-this-name");
+    let took = (node.now() - before) / 1_000_000;
+    println!("looking up took {took} ms");
+    require(
+        matches!(found, Err(Failure::NameUnknown)),
+        "the name is unknown",
+    )?;
+    require(took < 5_000, "the answer comes in a bounded time")
+}
+
+/// A call to a node that dies before it answers.
+pub fn death(node: &Node) -> Result<(), Error> {
+    let never = node.wait_for(NEVER, PATIENCE).doing("looking `never` up")?;
+    let before = node.now();
+    let failure = call(&never, Message::new().doing("a message")?).err();
+    let took = (node.now() - before) / 1_000_000;
+    let named = match failure {
+        Some(Failure::NodeDied { name, .. }) => name.as_str() == "b",
+        _ => false,
+    };
+    println!("@death {{\"after_ms\":{took},\"named\":{named}}}");
+    require(named, "the caller is told which node died")?;
+    // The right is dead now: the next call must not wait for anybody.
+    let before = node.now();
+    let again = call(&never, Message::new().doing("a message")?);
+    require(again.is_err(), "a call by a dead right fails")?;
+    require(node.now() - before < 100_000_000, "and fails at once")
+}
+
+/// Which node answers: the one that `peer=` names.
+pub fn who(node: &Node) -> Result<(), Error> {
+    let service = node.wait_for(WHO, PATIENCE).doing("looking `who` up")?;
+    let peer = node.argument("peer").unwrap_or("b");
+    for _ in 0..100 {
+        let answer = call(&service, Message::new().doing("a message")?).doing("calling `who`")?;
+        require(answer.data() == peer.as_bytes(), "a stranger answered")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! The node that answers.
+
+use crate::{Doing, Error};
+use core::time::Duration;
+use norma_boot::{Failure, Message, Node, ReceiveRight, println};
+
+/// Adds one to a count and answers with the count and what it was sent.
+pub const COUNT: &str = "count";
+/// Answers with what it was sent, memory included.
+pub const ECHO: &str = "echo";
+/// Answers with the node's name.
+pub const WHO: &str = "who";
+/// Takes calls and never answers.
+pub const NEVER: &str = "never";
+
+/// Priority of the services.
+const PRIORITY: u8 = 4;
+
+/// What a service does with a message; it becomes the answer.
+type Answer = fn(&mut Message, count: u64) -> Result<(), Failure>;
+
+pub fn run(node: &Node) -> Result<(), Error> {
+    serve(node, COUNT, count)?;
+    serve(node, ECHO, |_, _| Ok(()))?;
+    serve(node, WHO, |_, _| Ok(()))?;
+    never(node)?;
+    println!("serving");
+    loop {
+        node.sleep(Duration::from_secs(3600));
+    }
+}
+
+/// Answers with the number of calls so far, before what was sent.
+fn count(message: &mut Message, count: u64) -> Result<(), Failure> {
+    let mut answer = [0; 16];
+    answer[..8].copy_from_slice(&count.to_le_bytes());
+    if let Some(sent) = message.data().first_chunk::<8>() {
+        answer[8..].copy_from_slice(sent);
+    }
+    message.set_data(&answer)
+}
+
+fn port(name: &'static str) -> Result<ReceiveRight, Error> {
+    let port = ReceiveRight::new().doing("making a port")?;
+    let right = port.make_send().doing("making a send right")?;
+    right
+        .check_in(name)
+        .map_err(|_| Error::Wrong("checking a name in"))?;
+    Ok(port)
+}
+
+fn serve(node: &Node, name: &'static str, answer: Answer) -> Result<(), Error> {
+    let port = port(name)?;
+    let this = node.name();
+    let thread = move || {
+        let mut count = 0;
+        let mut received = port.receive();
+        while let Ok(mut message) = received {
+            count += 1;
+            let mut answered = answer(&mut message, count);
+            if name == WHO {
+                answered = message.set_data(this.as_bytes());
+            }
+            received = match answered {
+                Ok(()) => port.reply_and_receive(message),
+                Err(failure) => {
+                    println!("{name}: {failure}");
+                    drop(message);
+                    port.receive()
+                }
+            };
+        }
+    };
+    spawn(node, name, thread)
+}
+
+/// Keeps every call, so that its caller waits until this node dies.
+fn never(node: &Node) -> Result<(), Error> {
+    let port = port(NEVER)?;
+    let thread = move || {
+        let mut kept = alloc::vec::Vec::new();
+        while let Ok(message) = port.receive() {
+            println!("kept a call");
+            kept.push(message);
+        }
+    };
+    spawn(node, NEVER, thread)
+}
+
+fn spawn(node: &Node, name: &str, thread: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    match node.spawn(name, PRIORITY, thread) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::Wrong("a thread can be made")),
+    }
+}

@@ -1,0 +1,292 @@
+//! Nodes that talk, on networks good and bad.
+//!
+//! The image `nettest` asks (`a`) and answers (`b`); what the network does meanwhile is decided
+//! here. Seeds are fixed: a link's n-th frame meets the same fate in every run.
+
+use crate::Test;
+use crate::lab::{Lab, deadline, ends};
+use anyhow::{Context as _, Result, ensure};
+use norma_faults::{Action, Random, Rule};
+use qemu_runner::link::LinkKind;
+use qemu_runner::qemu::{Machine, Outcome};
+use qemu_runner::run::{NodePlan, Plan, Run};
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+const SEED: u64 = 20_240_229;
+
+pub fn tests() -> Vec<Test> {
+    let mut tests = vec![
+        Test::new("network::unknown_name", |lab| {
+            asks(lab, "lookup", &[], vec![])
+        }),
+        Test::new("network::larger_than_any_frame", |lab| {
+            asks(lab, "large", &[], vec![])
+        }),
+        Test::new("network::larger_than_any_frame::lossy", large_lossy),
+        Test::new("network::loss_and_disorder", loss),
+        Test::new("network::corruption", corruption),
+        Test::new("network::cut_and_healed", cut_and_healed),
+        Test::new("network::death_in_the_middle", death),
+        Test::new("network::frozen_is_not_dead", frozen),
+        Test::new("network::strangers_ignore_each_other", strangers),
+        Test::new("network::random_frames", random_frames),
+        Test::new("network::small_mtu", small_mtu),
+        Test::new("network::little_memory", little_memory),
+    ];
+    let links = [LinkKind::Dgram, LinkKind::Stream];
+    let machines = [
+        (Machine::Microvm, Machine::Microvm),
+        (Machine::Q35, Machine::Q35),
+        (Machine::Microvm, Machine::Q35),
+    ];
+    for link in links {
+        for (one, other) in machines {
+            let name = format!(
+                "network::calls::{}::{}_{}",
+                link.word(),
+                one.word(),
+                other.word()
+            );
+            tests.push(Test::new(name, move |lab| calls(lab, link, one, other)));
+        }
+    }
+    tests
+}
+
+/// The node that answers.
+fn server(lab: &Lab) -> Result<NodePlan> {
+    Ok(lab.node("b", "nettest")?.argument("test=serve"))
+}
+
+/// The node that asks.
+fn client(lab: &Lab, test: &str, more: &[&str]) -> Result<NodePlan> {
+    let node = lab.node("a", "nettest")?.argument(&format!("test={test}"));
+    Ok(more.iter().fold(node, |node, word| node.argument(word)))
+}
+
+/// Waits for the good end of the node that asks.
+fn passes(run: &mut Run, name: &str, test: &str) -> Result<()> {
+    run.expect(
+        name,
+        &format!("@result {{\"test\":\"{test}\",\"passed\":true}}"),
+        deadline(),
+    )?;
+    ends(run, name, Outcome::Pass)
+}
+
+/// A client and a server on a network with faults.
+fn asks(lab: &Lab, test: &str, more: &[&str], rules: Vec<Rule>) -> Result<()> {
+    let plan = Plan::pair(server(lab)?, client(lab, test, more)?).faults(SEED, rules);
+    lab.run(plan, |run| {
+        passes(run, "a", test)?;
+        ensure!(run.outcome("b").is_none(), "node b has ended");
+        Ok(())
+    })
+}
+
+fn calls(lab: &Lab, link: LinkKind, one: Machine, other: Machine) -> Result<()> {
+    let (b, a) = (
+        server(lab)?.machine(one),
+        client(lab, "calls", &[])?.machine(other),
+    );
+    lab.run(Plan::pair(b, a).link(link), |run| passes(run, "a", "calls"))
+}
+
+/// Frames lost, out of order and doubled, as many as the issue of 2,000 calls asks for.
+fn bad_network() -> Vec<Rule> {
+    let jitter = |action, probability| Rule {
+        jitter_ms: Some(3.0),
+        ..Rule::new(action).with_probability(probability)
+    };
+    vec![
+        Rule::new(Action::Drop).with_probability(0.2),
+        jitter(Action::Reorder, 0.2),
+        jitter(Action::Duplicate, 0.1),
+    ]
+}
+
+/// Every one of 2,000 calls is carried out exactly once.
+fn loss(lab: &Lab) -> Result<()> {
+    asks(lab, "calls", &["n=2000"], bad_network())
+}
+
+fn large_lossy(lab: &Lab) -> Result<()> {
+    let rules = vec![
+        Rule::new(Action::Drop).with_probability(0.05),
+        Rule {
+            jitter_ms: Some(1.0),
+            ..Rule::new(Action::Reorder).with_probability(0.1)
+        },
+    ];
+    asks(lab, "large", &[], rules)
+}
+
+/// A fifth of the first frames arrive changed; nobody falls, and afterwards all is right.
+fn corruption(lab: &Lab) -> Result<()> {
+    let rule = Rule {
+        until_frames: Some(2000),
+        ..Rule::new(Action::Corrupt).with_probability(0.2)
+    };
+    asks(lab, "noise", &[], vec![rule])
+}
+
+/// A link that is down for less than the time after which a node counts as dead.
+fn cut_and_healed(lab: &Lab) -> Result<()> {
+    let plan = Plan::pair(server(lab)?, client(lab, "calls", &["n=5000"])?).switched();
+    lab.run(plan, |run| {
+        run.expect("a", "a tenth is done", deadline())?;
+        run.switch(0).context("no switch")?.faults().cut(0, 1);
+        // Long enough for retransmissions to be lost too. This is the fault, not a wait for
+        // something to have happened.
+        let healed = std::time::Instant::now() + Duration::from_millis(300);
+        while run.next(healed).is_ok() {}
+        ensure!(
+            run.outcome("a").is_none(),
+            "the calls went on without a network"
+        );
+        run.switch(0).context("no switch")?.faults().heal(0, 1);
+        passes(run, "a", "calls")
+    })
+}
+
+/// A node is killed while it has a call: its caller is told who died, after about a second.
+fn death(lab: &Lab) -> Result<()> {
+    lab.run(
+        Plan::pair(server(lab)?, client(lab, "death", &[])?),
+        |run| {
+            run.expect("b", "kept a call", deadline())?;
+            let killed = std::time::Instant::now();
+            run.kill("b");
+            run.expect("a", "@death ", deadline())?;
+            let took = killed.elapsed();
+            ensure!(
+                took < Duration::from_secs(4),
+                "the death was noticed only after {took:?}"
+            );
+            ends(run, "b", Outcome::Signal(9))?;
+            passes(run, "a", "death")
+        },
+    )
+}
+
+/// A node that does not run for a moment, on a busy host say, is not taken for dead.
+fn frozen(lab: &Lab) -> Result<()> {
+    lab.run(
+        Plan::pair(server(lab)?, client(lab, "calls", &["n=5000"])?),
+        |run| {
+            run.expect("a", "a tenth is done", deadline())?;
+            run.pause("b");
+            let thawed = std::time::Instant::now() + Duration::from_millis(300);
+            while run.next(thawed).is_ok() {}
+            run.resume("b");
+            passes(run, "a", "calls")
+        },
+    )
+}
+
+/// Two clusters on one network: the same names, and nobody hears the other.
+fn strangers(lab: &Lab) -> Result<()> {
+    let node = |name: &str, cluster: &str, words: &[&str]| -> Result<NodePlan> {
+        let node = lab.node(name, "nettest")?.cluster(cluster);
+        Ok(words.iter().fold(node, |node, word| node.argument(word)))
+    };
+    let nodes = vec![
+        node("b1", "one", &["test=serve"])?,
+        node("b2", "two", &["test=serve"])?,
+        node("a1", "one", &["test=who", "peer=b1"])?,
+        node("a2", "two", &["test=who", "peer=b2"])?,
+    ];
+    lab.run(Plan::together(nodes), |run| {
+        passes(run, "a1", "who")?;
+        passes(run, "a2", "who")
+    })
+}
+
+/// Random frames at nodes that talk: short, long, with every type and field wrong.
+fn random_frames(lab: &Lab) -> Result<()> {
+    let plan = Plan::pair(server(lab)?, client(lab, "calls", &["n=3000"])?).switched();
+    let host = plan.host_station();
+    lab.run(plan, |run| {
+        run.expect("a", "a tenth is done", deadline())?;
+        let end = run.switch(0).context("no switch")?.node_end(host)?;
+        let socket = UnixDatagram::from(end);
+        let mut random = Random::new(SEED);
+        for _ in 0..20_000 {
+            socket.send(&random_frame(&mut random))?;
+        }
+        passes(run, "a", "calls")?;
+        ensure!(run.outcome("b").is_none(), "node b has ended");
+        Ok(())
+    })
+}
+
+/// A frame that is wrong in one of many ways: the more of it is right, the further it gets.
+fn random_frame(random: &mut Random) -> Vec<u8> {
+    let length = match random.below(4) {
+        0 => random.below(64),
+        1 => random.below(300),
+        2 => random.below(2000),
+        _ => random.below(65_549),
+    };
+    let mut frame: Vec<u8> = (0..length).map(|_| random.next_u64() as u8).collect();
+    let mut put = |at: usize, bytes: &[u8]| {
+        if let Some(room) = frame.get_mut(at..at + bytes.len()) {
+            room.copy_from_slice(bytes);
+        }
+    };
+    // To node a, to node b, or to all.
+    let last = random.below(3) as u8;
+    put(
+        0,
+        &if last == 2 {
+            [0xff; 6]
+        } else {
+            [0x52, 0x54, 0, 0, 0, last + 1]
+        },
+    );
+    put(6, &[0x52, 0x54, 0, 0xee, 0, 1]);
+    if random.chance(0.9) {
+        put(12, &[0x81, 0x46]);
+    }
+    if random.chance(0.8) {
+        // FLIP: version 1, one of its types.
+        put(14, &[1, 1 + random.below(6) as u8, 0, 0]);
+    }
+    if random.chance(0.5) {
+        // A length that fits the frame, at the start of a datagram of the same length.
+        let payload = (length.saturating_sub(54) as u32).to_le_bytes();
+        put(42, &payload);
+        put(46, &[0; 4]);
+        put(50, &payload);
+    }
+    if random.chance(0.5) {
+        // A session header: version 1, one of its kinds.
+        put(54, &[1, 1 + random.below(8) as u8]);
+    }
+    frame
+}
+
+/// An MTU that no frame of ours fits is refused, with the option that mends it.
+fn small_mtu(lab: &Lab) -> Result<()> {
+    let plan = Plan::pair(
+        lab.node("a", "nettest")?.argument("test=ready").mtu(100),
+        server(lab)?,
+    );
+    lab.run(plan, |run| {
+        let line = run.expect("a", "norma: refused to start: ", deadline())?;
+        ensure!(line.contains("host_mtu"), "the option is not named: {line}");
+        ends(run, "a", Outcome::Refused)
+    })
+}
+
+/// With 16 MiB a node boots and serves.
+fn little_memory(lab: &Lab) -> Result<()> {
+    lab.run(
+        Plan::pair(
+            server(lab)?.memory(16),
+            client(lab, "calls", &[])?.memory(16),
+        ),
+        |run| passes(run, "a", "calls"),
+    )
+}
