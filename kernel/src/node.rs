@@ -335,6 +335,7 @@ pub(crate) fn divert(away: bool) -> bool {
     if !away {
         let now = now();
         engine.receive(now);
+        engine.core.handle_timeout(now);
         engine.act(now);
     }
     true
@@ -343,6 +344,10 @@ pub(crate) fn divert(away: bool) -> bool {
 /// Something that the core waits for is due.
 fn on_timeout(now: u64) {
     let mut engine = lock();
+    if engine.diverted.is_some() {
+        // What is due is done when the card is given back.
+        return;
+    }
     let now = Instant(now);
     engine.core.handle_timeout(now);
     engine.act(now);

@@ -178,6 +178,12 @@ impl RawCard {
     pub fn wait(&self) {
         thread::block();
     }
+
+    /// As [`RawCard::wait`], until `deadline` ([`Node::now`]) at the latest.
+    pub fn wait_until(&self, deadline: u64) {
+        // Whoever waits looks at the card again in either case.
+        let _ = thread::block_until(deadline);
+    }
 }
 
 impl Drop for RawCard {

@@ -1,0 +1,205 @@
+//! Node `a`: does each operation many times and takes the time of each.
+
+use crate::control::{BEGIN, CONTROL, DONE, END, PREPARE_RAW, SERVICE};
+use crate::counts::{self, Stretch, Totals};
+use crate::item::{Item, Kind};
+use crate::{Doing, Error, local, raw_client, remote};
+use alloc::vec::Vec;
+use core::time::Duration;
+use norma_boot::{Message, Node, SendRight, println};
+
+/// How long to wait for the other node.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The rights that the measurements need.
+pub struct Peer {
+    control: SendRight,
+    /// The service that answers.
+    pub service: SendRight,
+}
+
+pub fn run(node: &Node, items: &[Item], rounds: u32) -> Result<(), Error> {
+    let peer = Peer {
+        control: node
+            .wait_for(CONTROL, PATIENCE)
+            .doing("looking the peer up")?,
+        service: node
+            .wait_for(SERVICE, PATIENCE)
+            .doing("looking the peer up")?,
+    };
+    let most = items.iter().map(|item| item.n).max().unwrap_or(0);
+    let mut times = Vec::with_capacity(most);
+    for round in 0..rounds {
+        for (number, item) in items.iter().enumerate() {
+            times.clear();
+            measure(node, &peer, number as u32, item, round, &mut times).doing(item.name)?;
+        }
+    }
+    peer.tell(DONE, 0, 0).doing("the end")
+}
+
+fn measure(
+    node: &Node,
+    peer: &Peer,
+    number: u32,
+    item: &Item,
+    round: u32,
+    times: &mut Vec<u64>,
+) -> Result<(), norma_boot::Failure> {
+    let result = match item.kind {
+        Kind::Floor | Kind::RawStream(_) => {
+            peer.tell(PREPARE_RAW, number, round)?;
+            raw_client::run(node, item, times)?
+        }
+        Kind::LocalNull => {
+            let local = local::Local::start(node)?;
+            let mut message = Some(Message::new()?);
+            let result = stretch(node, peer, number, item, round, times, || {
+                message = Some(local.service.call(take(&mut message)?)?);
+                Ok(())
+            })?;
+            drop(local);
+            result
+        }
+        Kind::Inline(request, reply) => {
+            let mut caller = remote::Inline::new(request, reply)?;
+            stretch(node, peer, number, item, round, times, || caller.call(peer))?
+        }
+        Kind::OutOfLine(bytes) => {
+            let mut caller = remote::OutOfLine::new(bytes)?;
+            stretch(node, peer, number, item, round, times, || caller.call(peer))?
+        }
+        Kind::Stream(bytes) => {
+            let mut caller = remote::OutOfLine::new(bytes)?;
+            let mut left = item.warmup;
+            stream(node, peer, number, item, round, || {
+                left = if left == 0 { item.n - 1 } else { left - 1 };
+                if left == 0 {
+                    caller.call(peer)
+                } else {
+                    caller.send(peer)
+                }
+            })?
+        }
+    };
+    print(item, round, times, &result);
+    Ok(())
+}
+
+/// A message that is always there between two operations.
+pub fn take(message: &mut Option<Message>) -> Result<Message, norma_boot::Failure> {
+    message.take().ok_or(norma_boot::Failure::Empty)
+}
+
+/// What came of a stretch besides the times of its operations.
+pub struct Outcome {
+    /// Nanoseconds from the first operation to the last.
+    pub total: u64,
+    /// Payload moved.
+    pub bytes: u64,
+    /// What this node counted.
+    pub totals: Totals,
+}
+
+/// Warm-up, then a stretch in which each operation is timed.
+fn stretch(
+    node: &Node,
+    peer: &Peer,
+    number: u32,
+    item: &Item,
+    round: u32,
+    times: &mut Vec<u64>,
+    mut operation: impl FnMut() -> Result<(), norma_boot::Failure>,
+) -> Result<Outcome, norma_boot::Failure> {
+    for _ in 0..item.warmup {
+        operation()?;
+    }
+    peer.tell(BEGIN, number, round)?;
+    let counting = Stretch::begin(node);
+    counts::open_calling();
+    let begin = node.now();
+    let mut before = begin;
+    for _ in 0..item.n {
+        operation()?;
+        let after = node.now();
+        times.push(after - before);
+        before = after;
+    }
+    counts::close_calling();
+    let totals = counting.end(node);
+    peer.tell(END, number, round)?;
+    Ok(Outcome {
+        total: before - begin,
+        bytes: 0,
+        totals,
+    })
+}
+
+/// As [`stretch`], timed as a whole.
+fn stream(
+    node: &Node,
+    peer: &Peer,
+    number: u32,
+    item: &Item,
+    round: u32,
+    mut operation: impl FnMut() -> Result<(), norma_boot::Failure>,
+) -> Result<Outcome, norma_boot::Failure> {
+    for _ in 0..item.warmup {
+        operation()?;
+    }
+    peer.tell(BEGIN, number, round)?;
+    let counting = Stretch::begin(node);
+    counts::open_calling();
+    let begin = node.now();
+    for _ in 0..item.n {
+        operation()?;
+    }
+    let end = node.now();
+    counts::close_calling();
+    let totals = counting.end(node);
+    peer.tell(END, number, round)?;
+    let Kind::Stream(bytes) = item.kind else {
+        return Err(norma_boot::Failure::InvalidRight);
+    };
+    Ok(Outcome {
+        total: end - begin,
+        bytes: (bytes * item.n) as u64,
+        totals,
+    })
+}
+
+impl Peer {
+    fn tell(&self, what: u32, item: u32, round: u32) -> Result<(), norma_boot::Failure> {
+        let mut message = Message::new()?;
+        let mut data = [0; 8];
+        data[..4].copy_from_slice(&item.to_le_bytes());
+        data[4..].copy_from_slice(&round.to_le_bytes());
+        message.set_data(&data)?;
+        message.set_id(what);
+        self.control.call(message)?;
+        Ok(())
+    }
+}
+
+fn print(item: &Item, round: u32, times: &mut [u64], outcome: &Outcome) {
+    times.sort_unstable();
+    let at = |percent: usize| {
+        let place = times.len().saturating_sub(1) * percent / 100;
+        times.get(place).copied().unwrap_or(0)
+    };
+    let sum: u64 = times.iter().sum();
+    println!(
+        "@bench {{\"name\":\"{}\",\"round\":{round},\"unit\":\"ns\",\"n\":{},\"p50\":{},\
+         \"p99\":{},\"min\":{},\"max\":{},\"mean\":{},\"total\":{},\"bytes\":{},\"counts\":{}}}",
+        item.name,
+        item.n,
+        at(50),
+        at(99),
+        at(0),
+        at(100),
+        sum / (times.len().max(1) as u64),
+        outcome.total,
+        outcome.bytes,
+        outcome.totals,
+    );
+}

@@ -1,0 +1,72 @@
+//! What can be measured.
+
+use alloc::vec::Vec;
+
+/// A benchmark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A raw frame there and back.
+    Floor,
+    /// A null RPC between two threads of one node.
+    LocalNull,
+    /// An RPC with so many bytes inline in the request, and in the reply.
+    Inline(usize, usize),
+    /// An RPC with so many bytes out of line in the request, and an empty reply.
+    OutOfLine(usize),
+    /// One-way messages with so many bytes out of line.
+    Stream(usize),
+    /// Raw frames that carry so many bytes.
+    RawStream(usize),
+}
+
+/// A benchmark, and how often its operation is done.
+#[derive(Debug, Clone, Copy)]
+pub struct Item {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// Measured operations in a stretch.
+    pub n: usize,
+    /// Operations before that.
+    pub warmup: usize,
+}
+
+const MIB: usize = 1 << 20;
+
+const KINDS: [(&str, Kind); 10] = [
+    ("floor", Kind::Floor),
+    ("local-null", Kind::LocalNull),
+    ("remote-null", Kind::Inline(0, 0)),
+    ("remote-64", Kind::Inline(64, 64)),
+    ("remote-1k", Kind::Inline(1024, 0)),
+    ("remote-4k", Kind::OutOfLine(4096)),
+    ("remote-64k", Kind::OutOfLine(65536)),
+    ("remote-1m", Kind::OutOfLine(MIB)),
+    ("stream-1m", Kind::Stream(MIB)),
+    ("raw-stream", Kind::RawStream(MIB)),
+];
+
+impl Item {
+    /// The items of `NAME:N:WARMUP,…`, or the first word that is not one.
+    pub fn list(text: &'static str) -> Result<Vec<Item>, &'static str> {
+        text.split(',')
+            .filter(|word| !word.is_empty())
+            .map(|word| Item::parse(word).ok_or(word))
+            .collect()
+    }
+
+    fn parse(word: &'static str) -> Option<Item> {
+        let mut parts = word.split(':');
+        let name = parts.next()?;
+        let (_, kind) = *KINDS.iter().find(|(known, _)| *known == name)?;
+        let n: usize = parts.next()?.parse().ok()?;
+        let warmup = parts.next()?.parse().ok()?;
+        (n > 0).then_some(Item {
+            name,
+            kind,
+            n,
+            warmup,
+        })
+    }
+}
