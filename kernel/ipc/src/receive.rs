@@ -83,24 +83,31 @@ impl<P> Ipc<P> {
         id: PortId,
     ) -> Result<Option<Delivery<P>>, RightError> {
         let Ipc { ports, waiters, .. } = self;
-        let Some(port) = ports.get_mut(id.index, id.generation) else {
-            return Err(RightError::InvalidName);
-        };
-        if !port.queue.is_empty() {
-            return Ok(self.take(id));
+        if let Some(port) = ports.get_mut(id.index, id.generation)
+            && port.queue.is_empty()
+            && port.dead.is_none()
+            && port.receivers.enlist(waiters, thread, id)
+        {
+            return Ok(None);
         }
-        if let Some(reason) = port.dead {
-            return Err(RightError::Dead(reason));
+        self.take_or_refuse(thread, id)
+    }
+
+    /// The rest of [`Ipc::take_or_wait`]: there is something to take, or no way to wait.
+    #[inline(never)]
+    fn take_or_refuse(
+        &mut self,
+        thread: ThreadId,
+        id: PortId,
+    ) -> Result<Option<Delivery<P>>, RightError> {
+        if let Some(delivery) = self.take(id) {
+            return Ok(Some(delivery));
         }
-        match waiters.get_mut(thread.0 as usize) {
-            Some(waiter) if matches!(waiter.state, State::Idle) => {
-                waiter.replace_empty(State::Receiving(id));
-            }
-            Some(_) => return Err(RightError::InvalidRight),
-            None => return Err(RightError::InvalidName),
+        self.live_port_mut(id)?;
+        match self.waiters.get(thread.0 as usize) {
+            Some(_) => Err(RightError::InvalidRight),
+            None => Err(RightError::InvalidName),
         }
-        port.receivers.push(waiters, thread.0);
-        Ok(None)
     }
 
     fn take(&mut self, id: PortId) -> Option<Delivery<P>> {
@@ -168,13 +175,23 @@ impl<P> Ipc<P> {
     #[inline]
     pub fn take_completion(&mut self, thread: ThreadId) -> Option<Completion<P>> {
         let waiter = self.waiters.get_mut(thread.0 as usize)?;
-        if !matches!(waiter.state, State::Handed(_) | State::Done(_)) {
-            return None;
+        if matches!(waiter.state, State::Handed(_))
+            && let State::Handed(message) = core::mem::replace(&mut waiter.state, State::Idle)
+        {
+            return Some(Completion::Received(Delivery::Message(message)));
         }
+        self.take_other_completion(thread)
+    }
+
+    #[inline(never)]
+    fn take_other_completion(&mut self, thread: ThreadId) -> Option<Completion<P>> {
+        let waiter = self.waiters.get_mut(thread.0 as usize)?;
         match core::mem::replace(&mut waiter.state, State::Idle) {
-            State::Handed(message) => Some(Completion::Received(Delivery::Message(message))),
             State::Done(completion) => Some(completion),
-            _ => None,
+            still => {
+                waiter.state = still;
+                None
+            }
         }
     }
 

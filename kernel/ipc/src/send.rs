@@ -84,6 +84,34 @@ impl<P> Ipc<P> {
     /// The message comes back whole, the reply right still in it.
     #[inline]
     pub fn reply(&mut self, mut message: Message<P>) -> Result<Sent<P>, SendError<P>> {
+        let Ipc {
+            ports,
+            waiters,
+            tally,
+            ..
+        } = self;
+        // The caller waits: the path of nearly every reply.
+        if let Some(Right {
+            kind: RightKind::SendOnce,
+            target: Target::Port(id),
+        }) = message.reply()
+            && let Some(port) = ports.get_mut(id.index, id.generation)
+            && let Some(thread) = port.receivers.pop(waiters)
+        {
+            port.send_onces -= 1;
+            tally.destroy(1);
+            let body = message.body_mut();
+            body.reply = None;
+            body.expects_reply = false;
+            waiters[thread as usize].hand(message);
+            return Ok(Sent::Handed(ThreadId(thread)));
+        }
+        self.reply_otherwise(message)
+    }
+
+    /// The rest of [`Ipc::reply`]: the answer is queued, goes to another node, or is refused.
+    #[inline(never)]
+    fn reply_otherwise(&mut self, mut message: Message<P>) -> Result<Sent<P>, SendError<P>> {
         let Some(right) = message.take_reply() else {
             return Err(refuse(RightError::InvalidRight, message));
         };

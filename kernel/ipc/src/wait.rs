@@ -158,16 +158,53 @@ impl List {
         self.first == NOBODY
     }
 
+    /// Appends a thread.
     #[inline]
     pub(crate) fn push<P>(&mut self, waiters: &mut [Waiter<P>], thread: u32) {
+        if self.last == NOBODY {
+            self.push_alone(&mut waiters[thread as usize], thread);
+        } else {
+            self.push_behind(waiters, thread);
+        }
+    }
+
+    #[inline]
+    fn push_alone<P>(&mut self, waiter: &mut Waiter<P>, thread: u32) {
+        waiter.next = NOBODY;
+        waiter.previous = NOBODY;
+        self.first = thread;
+        self.last = thread;
+    }
+
+    #[inline(never)]
+    fn push_behind<P>(&mut self, waiters: &mut [Waiter<P>], thread: u32) {
         let last = core::mem::replace(&mut self.last, thread);
+        waiters[last as usize].next = thread;
         let waiter = &mut waiters[thread as usize];
         waiter.next = NOBODY;
         waiter.previous = last;
-        if last == NOBODY {
-            self.first = thread;
-        } else {
-            waiters[last as usize].next = thread;
+    }
+
+    /// Begins the wait of a thread that waits for nothing yet, as a receiver; false when it is
+    /// not known or not idle.
+    #[inline]
+    pub(crate) fn enlist<P>(
+        &mut self,
+        waiters: &mut [Waiter<P>],
+        thread: ThreadId,
+        port: PortId,
+    ) -> bool {
+        match waiters.get_mut(thread.0 as usize) {
+            Some(waiter) if matches!(waiter.state, State::Idle) => {
+                waiter.replace_empty(State::Receiving(port));
+                if self.last == NOBODY {
+                    self.push_alone(waiter, thread.0);
+                } else {
+                    self.push_behind(waiters, thread.0);
+                }
+                true
+            }
+            _ => false,
         }
     }
 

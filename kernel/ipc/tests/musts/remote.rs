@@ -212,3 +212,64 @@ fn a_stand_in_without_rights_can_be_taken_back() {
     ipc.remove_unused_proxy(id);
     assert_eq!(audit(&ipc).ports, 1);
 }
+
+#[test]
+fn a_call_on_behalf_of_a_thread_is_answered_at_its_reply_port() {
+    let mut ipc = core();
+    let right = ipc.make_reply_right(ALICE).unwrap();
+    audit_with(&ipc, &[&right]);
+    assert!(ipc.await_reply(ALICE).unwrap().is_none());
+    let answer = message(&mut ipc, 4);
+    assert!(matches!(
+        ipc.send_to(right, answer, None),
+        Ok(Sent::Handed(ALICE))
+    ));
+    // The network layer has nobody to switch to, and wakes as often as it likes.
+    ipc.defer_wake(ALICE);
+    ipc.defer_wake(ALICE);
+    ipc.defer_wake(ThreadId(99));
+    assert_eq!(events(&mut ipc), [Event::Wake(ALICE)]);
+    let answer = handed(&mut ipc, ALICE);
+    ipc.discard(answer);
+    assert_eq!(
+        ipc.make_reply_right(ThreadId(99)).unwrap_err(),
+        RightError::InvalidName
+    );
+    audit(&ipc);
+}
+
+#[test]
+fn rights_of_a_session_that_is_over_are_forgotten_without_an_event() {
+    let mut ipc = core();
+    let once = ipc.import_send_once(TOKEN).unwrap();
+    ipc.forget_right(once, Reason::NodeDied(1));
+    let right = ipc.make_reply_right(ALICE).unwrap();
+    ipc.forget_right(right, Reason::NodeDied(1));
+    assert_eq!(events(&mut ipc), []);
+    assert!(matches!(
+        ipc.await_reply(ALICE),
+        Ok(Some(Delivery::Notification(Notification::SendOnce(
+            Reason::NodeDied(1)
+        ))))
+    ));
+    audit(&ipc);
+}
+
+#[test]
+fn is_full_says_what_a_send_would_meet() {
+    let mut ipc = core();
+    let home = space(&mut ipc);
+    let port = ipc.allocate_port(home).unwrap();
+    give_send(&mut ipc, home, port, home);
+    let probe = ipc.copy_send(home, port).unwrap();
+    let id = probe.port().unwrap();
+    ipc.set_queue_limit(home, port, 1).unwrap();
+    assert_eq!(ipc.is_full(id), Ok(false));
+    fill(&mut ipc, home, port, [1]);
+    assert_eq!(ipc.is_full(id), Ok(true));
+    ipc.destroy_space(home);
+    assert_eq!(ipc.is_full(id), Err(RightError::Dead(Reason::Destroyed)));
+    ipc.release(probe);
+    assert_eq!(ipc.is_full(id), Err(RightError::InvalidName));
+    audit(&ipc);
+}
