@@ -94,6 +94,8 @@ pub fn find_card(places: &[MmioCandidate]) -> Result<FoundNetworkDevice, NodeErr
 /// # Errors
 /// [`NodeError`].
 pub fn start(identity: Identity<'_>, card: Option<FoundNetworkDevice>) -> Result<(), NodeError> {
+    // Locked, and so without interrupts, until there is somebody to take them.
+    let mut place = ENGINE.lock();
     let card = card.map(open_card).transpose()?;
     let name = norma_net::NodeName::new(identity.name).unwrap_or_default();
     let receive_buffers = receive_buffers();
@@ -119,8 +121,9 @@ pub fn start(identity: Identity<'_>, card: Option<FoundNetworkDevice>) -> Result
         diverted: None,
         space,
     };
-    engine.listen();
-    *ENGINE.lock() = Some(engine);
+    engine.receive(now());
+    *place = Some(engine);
+    drop(place);
     timer::set_network_callback(on_timeout);
     Ok(())
 }
@@ -210,18 +213,6 @@ impl Engine {
         timer::set_network_deadline(self.core.poll_timeout().map(|due| due.0));
     }
 
-    /// Wakes the threads whose wait is over, except one, to which the caller will switch.
-    #[inline]
-    pub(crate) fn wake(&mut self) -> Option<ThreadId> {
-        let mut last = None;
-        while let Some(thread) = self.core.poll_wake() {
-            if let Some(thread) = last.replace(thread) {
-                thread::wake(thread);
-            }
-        }
-        last
-    }
-
     #[inline]
     fn transmit(&mut self, now: Instant) {
         let Some(card) = &mut self.card else {
@@ -273,10 +264,6 @@ impl Engine {
                 break;
             }
         }
-    }
-
-    fn listen(&mut self) {
-        self.receive(now());
     }
 
     /// What the card has counted.

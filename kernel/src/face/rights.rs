@@ -17,11 +17,6 @@ macro_rules! right {
             pub(crate) const fn from_name(name: Name) -> Self {
                 $type { name }
             }
-
-            /// Gives the value up and keeps the right under its name.
-            pub(crate) fn into_name(self) -> Name {
-                ManuallyDrop::new(self).name
-            }
         }
 
         impl Drop for $type {
@@ -96,6 +91,11 @@ impl ReceiveRight {
 }
 
 impl SendRight {
+    /// Gives the value up and keeps the right under its name.
+    pub(crate) fn into_name(self) -> Name {
+        ManuallyDrop::new(self).name
+    }
+
     /// One more right to the same port.
     ///
     /// # Errors
