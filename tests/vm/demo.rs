@@ -63,7 +63,7 @@ fn own_file(_: &Lab) -> Result<()> {
         std::fs::write(
             &file,
             (0..length)
-                .map(|i: u32| (i * i >> 7) as u8)
+                .map(|i: u32| (i.wrapping_mul(i) >> 7) as u8)
                 .collect::<Vec<_>>(),
         )?;
         let output = demo(&["--file", &file.to_string_lossy()])?.wait_with_output()?;

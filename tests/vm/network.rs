@@ -125,7 +125,7 @@ fn large_lossy(lab: &Lab) -> Result<()> {
 /// A fifth of the first frames arrive changed; nobody falls, and afterwards all is right.
 fn corruption(lab: &Lab) -> Result<()> {
     let rule = Rule {
-        until_frames: Some(2000),
+        until_frames: Some(1000),
         ..Rule::new(Action::Corrupt).with_probability(0.2)
     };
     asks(lab, "noise", &[], vec![rule])

@@ -9,6 +9,12 @@ use norma_boot::{Failure, Message, Node, SendRight, println};
 /// How long to wait for the other node's names.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long an answer may take on a network that only loses and delays.
+const ANSWER: Duration = Duration::from_secs(20);
+
+/// How long to wait for an answer that may have been changed beyond recognition.
+const LITTLE: Duration = Duration::from_millis(200);
+
 /// Calls in a row that must be right for a network to count as healed.
 const HEALED: u64 = 200;
 
@@ -31,8 +37,11 @@ fn call(service: &SendRight, message: Message) -> Result<Message, Failure> {
 }
 
 /// Calls the count with a number; the count that came back, if it is the answer to this number.
-fn count(service: &SendRight, tag: u64) -> Result<Option<u64>, Failure> {
-    let answer = call(service, Message::with_data(&tag.to_le_bytes())?)?;
+fn count(service: &SendRight, tag: u64, patience: Duration) -> Result<Option<u64>, Failure> {
+    let message = Message::with_data(&tag.to_le_bytes())?;
+    let answer = service
+        .call_timeout(message, patience)
+        .map_err(|error| error.failure)?;
     let (Some(count), Some(back)) = (
         answer.data().first_chunk::<8>(),
         answer.data().get(8..).and_then(<[u8]>::first_chunk),
@@ -47,7 +56,7 @@ pub fn calls(node: &Node) -> Result<(), Error> {
     let service = node.wait_for(COUNT, PATIENCE).doing("looking `count` up")?;
     let calls = number(node, "n", 2000);
     for i in 1..=calls {
-        let count = count(&service, i).doing("calling `count`")?;
+        let count = count(&service, i, ANSWER).doing("calling `count`")?;
         require(
             count == Some(i),
             "a call was carried out not once, or got another's answer",
@@ -72,7 +81,7 @@ pub fn noise(node: &Node) -> Result<(), Error> {
             None => node.wait_for(COUNT, PATIENCE),
         };
         let outcome = right.and_then(|right| {
-            let count = count(&right, tag);
+            let count = count(&right, tag, LITTLE);
             service = Some(right);
             count
         });
