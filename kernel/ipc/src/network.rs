@@ -110,6 +110,9 @@ impl<P> Ipc<P> {
         let port = self.port_mut(via)?;
         port.under_way = port.under_way.saturating_sub(1);
         if port.senders.is_empty() {
+            if port.room_wanted {
+                self.tell_room(via);
+            }
             return None;
         }
         self.next_to_carry(via)
@@ -138,7 +141,10 @@ impl<P> Ipc<P> {
         if port.is_full() {
             return None;
         }
-        let thread = port.senders.pop(waiters)?;
+        let Some(thread) = port.senders.pop(waiters) else {
+            self.tell_room(via);
+            return None;
+        };
         port.under_way += 1;
         let waiter = &mut waiters[thread as usize];
         let State::Sending(_, message) = waiter.finish(ThreadId(thread), Completion::Sent, events)

@@ -27,6 +27,21 @@ pub(crate) enum Target {
 }
 
 /// A right in transit: move-only, worth one reference.
+///
+/// It cannot be copied, nor used after it was given away:
+///
+/// ```compile_fail,E0599
+/// fn twice(right: norma_ipc::Right) -> (norma_ipc::Right, norma_ipc::Right) {
+///     (right.clone(), right)
+/// }
+/// ```
+///
+/// ```compile_fail,E0382
+/// fn twice<P>(ipc: &mut norma_ipc::Ipc<P>, right: norma_ipc::Right) {
+///     ipc.release(right);
+///     ipc.release(right);
+/// }
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a right that is dropped is leaked: insert it, send it or release it"]
 pub struct Right {
