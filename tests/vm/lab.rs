@@ -37,6 +37,11 @@ impl Lab {
         Ok(Self { context, images })
     }
 
+    /// The workspace's top folder.
+    pub fn root(&self) -> &Path {
+        &self.context.workspace.root
+    }
+
     /// The ELF of an image.
     pub fn image(&self, name: &str) -> Result<&Path> {
         Ok(&self.images.get(name)?.elf)

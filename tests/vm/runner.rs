@@ -35,6 +35,8 @@ pub fn tests() -> Vec<Test> {
         }),
         Test::new("runner::exit_code_of_time_out", time_out),
         Test::new("runner::exit_code_of_a_mistake", mistake),
+        Test::new("runner::example_two", |lab| example(lab, "two.toml")),
+        Test::new("runner::example_three", |lab| example(lab, "three.toml")),
         Test::new("runner::dry_run_prints_and_starts_nothing", dry_run),
     ]
 }
@@ -96,6 +98,12 @@ fn exits(
 ) -> Result<()> {
     let (_folder, file) = cluster(lab, &[("a", image, argument, false)])?;
     check(&up(&file, more)?, code, word)
+}
+
+/// The examples run as their comments say.
+fn example(lab: &Lab, file: &str) -> Result<()> {
+    let file = lab.root().join("examples").join(file);
+    check(&up(&file, &["--timeout", "60"])?, 0, "node a passed")
 }
 
 fn check(output: &Output, code: i32, word: &str) -> Result<()> {
