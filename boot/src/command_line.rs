@@ -1,7 +1,9 @@
 //! The command line: words of the form `key=value`, separated by spaces.
 //!
 //! Owns: finding a value. Leaves to others: what it means. QEMU puts its own words (devices on
-//! microvm) on the same line, so a word that nobody asks for is not an error.
+//! microvm) on the same line, so a word that nobody asks for is not an error. The parsing is
+//! plain and not inlined, because each instruction of it counts at boot: it runs once, and an
+//! emulator takes far longer to translate it than to run it.
 
 use core::fmt;
 use core::str::FromStr;
@@ -47,18 +49,20 @@ impl<'a> CommandLine<'a> {
     }
 
     /// All words with a value, in order. A word without `=` has an empty value.
-    pub fn words(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        self.text
-            .split_ascii_whitespace()
-            .map(|word| word.split_once('=').unwrap_or((word, "")))
+    pub fn words(&self) -> Words<'a> {
+        Words { rest: self.text }
     }
 
     /// The value of `key`; if it is given twice, the later one.
+    #[inline(never)]
     pub fn get(&self, key: &str) -> Option<&'a str> {
-        self.words()
-            .filter(|(k, _)| *k == key)
-            .last()
-            .map(|(_, value)| value)
+        let mut found = None;
+        for (word, value) in self.words() {
+            if word == key {
+                found = Some(value);
+            }
+        }
+        found
     }
 
     /// The value of `key` as a number or whatever else can be parsed; `None` if it is not given.
@@ -74,6 +78,36 @@ impl<'a> CommandLine<'a> {
             },
         }
     }
+}
+
+/// The words of a command line.
+#[derive(Clone, Debug)]
+pub struct Words<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if self.rest.is_empty() {
+                return None;
+            }
+            let (word, rest) = cut(self.rest, b' ').unwrap_or((self.rest, ""));
+            self.rest = rest;
+            if !word.is_empty() {
+                return Some(cut(word, b'=').unwrap_or((word, "")));
+            }
+        }
+    }
+}
+
+/// What stands before and behind the first `at`, an ASCII letter.
+#[inline(never)]
+pub(crate) fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
+    let index = text.bytes().position(|byte| byte == at)?;
+    Some((text.get(..index)?, text.get(index + 1..)?))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! Source: Linux, `Documentation/admin-guide/kernel-parameters.txt`, `virtio_mmio.device`;
 //! QEMU `include/hw/i386/microvm.h`.
 
-use crate::command_line::CommandLine;
+use crate::command_line::{CommandLine, cut};
 use heapless::Vec;
 
 /// Devices at most: microvm has eight places, or 24 with a second I/O APIC.
@@ -31,12 +31,18 @@ pub struct MmioDevice {
 
 /// The devices that the command line lists, as `virtio_mmio.device=512@0xfeb00000:5`. What
 /// cannot be understood is passed over.
+#[inline(never)]
 pub fn listed(line: &CommandLine<'_>) -> Vec<MmioDevice, LIMIT> {
-    line.words()
-        .filter(|(key, _)| *key == "virtio_mmio.device")
-        .filter_map(|(_, value)| parse(value))
-        .take(LIMIT)
-        .collect()
+    let mut devices = Vec::new();
+    for (key, value) in line.words() {
+        if key == "virtio_mmio.device"
+            && let Some(device) = parse(value)
+        {
+            // What is over the limit is passed over too.
+            let _ = devices.push(device);
+        }
+    }
+    devices
 }
 
 /// The places of microvm, for when nothing is listed.
@@ -51,29 +57,38 @@ pub fn window() -> Vec<MmioDevice, LIMIT> {
 }
 
 fn parse(value: &str) -> Option<MmioDevice> {
-    let (size, rest) = value.split_once('@')?;
-    let (address, rest) = rest.split_once(':')?;
-    let line = rest.split(':').next()?;
+    let (size, rest) = cut(value, b'@')?;
+    let (address, rest) = cut(rest, b':')?;
+    let (line, _) = cut(rest, b':').unwrap_or((rest, ""));
+    let (size, unit) = match size.strip_suffix(['K', 'k']) {
+        Some(digits) => (digits, 1024),
+        None => (size, 1),
+    };
     Some(MmioDevice {
         address: number(address)?,
-        size: size_of_registers(size)?,
+        size: number(size)?.checked_mul(unit)?,
         line: u32::try_from(number(line)?).ok()?,
     })
 }
 
-fn size_of_registers(text: &str) -> Option<u64> {
-    let (digits, unit) = match text.as_bytes().last()? {
-        b'K' | b'k' => (&text[..text.len() - 1], 1024),
-        _ => (text, 1),
-    };
-    number(digits)?.checked_mul(unit)
-}
-
+/// A number in decimal, or in hexadecimal behind `0x`.
+#[inline(never)]
 fn number(text: &str) -> Option<u64> {
-    match text.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16).ok(),
-        None => text.parse().ok(),
+    let (digits, radix) = match text.strip_prefix("0x") {
+        Some(digits) => (digits, 16),
+        None => (text, 10),
+    };
+    if digits.is_empty() {
+        return None;
     }
+    let mut number = 0u64;
+    for digit in digits.chars() {
+        let digit = digit.to_digit(radix)?;
+        number = number
+            .checked_mul(u64::from(radix))?
+            .checked_add(u64::from(digit))?;
+    }
+    Some(number)
 }
 
 #[cfg(test)]

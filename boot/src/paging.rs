@@ -102,36 +102,44 @@ fn map_ram(top: &mut PageTable, region: Region, bump: &mut Bump) -> Result<(), N
 
 /// Maps the image where it runs, and maps the large pages that it lies in anew, page by page.
 fn map_image(top: &mut PageTable, bump: &mut Bump) -> Result<(), NoMemory> {
-    for page in pages(image().grow_to(LARGE_PAGE)) {
-        map(top, DIRECT_MAP + page, page, DATA, bump)?;
-    }
-    let section = |start: *const u8, end: *const u8| {
-        pages(Region {
-            start: start as u64 - IMAGE,
-            end: end as u64 - IMAGE,
-        })
-    };
-    for page in section(&raw const __text_start, &raw const __text_end) {
-        map(top, IMAGE + page, page, CODE, bump)?;
-        map(top, DIRECT_MAP + page, page, READ_ONLY, bump)?;
-    }
-    for page in section(&raw const __rodata_start, &raw const __rodata_end) {
-        map(top, IMAGE + page, page, READ_ONLY, bump)?;
-        map(top, DIRECT_MAP + page, page, READ_ONLY, bump)?;
-    }
-    for page in section(&raw const __data_start, &raw const __data_end) {
-        map(top, IMAGE + page, page, DATA, bump)?;
-    }
-    for stack in layout::image_stacks() {
-        for page in section(stack.start as *const u8, stack.end as *const u8) {
-            map(top, IMAGE + page, page, DATA, bump)?;
+    let region = image().grow_to(LARGE_PAGE);
+    for page in (region.start..region.end).step_by(PAGE as usize) {
+        let flags = flags_at(IMAGE + page);
+        let direct = match flags {
+            Some(CODE | READ_ONLY) => READ_ONLY,
+            _ => DATA,
+        };
+        map(top, DIRECT_MAP + page, page, direct, bump)?;
+        if let Some(flags) = flags {
+            map(top, IMAGE + page, page, flags, bump)?;
         }
     }
     Ok(())
 }
 
-fn pages(region: Region) -> impl Iterator<Item = u64> {
-    (region.start..region.end).step_by(PAGE as usize)
+/// The rights of a page of the image; none for the guards of stacks and what is outside.
+fn flags_at(address: u64) -> Option<PageTableFlags> {
+    let [boot, fault, nmi] = layout::image_stacks();
+    let section = |start: *const u8, end: *const u8| start as u64..end as u64;
+    let parts = [
+        (
+            section(&raw const __text_start, &raw const __text_end),
+            CODE,
+        ),
+        (
+            section(&raw const __rodata_start, &raw const __rodata_end),
+            READ_ONLY,
+        ),
+        (
+            section(&raw const __data_start, &raw const __data_end),
+            DATA,
+        ),
+        (boot, DATA),
+        (fault, DATA),
+        (nmi, DATA),
+    ];
+    let (_, flags) = parts.iter().find(|(part, _)| part.contains(&address))?;
+    Some(*flags)
 }
 
 fn map(

@@ -8,7 +8,7 @@ use crate::node::Node;
 use crate::paging::{self, Bump};
 use core::fmt::Display;
 use core::panic::PanicInfo;
-use norma_drivers::clock::{self, Calibration};
+use norma_drivers::clock;
 use norma_drivers::entropy;
 use norma_drivers::exit::{ExitCode, exit};
 use norma_kernel::arch::{self, layout, tables};
@@ -35,25 +35,22 @@ pub fn __start<E: Display>(start_info: u64, main: Main<E>) -> ! {
     };
     set_up_memory(&start).unwrap_or_else(|problem| refuse(problem));
     interrupt::initialise().unwrap_or_else(|problem| refuse(problem));
-    let calibration =
-        Calibration::start(interrupt::local()).unwrap_or_else(|problem| refuse(problem));
+    timer::begin().unwrap_or_else(|problem| refuse(problem));
     let boot = BootInfo {
         command_line: start.command_line(),
         modules: start.modules().iter().map(module).collect(),
         seed: entropy::seed().unwrap_or_else(|problem| refuse(problem)),
     };
-    let clock = calibration
-        .finish(interrupt::local())
-        .unwrap_or_else(|problem| refuse(problem));
-    timer::initialise(clock);
     arch::interrupts_on();
     let node = Node::start(boot).unwrap_or_else(|problem| refuse(problem));
+    // The clock was being measured meanwhile.
+    timer::initialise().unwrap_or_else(|problem| refuse(problem));
     let now = timer::now();
     println!(
         "norma: ready node={} boot_us={} kernel_us={}",
         node.name(),
         now / 1000,
-        (now - clock.nanoseconds(entered)) / 1000
+        (now - timer::nanoseconds(entered)) / 1000
     );
     match main(node) {
         Ok(()) => exit(ExitCode::Pass),

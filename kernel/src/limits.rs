@@ -30,13 +30,9 @@ pub const MEMORY_REGIONS: usize = 32;
 /// half of it, and larger virtual machines do not boot unikernels.
 pub const PHYSICAL_LIMIT: u64 = 1 << 40;
 
-/// Frames taken from the buddy allocator at once when single frames run out: it is the slower
-/// of the two.
+/// Frames that are taken into use at once when none have come back: the list of free frames
+/// then serves the next ones.
 pub const FRAME_BATCH: usize = 16;
-
-/// Frames of memory that the frame allocator takes into use at once, a mebibyte: to touch
-/// memory for the first time is dear, as the host has to find it then.
-pub const FRESH_STEP: usize = 256;
 
 /// Bytes by which the heap for large blocks grows at least.
 pub const HEAP_STEP: usize = 64 * 1024;

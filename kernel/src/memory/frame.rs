@@ -22,9 +22,7 @@ impl Frame {
     #[inline]
     pub fn allocate() -> Option<Self> {
         let number = NonZeroU32::new(frames::take()?)?;
-        let frame = Self { number };
-        frame.holders().store(1, Ordering::Relaxed);
-        Some(frame)
+        Some(Self { number })
     }
 
     /// As [`Frame::allocate`], filled with zeros.

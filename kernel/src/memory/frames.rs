@@ -35,11 +35,7 @@ pub unsafe fn initialise(regions: &[Region], table: u64) {
     TABLE.store(table, Ordering::Relaxed);
     // SAFETY: the caller vouches for the memory; any bits are a valid number.
     let table = unsafe { core::slice::from_raw_parts(table, entries) };
-    // SAFETY: the caller vouches for the regions, and the table has an entry for each frame.
-    unsafe {
-        FREE.lock()
-            .initialise(regions, layout::DIRECT_MAP as usize, table)
-    };
+    FREE.lock().initialise(regions, table);
 }
 
 /// How many frames are free.

@@ -1,40 +1,36 @@
 //! The frames that nobody has.
 //!
-//! Owns: a list of single frames, which serves nearly every request in a few instructions;
-//! behind it a buddy allocator for rows of frames; behind that the memory that nobody has had
-//! yet, which the buddy allocator gets by and by. Leaves to others: locking, and the frames
-//! in use. Memory is not touched before it is first given out, because the host has to find
-//! and clear it then: at boot that would cost more than all the rest. The list is threaded through a table with one number per frame, the same number that
-//! counts the holders of a frame in use, so that a free frame itself is never touched.
-//! Single frames go back to the buddy allocator only when a request for several in a row fails
-//! without them: joining buddies takes time in proportion to their number.
+//! Owns: a list of frames that were given back, which serves nearly every request in a few
+//! instructions, and the memory that nobody has had yet, from which frames are cut off in
+//! order. Leaves to others: locking, and what frames are for.
+//!
+//! The list is threaded through a table with one number per frame, the same number that counts
+//! the holders of a frame in use: a free frame itself is never touched. That matters at boot,
+//! because the host has to find and clear memory when it is first touched. It is also why this
+//! is not a buddy allocator, which keeps its lists in the free memory, and takes time in
+//! proportion to their length to join buddies. Rows of frames are hardly ever asked for, and
+//! mostly at boot; later the table is searched for one.
 
 use super::FRAME;
 use super::carve::{Region, Regions};
-use crate::limits::{FRAME_BATCH, FRESH_STEP};
-use buddy_system_allocator::Heap;
-use core::alloc::Layout;
-use core::ptr::NonNull;
+use crate::limits::FRAME_BATCH;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-/// Blocks of the buddy allocator are at most 2^31 bytes.
-const ORDERS: usize = 32;
+/// Marks the number of a free frame; the rest is the next frame in the list.
+const FREE: u32 = 1 << 31;
 
 /// The end of the list. Frame 0 is never handed out: it holds what the firmware left.
 const NONE: u32 = 0;
 
 /// The free frames.
 pub struct Free {
-    /// The first of the list.
     first: u32,
-    /// How many are in the list.
-    singles: usize,
-    /// Nobody has had these yet.
+    listed: usize,
+    /// Nobody has had these yet; their numbers in the table mean nothing.
     fresh: Regions,
-    buddies: Heap<ORDERS>,
-    /// How many the buddy allocator has.
-    buddy_frames: usize,
-    origin: usize,
+    /// All that there ever was.
+    all: Regions,
     table: &'static [AtomicU32],
 }
 
@@ -43,132 +39,141 @@ impl Free {
     pub const fn new() -> Self {
         Self {
             first: NONE,
-            singles: 0,
+            listed: 0,
             fresh: Regions::new(),
-            buddies: Heap::new(),
-            buddy_frames: 0,
-            origin: 0,
+            all: Regions::new(),
             table: &[],
         }
     }
 
-    /// Takes over the memory in `regions`. Physical address 0 appears at `origin`; `table` has
-    /// a number for each frame up to the highest.
-    ///
-    /// # Safety
-    /// The regions must be mapped at `origin`, be nobody else's, consist of whole frames, and
-    /// not include frame 0 or a frame beyond the table.
-    pub unsafe fn initialise(
-        &mut self,
-        regions: &[Region],
-        origin: usize,
-        table: &'static [AtomicU32],
-    ) {
-        self.origin = origin;
+    /// Takes over the frames in `regions`. `table` has a number for each frame up to the
+    /// highest; what the numbers are does not matter. Frame 0 must not be among them.
+    pub fn initialise(&mut self, regions: &[Region], table: &'static [AtomicU32]) {
         self.table = table;
-        self.fresh = regions.iter().copied().collect();
+        for region in regions {
+            // Who carved the regions has as many as fit.
+            let _ = self.all.push(*region);
+            let _ = self.fresh.push(*region);
+        }
     }
 
     /// How many frames are free.
     pub fn count(&self) -> usize {
-        let fresh: u64 = self.fresh.iter().map(Region::size).sum();
-        self.singles + self.buddy_frames + fresh as usize / FRAME
+        self.listed
+            + self
+                .fresh
+                .iter()
+                .map(|region| frames(region).len())
+                .sum::<usize>()
     }
 
-    /// Takes one frame.
+    /// Takes one frame; its number of holders becomes 1.
     #[inline]
     pub fn take(&mut self) -> Option<u32> {
         if self.first == NONE {
             self.refill()?;
         }
         let frame = self.first;
-        self.first = self.table[frame as usize].load(Ordering::Relaxed);
-        self.singles -= 1;
+        let entry = &self.table[frame as usize];
+        self.first = entry.load(Ordering::Relaxed) & !FREE;
+        entry.store(1, Ordering::Relaxed);
+        self.listed -= 1;
         Some(frame)
     }
 
     /// Gives one frame back.
     #[inline]
     pub fn give(&mut self, frame: u32) {
-        self.table[frame as usize].store(self.first, Ordering::Relaxed);
+        self.table[frame as usize].store(self.first | FREE, Ordering::Relaxed);
         self.first = frame;
-        self.singles += 1;
+        self.listed += 1;
     }
 
-    /// Takes `count` frames in a row; returns the first. The row is aligned to its size rounded
-    /// up to a power of two.
+    /// Takes `count` frames in a row, aligned to `count` rounded up to a power of two; returns
+    /// the first.
     pub fn take_row(&mut self, count: usize) -> Option<u32> {
-        if let Some(first) = self.take_buddies(count) {
-            return Some(first);
+        let align = count.checked_next_power_of_two()?;
+        let row = self
+            .cut_row(count, align)
+            .or_else(|| self.find_row(count, align))?;
+        for frame in row.clone() {
+            self.table[frame as usize].store(1, Ordering::Relaxed);
         }
-        self.drain();
-        self.take_buddies(count)
+        Some(row.start)
     }
 
     /// Gives a row back.
     pub fn give_row(&mut self, first: u32, count: usize) {
-        let count = count.next_power_of_two();
-        let Some(pointer) = NonNull::new((self.origin + first as usize * FRAME) as *mut u8) else {
-            return;
-        };
-        // SAFETY: the frames came out of this allocator, in this row or in a larger one that
-        // was split, and nobody holds them any more.
-        unsafe { self.buddies.dealloc(pointer, layout(count)) };
-        self.buddy_frames += count;
-    }
-
-    fn take_buddies(&mut self, count: usize) -> Option<u32> {
-        let count = rounded(count)?;
-        loop {
-            if let Ok(pointer) = self.buddies.alloc(layout(count)) {
-                self.buddy_frames -= count;
-                return Some(((pointer.as_ptr() as usize - self.origin) / FRAME) as u32);
-            }
-            self.extend(count)?;
-        }
-    }
-
-    /// Gives the buddy allocator more of the fresh memory, up to the next place where a row of
-    /// `count` frames could begin or a mebibyte ends.
-    #[cold]
-    fn extend(&mut self, count: usize) -> Option<()> {
-        let step = (count.max(FRESH_STEP) * FRAME) as u64;
-        let region = self.fresh.iter_mut().find(|region| !region.is_empty())?;
-        let end = (region.start + 1).next_multiple_of(step).min(region.end);
-        let (from, to) = (
-            self.origin + region.start as usize,
-            self.origin + end as usize,
-        );
-        // SAFETY: who called `initialise` vouched for the memory, and nobody has had it yet.
-        unsafe { self.buddies.add_to_heap(from, to) };
-        self.buddy_frames += (to - from) / FRAME;
-        region.start = end;
-        Some(())
-    }
-
-    #[cold]
-    fn refill(&mut self) -> Option<()> {
-        let mut count = FRAME_BATCH;
-        let first = loop {
-            match self.take_buddies(count) {
-                Some(first) => break first,
-                None if count > 1 => count /= 2,
-                None => return None,
-            }
-        };
         // Backwards, so that the first is taken first.
         (first..first + count as u32)
             .rev()
             .for_each(|frame| self.give(frame));
+    }
+
+    /// Moves some frames that nobody has had into the list.
+    #[cold]
+    fn refill(&mut self) -> Option<()> {
+        let region = self.fresh.iter_mut().find(|region| !region.is_empty())?;
+        let fresh = frames(region);
+        let count = fresh.len().min(FRAME_BATCH);
+        region.start += (count * FRAME) as u64;
+        self.give_row(fresh.start, count);
         Some(())
     }
 
-    fn drain(&mut self) {
-        while self.first != NONE {
-            let frame = self.first;
-            self.first = self.table[frame as usize].load(Ordering::Relaxed);
-            self.singles -= 1;
-            self.give_row(frame, 1);
+    /// Cuts a row off the memory that nobody has had. What is left out before it, for the sake
+    /// of alignment, goes into the list.
+    fn cut_row(&mut self, count: usize, align: usize) -> Option<Range<u32>> {
+        let region = self.fresh.iter_mut().find(|region| {
+            aligned_row(frames(region).start, count, align)
+                .is_some_and(|row| row.end <= frames(region).end)
+        })?;
+        let before = frames(region).start;
+        let row = aligned_row(before, count, align)?;
+        region.start = u64::from(row.end) * FRAME as u64;
+        self.give_row(before, (row.start - before) as usize);
+        Some(row)
+    }
+
+    /// Finds a row among the frames that were given back, and takes it out of the list.
+    #[cold]
+    fn find_row(&mut self, count: usize, align: usize) -> Option<Range<u32>> {
+        let row = self.all.iter().find_map(|region| {
+            let region = frames(region);
+            let mut start = region.start;
+            loop {
+                let row = aligned_row(start, count, align)?;
+                if row.end > region.end {
+                    return None;
+                }
+                if row.clone().all(|frame| self.is_listed(frame)) {
+                    return Some(row);
+                }
+                start = row.start + 1;
+            }
+        })?;
+        self.unlist(&row);
+        Some(row)
+    }
+
+    fn is_listed(&self, frame: u32) -> bool {
+        let is_fresh = self
+            .fresh
+            .iter()
+            .any(|region| frames(region).contains(&frame));
+        !is_fresh && self.table[frame as usize].load(Ordering::Relaxed) & FREE != 0
+    }
+
+    /// Makes the list anew without the frames in `row`.
+    fn unlist(&mut self, row: &Range<u32>) {
+        let mut frame = core::mem::replace(&mut self.first, NONE);
+        self.listed = 0;
+        while frame != NONE {
+            let next = self.table[frame as usize].load(Ordering::Relaxed) & !FREE;
+            if !row.contains(&frame) {
+                self.give(frame);
+            }
+            frame = next;
         }
     }
 }
@@ -179,84 +184,77 @@ impl Default for Free {
     }
 }
 
-/// The size of a row: a power of two, and at most 2^19 frames (2 GiB).
-fn rounded(count: usize) -> Option<usize> {
-    count
-        .checked_next_power_of_two()
-        .filter(|&count| count < 1 << 20)
+/// The first row of `count` frames from `start` on that is aligned.
+fn aligned_row(start: u32, count: usize, align: usize) -> Option<Range<u32>> {
+    let start = start.checked_next_multiple_of(u32::try_from(align).ok()?)?;
+    let end = start.checked_add(u32::try_from(count).ok()?)?;
+    Some(start..end)
 }
 
-fn layout(count: usize) -> Layout {
-    let bytes = count * FRAME;
-    // SAFETY: `count` is a power of two below 2^20, so the size is one too and far from
-    // overflowing; aligned to itself, a row is one block of the buddy allocator.
-    unsafe { Layout::from_size_align_unchecked(bytes, bytes) }
+fn frames(region: &Region) -> Range<u32> {
+    let frame = |address: u64| (address / FRAME as u64) as u32;
+    frame(region.start)..frame(region.end)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::collections::HashSet;
 
     const FRAMES: usize = 64;
 
-    /// Memory that looks like RAM of 64 frames whose first is not used.
+    /// Memory of 64 frames in two regions, without the first frame and one in the middle, and
+    /// with a table full of nonsense.
     fn ram() -> Free {
-        let layout = Layout::from_size_align(FRAMES * FRAME, FRAMES * FRAME).unwrap();
-        // SAFETY: the size is not zero.
-        let memory = unsafe { std::alloc::alloc(layout) };
-        let table: Vec<AtomicU32> = (0..FRAMES).map(|_| AtomicU32::new(0)).collect();
+        let table: Vec<AtomicU32> = (0..FRAMES).map(|_| AtomicU32::new(u32::MAX)).collect();
         let mut free = Free::new();
-        let region = Region {
-            start: FRAME as u64,
-            end: (FRAMES * FRAME) as u64,
+        let region = |from: usize, to: usize| Region {
+            start: (from * FRAME) as u64,
+            end: (to * FRAME) as u64,
         };
-        // SAFETY: the memory was just allocated, for good.
-        unsafe { free.initialise(&[region], memory as usize, table.leak()) };
+        free.initialise(&[region(1, 30), region(31, FRAMES)], table.leak());
         free
     }
+
+    const USABLE: usize = FRAMES - 2;
 
     #[test]
     fn gives_every_frame_once() {
         let mut free = ram();
-        assert_eq!(free.count(), FRAMES - 1);
+        assert_eq!(free.count(), USABLE);
         let frames: HashSet<u32> = core::iter::from_fn(|| free.take()).collect();
-        assert_eq!(frames.len(), FRAMES - 1);
-        assert!(!frames.contains(&0));
+        assert_eq!(frames.len(), USABLE);
+        assert!(!frames.contains(&0) && !frames.contains(&30));
         assert_eq!(free.count(), 0);
         for frame in frames {
             free.give(frame);
         }
-        assert_eq!(free.count(), FRAMES - 1);
+        assert_eq!(free.count(), USABLE);
     }
 
     #[test]
-    fn joins_single_frames_for_a_row() {
+    fn finds_a_row_among_frames_that_came_back() {
         let mut free = ram();
         let frames: Vec<u32> = core::iter::from_fn(|| free.take()).collect();
         for frame in frames {
             free.give(frame);
         }
-        let row = free.take_row(20).unwrap();
-        assert_eq!(row, 32, "the only aligned row of 32 frames without frame 0");
-        assert_eq!(free.count(), FRAMES - 1 - 32);
-        assert_eq!(free.take_row(32), None);
-        free.give_row(row, 20);
-        assert_eq!(free.count(), FRAMES - 1);
+        assert_eq!(free.take_row(20), Some(32), "the only place without a gap");
+        assert_eq!(free.count(), USABLE - 20);
+        assert_eq!(free.take_row(20), None);
+        free.give_row(32, 20);
+        assert_eq!(free.count(), USABLE);
     }
 
     #[test]
-    fn rows_and_single_frames_do_not_overlap() {
+    fn a_row_of_fresh_memory_is_aligned_and_loses_nothing() {
         let mut free = ram();
-        let rows = [free.take_row(8).unwrap(), free.take_row(5).unwrap()];
-        assert!(rows.iter().all(|row| row % 8 == 0));
+        assert_eq!(free.take_row(8), Some(8));
+        assert_eq!(free.take_row(3), Some(16));
         let rest: HashSet<u32> = core::iter::from_fn(|| free.take()).collect();
-        assert_eq!(rest.len(), FRAMES - 1 - 16);
-        for row in rows {
-            assert!((row..row + 8).all(|frame| !rest.contains(&frame)));
-            free.give_row(row, 8);
-        }
-        assert_eq!(free.count(), 16);
+        assert_eq!(rest.len(), USABLE - 11);
+        assert!((8..19).all(|frame| !rest.contains(&frame)));
     }
 
     #[test]
@@ -264,6 +262,35 @@ mod tests {
         let mut free = ram();
         assert_eq!(free.take_row(FRAMES), None);
         assert_eq!(free.take_row(usize::MAX), None);
-        assert_eq!(free.count(), FRAMES - 1);
+        assert_eq!(free.count(), USABLE);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_or_given_twice(steps in prop::collection::vec((0u8..4, 1usize..12), 0..300)) {
+            let mut free = ram();
+            let mut held: Vec<(u32, usize)> = Vec::new();
+            for (action, count) in steps {
+                match action {
+                    0 => held.extend(free.take().map(|frame| (frame, 1))),
+                    1 => held.extend(free.take_row(count).map(|first| (first, count))),
+                    _ if held.is_empty() => {}
+                    _ => {
+                        let (first, length) = held.swap_remove(count % held.len());
+                        free.give_row(first, length);
+                    }
+                }
+                let all: Vec<u32> = held
+                    .iter()
+                    .flat_map(|&(first, length)| first..first + length as u32)
+                    .collect();
+                let distinct: HashSet<u32> = all.iter().copied().collect();
+                prop_assert_eq!(distinct.len(), all.len());
+                prop_assert_eq!(free.count() + all.len(), USABLE);
+                for frame in all {
+                    prop_assert_eq!(free.table[frame as usize].load(Ordering::Relaxed), 1);
+                }
+            }
+        }
     }
 }

@@ -2,13 +2,17 @@
 
 use super::table::{NEVER, TimerTable};
 use crate::counters::count;
+use crate::sync::IrqLock;
 use crate::{arch, interrupt, processor, thread};
 use core::cell::Cell;
-use norma_drivers::clock::Clock;
+use norma_drivers::clock::{Calibration, Clock, Error};
 use norma_drivers::interrupts::TIMER_VECTOR;
 use spin::Once;
 
 static CLOCK: Once<Clock> = Once::new();
+
+/// The measurement of the clock, until somebody needs its result.
+static CALIBRATION: IrqLock<Option<Calibration>> = IrqLock::new(None);
 
 struct Callback(Cell<fn(u64)>);
 
@@ -17,22 +21,63 @@ unsafe impl Sync for Callback {}
 
 static NETWORK: Callback = Callback(Cell::new(|_| {}));
 
-/// Takes the clock and lets the timer raise interrupts.
-pub fn initialise(clock: Clock) {
-    CLOCK.call_once(|| clock);
+/// Starts to measure the clock. That takes a millisecond, in which other things can be done:
+/// it is waited for only by [`initialise`], or by whoever asks for the time before.
+///
+/// # Errors
+/// If the processor has no counter to make a clock of.
+pub fn begin() -> Result<(), Error> {
+    let calibration = Calibration::start(interrupt::local())?;
+    *CALIBRATION.lock() = Some(calibration);
+    Ok(())
+}
+
+/// Makes sure that there is a clock, and lets the timer raise interrupts.
+///
+/// # Errors
+/// If there was nothing to measure the clock by.
+pub fn initialise() -> Result<(), Error> {
+    finish()?;
     interrupt::set_handler(TIMER_VECTOR, went_off);
     interrupt::local().enable_timer();
+    // Deadlines noted until now could not be set.
+    let were_on = arch::interrupts_off();
+    // SAFETY: interrupts are off, and the reference is gone before they are on again.
+    let timers = unsafe { processor::this().timers() };
+    timers.went_off();
+    program(timers.rearm());
+    if were_on {
+        thread::interrupts_on();
+    }
+    Ok(())
+}
+
+#[cold]
+fn finish() -> Result<&'static Clock, Error> {
+    if let Some(calibration) = CALIBRATION.lock().take() {
+        let clock = calibration.finish(interrupt::local())?;
+        CLOCK.call_once(|| clock);
+    }
+    CLOCK.get().ok_or(Error::NoReference)
 }
 
 #[inline(always)]
 fn clock() -> &'static Clock {
-    CLOCK.get().expect("the clock is set up at boot")
+    match CLOCK.get() {
+        Some(clock) => clock,
+        None => finish().expect("the clock is measured at boot"),
+    }
 }
 
 /// Nanoseconds since the machine was started.
 #[inline(always)]
 pub fn now() -> u64 {
     clock().now()
+}
+
+/// The time at which the processor's counter stood at `ticks`.
+pub fn nanoseconds(ticks: u64) -> u64 {
+    clock().nanoseconds(ticks)
 }
 
 /// Has the network's callback called at `deadline`, or not at all. Replaces the deadline set

@@ -9,6 +9,8 @@ pub mod table;
 #[cfg(target_os = "none")]
 mod hardware;
 #[cfg(target_os = "none")]
-pub(crate) use hardware::{clear_thread, set_slice, set_thread};
+pub use hardware::{
+    begin, initialise, nanoseconds, now, set_network_callback, set_network_deadline,
+};
 #[cfg(target_os = "none")]
-pub use hardware::{initialise, now, set_network_callback, set_network_deadline};
+pub(crate) use hardware::{clear_thread, set_slice, set_thread};

@@ -1,6 +1,8 @@
 //! Segments, the task state with its emergency stacks, and the table of entry points.
 //!
 //! Owns: GDT, TSS and IDT of the one processor. Leaves to others: what the entry points do.
+//! The IDT is filled by a loop over a list of entry points and not field by field: code that
+//! runs once costs an emulator far more to translate than to run, and the time to boot counts.
 //! A double fault and a non-maskable interrupt run on stacks of their own, because the stack in
 //! use may be the very thing that is broken.
 //! Source: Intel SDM volume 3, chapters 3, 6 and 7.
@@ -8,20 +10,52 @@
 use super::{entry, exception};
 use core::cell::UnsafeCell;
 use norma_drivers::interrupts::{FIRST_VECTOR, SPURIOUS_VECTOR};
-use x86_64::VirtAddr;
-use x86_64::instructions::tables::load_tss;
+use x86_64::instructions::tables::{lidt, load_tss};
 use x86_64::registers::segmentation::{CS, DS, ES, FS, GS, SS, Segment};
 use x86_64::structures::gdt::{Descriptor, GlobalDescriptorTable, SegmentSelector};
-use x86_64::structures::idt::InterruptDescriptorTable;
 use x86_64::structures::tss::TaskStateSegment;
+use x86_64::{PrivilegeLevel, VirtAddr, structures::DescriptorTablePointer};
 
-const FAULT_STACK: u16 = 0;
-const NMI_STACK: u16 = 1;
+/// Places in the task state, counted from 1.
+const FAULT_STACK: u64 = 1;
+const NMI_STACK: u64 = 2;
+
+/// An entry of the IDT.
+#[derive(Clone, Copy)]
+#[repr(C, align(16))]
+struct Gate {
+    low: u64,
+    high: u64,
+}
+
+impl Gate {
+    const ABSENT: Self = Self { low: 0, high: 0 };
+
+    /// An interrupt gate: entering by it switches interrupts off. `stack` is 0 for the stack in
+    /// use, or a place in the task state, counted from 1.
+    fn new(stub: Stub, stack: u64) -> Self {
+        let address = stub as *const () as u64;
+        let selector = u64::from(CODE.0);
+        Self {
+            low: address & 0xffff
+                | selector << 16
+                | stack << 32
+                | 0x8e00 << 32
+                | (address >> 16 & 0xffff) << 48,
+            high: address >> 32,
+        }
+    }
+}
+
+type Stub = extern "C" fn();
+
+/// The kernel's code segment: the first that `load` puts into the GDT.
+const CODE: SegmentSelector = SegmentSelector::new(1, PrivilegeLevel::Ring0);
 
 struct Tables {
     gdt: GlobalDescriptorTable,
     tss: TaskStateSegment,
-    idt: InterruptDescriptorTable,
+    idt: [Gate; 256],
 }
 
 struct Holder(UnsafeCell<Tables>);
@@ -33,7 +67,7 @@ unsafe impl Sync for Holder {}
 static TABLES: Holder = Holder(UnsafeCell::new(Tables {
     gdt: GlobalDescriptorTable::new(),
     tss: TaskStateSegment::new(),
-    idt: InterruptDescriptorTable::new(),
+    idt: [Gate::ABSENT; 256],
 }));
 
 /// Fills the tables and has the processor use them.
@@ -44,9 +78,10 @@ static TABLES: Holder = Holder(UnsafeCell::new(Tables {
 pub unsafe fn load(fault_stack: VirtAddr, nmi_stack: VirtAddr) {
     // SAFETY: called once and before anything else could look at the tables.
     let tables: &'static mut Tables = unsafe { &mut *TABLES.0.get() };
-    tables.tss.interrupt_stack_table[usize::from(FAULT_STACK)] = fault_stack;
-    tables.tss.interrupt_stack_table[usize::from(NMI_STACK)] = nmi_stack;
+    tables.tss.interrupt_stack_table[FAULT_STACK as usize - 1] = fault_stack;
+    tables.tss.interrupt_stack_table[NMI_STACK as usize - 1] = nmi_stack;
     let code = tables.gdt.append(Descriptor::kernel_code_segment());
+    assert!(code == CODE);
     let data = tables.gdt.append(Descriptor::kernel_data_segment());
     let task = tables.gdt.append(Descriptor::tss_segment(&tables.tss));
     tables.gdt.load();
@@ -61,68 +96,45 @@ pub unsafe fn load(fault_stack: VirtAddr, nmi_stack: VirtAddr) {
         GS::set_reg(SegmentSelector::NULL);
         load_tss(task);
     }
-    set_exceptions(&mut tables.idt);
-    set_interrupts(&mut tables.idt);
-    tables.idt.load();
+    fill(&mut tables.idt);
+    let pointer = DescriptorTablePointer {
+        limit: (size_of_val(&tables.idt) - 1) as u16,
+        base: VirtAddr::from_ptr(&tables.idt),
+    };
+    // SAFETY: the table is filled, and it stays where it is for ever.
+    unsafe { lidt(&pointer) };
 }
 
-fn set_interrupts(idt: &mut InterruptDescriptorTable) {
-    for (index, &stub) in entry::STUBS.iter().enumerate() {
-        // SAFETY: the stub keeps all registers and ends with IRETQ.
-        unsafe { idt[FIRST_VECTOR + index as u8].set_handler_addr(address(stub)) };
-    }
-    // SAFETY: as above; it does nothing else.
-    unsafe { idt[SPURIOUS_VECTOR].set_handler_addr(address(entry::spurious)) };
-}
-
-fn set_exceptions(idt: &mut InterruptDescriptorTable) {
-    macro_rules! set {
-        ($($field:ident = $vector:literal $stub:ident;)*) => {
-            $(
-                // SAFETY: the stub knows whether its exception pushes an error code, and it
-                // never returns.
-                unsafe { idt.$field.set_handler_addr(address(exception::$stub::<$vector>)) };
-            )*
+/// Every entry leads to a stub that knows whether its exception pushes an error code; those of
+/// exceptions never return, the others keep all registers and end with IRETQ.
+fn fill(idt: &mut [Gate; 256]) {
+    for &(vector, stub) in &EXCEPTIONS {
+        let stack = match vector {
+            2 => NMI_STACK,
+            8 => FAULT_STACK,
+            _ => 0,
         };
+        idt[usize::from(vector)] = Gate::new(stub, stack);
     }
-    set! {
-        divide_error = 0 without_code;
-        debug = 1 without_code;
-        non_maskable_interrupt = 2 without_code;
-        breakpoint = 3 without_code;
-        overflow = 4 without_code;
-        bound_range_exceeded = 5 without_code;
-        invalid_opcode = 6 without_code;
-        device_not_available = 7 without_code;
-        double_fault = 8 with_code;
-        invalid_tss = 10 with_code;
-        segment_not_present = 11 with_code;
-        stack_segment_fault = 12 with_code;
-        general_protection_fault = 13 with_code;
-        page_fault = 14 with_code;
-        x87_floating_point = 16 without_code;
-        alignment_check = 17 with_code;
-        machine_check = 18 without_code;
-        simd_floating_point = 19 without_code;
-        virtualization = 20 without_code;
-        cp_protection_exception = 21 with_code;
-        hv_injection_exception = 28 without_code;
-        vmm_communication_exception = 29 with_code;
-        security_exception = 30 with_code;
+    for (gate, &stub) in idt[usize::from(FIRST_VECTOR)..]
+        .iter_mut()
+        .zip(&entry::STUBS)
+    {
+        *gate = Gate::new(stub, 0);
     }
-    // SAFETY: `load` puts the two stacks into the task state.
-    unsafe {
-        let double_fault = address(exception::with_code::<8>);
-        idt.double_fault
-            .set_handler_addr(double_fault)
-            .set_stack_index(FAULT_STACK);
-        let nmi = address(exception::without_code::<2>);
-        idt.non_maskable_interrupt
-            .set_handler_addr(nmi)
-            .set_stack_index(NMI_STACK);
-    }
+    idt[usize::from(SPURIOUS_VECTOR)] = Gate::new(entry::spurious, 0);
 }
 
-fn address(stub: extern "C" fn()) -> VirtAddr {
-    VirtAddr::new(stub as *const () as u64)
-}
+/// The exceptions that there are, and their entry points.
+static EXCEPTIONS: [(u8, Stub); 23] = {
+    macro_rules! list {
+        ($($vector:literal $stub:ident),*) => { [$(($vector, exception::$stub::<$vector>)),*] };
+    }
+    list!(
+        0 without_code, 1 without_code, 2 without_code, 3 without_code, 4 without_code,
+        5 without_code, 6 without_code, 7 without_code, 8 with_code, 10 with_code, 11 with_code,
+        12 with_code, 13 with_code, 14 with_code, 16 without_code, 17 with_code, 18 without_code,
+        19 without_code, 20 without_code, 21 with_code, 28 without_code, 29 with_code,
+        30 with_code
+    )
+};
