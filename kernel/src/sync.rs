@@ -2,7 +2,9 @@
 //!
 //! Owns: that an interrupt handler never waits for what it interrupted, and that a thread made
 //! ready under the lock runs when the lock is released, not before. Leaves to others: keeping
-//! the time short. Never held across a device's waiting or a switch of threads.
+//! the time short, and giving locks back in the reverse order of taking them: the one taken
+//! first is what switches interrupts on again. Never held across a device's waiting or a switch
+//! of threads.
 
 use crate::{arch, thread};
 use core::mem::ManuallyDrop;
@@ -35,6 +37,7 @@ impl<T: ?Sized> IrqLock<T> {
         let interrupts_were_on = arch::interrupts_off();
         match self.inner.try_lock() {
             Some(guard) => IrqGuard {
+                lock: self,
                 guard: ManuallyDrop::new(guard),
                 interrupts_were_on,
             },
@@ -59,8 +62,26 @@ fn held_already() -> ! {
 /// Access to what an [`IrqLock`] guards, until dropped.
 #[must_use]
 pub struct IrqGuard<'a, T: ?Sized> {
+    lock: &'a IrqLock<T>,
     guard: ManuallyDrop<SpinMutexGuard<'a, T>>,
     interrupts_were_on: bool,
+}
+
+impl<T: ?Sized> IrqGuard<'_, T> {
+    /// Gives the lock up for the time of `wait`, and takes it again. Interrupts stay off, but
+    /// for what `wait` itself does about them.
+    #[inline]
+    pub(crate) fn unlocked<R>(&mut self, wait: impl FnOnce() -> R) -> R {
+        // SAFETY: the guard is replaced below, before anybody can use it; `wait` cannot unwind,
+        // because a panic never returns on this target.
+        unsafe { ManuallyDrop::drop(&mut self.guard) };
+        let result = wait();
+        match self.lock.inner.try_lock() {
+            Some(guard) => self.guard = ManuallyDrop::new(guard),
+            None => held_already(),
+        }
+        result
+    }
 }
 
 impl<T: ?Sized> Deref for IrqGuard<'_, T> {
