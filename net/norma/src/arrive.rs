@@ -8,16 +8,17 @@ use alloc::vec::Vec;
 
 use norma_flip::{Address, Incoming, Input, Instant};
 use norma_ipc::limits::{MAX_INLINE, MAX_MEMORY, MAX_RIGHTS};
-use norma_ipc::{Memory, Message, NoMemory, PAGE_SIZE, PageSource};
+use norma_ipc::{Memory, Message, PAGE_SIZE, PageSource};
 use norma_wire::control::Control;
 use norma_wire::layout::{self, BODY_AT, HEAD_BODY, MessageLayout};
 use norma_wire::session::{Flags, Header, Kind};
 use norma_wire::{context, descriptor};
 
 use crate::counters::Drop;
+use crate::flight::Acknowledgement;
 use crate::inbox::{Label, Parcel};
-use crate::limits::{ACK_DELAY, ACK_EVERY};
-use crate::node::Node;
+use crate::limits::ACK_DELAY;
+use crate::node::{Node, PLACE_MASK};
 use crate::session::{Owed, Session, State};
 use crate::window::{Admission, before};
 
@@ -54,41 +55,43 @@ impl<S: PageSource> Node<S> {
         length: usize,
         frame: &mut Incoming<'_, S::Page>,
     ) {
-        let Some(bytes) = frame
-            .head
-            .get(layout::SESSION_AT..)
-            .and_then(<[u8]>::first_chunk)
-        else {
-            return self.counters.drop(Drop::Malformed);
-        };
-        let bytes = *bytes;
-        let Ok(header) = Header::from_array(&bytes) else {
+        let head: &[u8] = frame.head;
+        let bytes = head.get(layout::SESSION_AT..).and_then(<[u8]>::first_chunk);
+        let Some(Ok(header)) = bytes.map(Header::from_array) else {
             return self.counters.drop(Drop::Malformed);
         };
         let kind = header.kind();
         if matches!(kind, Kind::Hello | Kind::Welcome | Kind::Reset) {
             return self.handle_greeting(now, source, &header, length, frame);
         }
-        let place = self.place_of(header.session()).filter(|place| {
-            self.sessions
-                .get(*place)
-                .is_some_and(|session| session.peer == source && session.state != State::Connecting)
-        });
-        let Some(place) = place else {
-            self.counters.drop(Drop::UnknownSession);
-            // Tell the peer that it talks to nobody; the list is short on purpose.
-            let _ = self.resets.push_back((source, header.session()));
-            return;
+        let Some(place) = self.session_of(now, source, header.session()) else {
+            return self.counters.drop(Drop::UnknownSession);
         };
-        if self
-            .sessions
-            .get(place)
-            .is_some_and(|session| session.state == State::Offered)
-        {
-            self.accept_offer(now, place);
-        }
         self.handle_session_frame(now, place, &header, length, frame);
         self.list(place);
+    }
+
+    /// The session that a frame of `source` with that number belongs to, ready to be used.
+    #[inline]
+    fn session_of(&mut self, now: Instant, source: Address, number: u32) -> Option<u32> {
+        let place = number & PLACE_MASK;
+        match self.sessions.get(place) {
+            Some(session) if session.number == number => match session.state {
+                State::Established if session.peer == source => return Some(place),
+                State::Offered if session.peer == source => {
+                    self.accept_offer(now, place);
+                    return Some(place);
+                }
+                // The peer is ahead of us: its WELCOME is still on the way, or was lost and
+                // comes again.
+                State::Connecting => return None,
+                _ => {}
+            },
+            _ => {}
+        }
+        // Tell the peer that it talks to nobody; the list is short on purpose.
+        let _ = self.resets.push_back((source, number));
+        None
     }
 
     #[inline]
@@ -104,6 +107,8 @@ impl<S: PageSource> Node<S> {
             return;
         };
         session.liveness.heard(now);
+        session.confirmed = true;
+        session.lost_route = false;
         let kind = header.kind();
         if kind.is_sequenced() {
             match session.inbox.window.admit(header.sequence()) {
@@ -132,13 +137,15 @@ impl<S: PageSource> Node<S> {
     /// A new frame has been taken: acknowledge it, soon or at once.
     #[inline]
     fn arrived(&mut self, now: Instant, place: u32, sequence: u32) {
+        let every = self.acknowledge_every;
         let Some(session) = self.sessions.get_mut(place) else {
             return;
         };
         let inbox = &mut session.inbox;
         inbox.window.mark(sequence);
+        session.out.flight.ripen(inbox.window.next());
         inbox.unacknowledged = inbox.unacknowledged.saturating_add(1);
-        if inbox.window.has_gap() || inbox.unacknowledged >= ACK_EVERY {
+        if inbox.window.has_gap() || inbox.unacknowledged >= every {
             session.owed.insert(Owed::ACK);
         } else if inbox.acknowledge_by.is_none() {
             let by = now + ACK_DELAY;
@@ -153,15 +160,17 @@ impl<S: PageSource> Node<S> {
         let Some(session) = self.sessions.get_mut(place) else {
             return;
         };
-        let settles = !before(session.inbox.window.next(), header.sequence());
-        session.out.acknowledge(
-            now,
-            header.acknowledged(),
-            header.selective(),
-            header.credit(),
-            settles,
-            &mut session.round_trip,
-        );
+        let said = Acknowledgement {
+            acknowledged: header.acknowledged(),
+            selective: header.selective(),
+            credit: header.credit(),
+            horizon: header.sequence(),
+        };
+        let arrived = session.inbox.window.next();
+        session
+            .out
+            .flight
+            .acknowledge(now, said, arrived, &mut session.round_trip);
         while let Some(slot) = self
             .sessions
             .get_mut(place)
@@ -222,15 +231,16 @@ impl<S: PageSource> Node<S> {
         let parcel = match self.read_parcel(header, &plan, label, frame, here) {
             Ok(parcel) => parcel,
             Err(reason) => {
-                self.forgive_refusal(place);
+                self.forgive(place, 1);
                 return Err(reason);
             }
         };
         if now_or_later {
-            self.deliver(now, place, parcel, false);
+            self.deliver(now, place, parcel);
             return Ok(());
         }
-        self.put_aside(place, parcel, &plan, if here { 0 } else { memory }, frame)
+        let (memory, pages) = if here { (0, 0) } else { (memory, plan.pages) };
+        self.put_aside(place, parcel, memory, pages, frame)
     }
 
     /// Keeps the head of a message whose pages or whose turn have not come yet.
@@ -238,8 +248,8 @@ impl<S: PageSource> Node<S> {
         &mut self,
         place: u32,
         parcel: Parcel<S::Page>,
-        plan: &MessageLayout,
         memory: usize,
+        pages: usize,
         frame: &mut Incoming<'_, S::Page>,
     ) -> Result<(), Drop> {
         let Node {
@@ -250,25 +260,22 @@ impl<S: PageSource> Node<S> {
         } = self;
         let session = sessions.get_mut(place).ok_or(Drop::Stale)?;
         let Session { inbox, out, .. } = session;
-        let index = match inbox.partial(parcel.label.sequence, memory) {
+        let index = match inbox.partial(parcel.label.sequence, memory, 0, pages) {
             Ok(index) => index,
-            Err(NoMemory) => {
+            Err(reason) => {
                 out.forgive(1);
                 ipc.discard(parcel.message);
-                return Err(Drop::NoMemory);
+                return Err(reason);
             }
         };
-        let pages = if memory == 0 { 0 } else { plan.pages };
-        if !inbox.put_pages(index, 0, pages, |page| take_page(frame, source, page)) {
-            out.forgive(1);
-            ipc.discard(parcel.message);
-            return Err(Drop::Malformed);
-        }
+        inbox.put_pages(index, 0, pages, |page| take_page(frame, source, page));
         inbox.put_parcel(index, parcel);
         Ok(())
     }
 
-    /// Reads a message off its frame; with `whole`, its memory too.
+    /// Reads a message off its frame; with `whole`, its memory too. Where there is no memory
+    /// for what is in it, it will be refused.
+
     #[inline]
     fn read_parcel(
         &mut self,
@@ -284,6 +291,13 @@ impl<S: PageSource> Node<S> {
                 label,
                 message,
                 descriptors,
+                hopeless: false,
+            }),
+            Err(Drop::NoMemory) => Ok(Parcel {
+                label,
+                message,
+                descriptors: Vec::new(),
+                hopeless: true,
             }),
             Err(reason) => {
                 self.ipc.discard(message);
@@ -365,12 +379,11 @@ impl<S: PageSource> Node<S> {
         let session = sessions.get_mut(place).ok_or(Drop::Stale)?;
         let index = session
             .inbox
-            .partial(header.destination(), memory)
-            .map_err(|_| Drop::NoMemory)?;
-        let took = session.inbox.put_pages(index, first, plan.pages, |page| {
+            .partial(header.destination(), memory, first, plan.pages)?;
+        session.inbox.put_pages(index, first, plan.pages, |page| {
             take_page(frame, source, page)
         });
-        if took { Ok(()) } else { Err(Drop::Malformed) }
+        Ok(())
     }
 
     /// Delivers messages that became whole, or whose turn it became.
@@ -378,15 +391,9 @@ impl<S: PageSource> Node<S> {
     pub(crate) fn deliver_whole(&mut self, now: Instant, place: u32) {
         while let Some(session) = self.sessions.get_mut(place)
             && !session.inbox.is_empty()
-            && let Some((parcel, hopeless)) = session.inbox.poll_whole()
+            && let Some(parcel) = session.inbox.poll_whole()
         {
-            self.deliver(now, place, parcel, hopeless);
-        }
-    }
-
-    pub(crate) fn forgive_refusal(&mut self, place: u32) {
-        if let Some(session) = self.sessions.get_mut(place) {
-            session.out.forgive(1);
+            self.deliver(now, place, parcel);
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Carrying: from a message that the core forwards to one that waits in a session's outbox,
-//! and what happens when its fate is known.
+//! Carrying: from a message that the core forwards to one that waits in a session's outbox.
 //!
 //! Owns: how rights become descriptors. First everything that can fail is done, then rights
 //! move; so a message that cannot be carried comes back whole.
+//! Leaves to others: what happens when the fate of the message is known (`settle`).
 
 use alloc::vec::Vec;
 
@@ -11,13 +11,11 @@ use norma_ipc::{
     Message, NoMemory, PageSource, PortId, Reason, RemoteToken, Right, RightError, RightKind,
     SendError, SendFailure, Sink,
 };
-use norma_wire::control::Control;
 use norma_wire::descriptor;
 
 use crate::node::Node;
-use crate::outbox::{Outbound, Verdict};
+use crate::outbox::{Outbound, Via};
 use crate::rights::{Destination, NO_EXPORT, parse_token};
-use crate::session::Session;
 
 /// How a right leaves: as an export of ours, or home to the peer.
 enum Leaving {
@@ -26,11 +24,19 @@ enum Leaving {
     Home(u32),
 }
 
+/// The rights of a message as they travel.
+struct Packed {
+    reply: u32,
+    descriptors: Vec<descriptor::Repr>,
+    held: Vec<Right>,
+}
+
 impl<S: PageSource> Node<S> {
     /// Puts a message into the outbox of the session to which `token` leads.
     ///
     /// # Errors
     /// The message comes back whole.
+    #[inline]
     pub(crate) fn carry(
         &mut self,
         now: Instant,
@@ -53,7 +59,15 @@ impl<S: PageSource> Node<S> {
         let (index, via, once) = match destination {
             Destination::Once(index) => (index, None, true),
             Destination::Import(import) => match (session.imports.get(import), via) {
-                (Some(entry), Some(via)) => (entry.index, Some((import, via)), false),
+                (Some(entry), Some(port)) => (
+                    entry.index,
+                    Some(Via {
+                        import,
+                        serial: entry.serial,
+                        port,
+                    }),
+                    false,
+                ),
                 _ => {
                     let failure = SendFailure::Right(RightError::InvalidName);
                     return Err(SendError { failure, message });
@@ -72,20 +86,18 @@ impl<S: PageSource> Node<S> {
     ///
     /// # Errors
     /// The message comes back whole.
+    #[inline]
     pub(crate) fn dispatch(
         &mut self,
         now: Instant,
         place: u32,
         destination: u32,
-        via: Option<(u32, PortId)>,
+        via: Option<Via>,
         once: bool,
         mut message: Message<S::Page>,
     ) -> Result<(), SendError<S::Page>> {
-        let mut descriptors = Vec::new();
-        let mut held = Vec::new();
-        let packed = self.pack_rights(place, &mut message, &mut descriptors, &mut held);
-        let reply = match packed {
-            Ok(reply) => reply,
+        let packed = match self.pack_rights(place, &mut message) {
+            Ok(packed) => packed,
             Err(NoMemory) => {
                 return Err(SendError {
                     failure: NoMemory.into(),
@@ -102,26 +114,11 @@ impl<S: PageSource> Node<S> {
         if !session.shares() {
             session.liveness.pause(now);
         }
-        let outbound = Outbound {
-            message,
-            destination,
-            once,
-            via,
-            reply,
-            descriptors,
-            held,
-            sequence: 0,
-            numbered: None,
-            after: 0,
-            fresh: false,
-            next_page: 0,
-            started: false,
-            frames: 0,
-            verdict: Verdict::Accepted,
-        };
+        let mut outbound = Outbound::new(message, destination, once, via, packed.reply);
+        outbound.descriptors = packed.descriptors;
+        outbound.held = packed.held;
         // Room for it was reserved with the rights.
-        let behind = via.and_then(|(import, _)| session.imports.get_mut(import));
-        match behind {
+        match via.and_then(|via| session.imports.of(via)) {
             Some(import) if !import.refused.is_empty() => {
                 if let Ok(slot) = session.out.messages.insert(outbound) {
                     import.refused.push_back(slot);
@@ -129,51 +126,75 @@ impl<S: PageSource> Node<S> {
             }
             Some(import) => {
                 import.unsettled += 1;
-                let _ = session.out.enqueue(outbound);
+                import.tail = session.out.enqueue(outbound, import.tail).ok();
             }
             None => {
-                let _ = session.out.enqueue(outbound);
+                let _ = session.out.enqueue(outbound, None);
             }
         }
         self.counters.carried += 1;
+        if self
+            .sessions
+            .get(place)
+            .is_some_and(|session| session.lost_route)
+        {
+            self.due(place, now);
+        }
         self.list(place);
         Ok(())
     }
 
     /// Turns the rights of a message into descriptors, and its reply right into an export.
+    #[inline]
     fn pack_rights(
         &mut self,
         place: u32,
         message: &mut Message<S::Page>,
-        descriptors: &mut Vec<descriptor::Repr>,
-        held: &mut Vec<Right>,
-    ) -> Result<u32, NoMemory> {
+    ) -> Result<Packed, NoMemory> {
         let session = self.sessions.get_mut(place).ok_or(NoMemory)?;
         session.out.reserve()?;
-        let count = message.rights().len();
-        let replies = usize::from(message.reply().is_some());
-        if count + replies > 0 {
-            session.exports.reserve(count + replies)?;
-        }
-        if count > 0 {
-            session.exports.reserve_ports(count)?;
-            descriptors.try_reserve(count).map_err(|_| NoMemory)?;
-            held.try_reserve(count).map_err(|_| NoMemory)?;
-            // DEAD and ROOM for each.
-            session.out.promise(2 * count)?;
+        let mut packed = Packed {
+            reply: NO_EXPORT,
+            descriptors: Vec::new(),
+            held: Vec::new(),
+        };
+        if message.rights().is_empty() {
+            if message.reply().is_some() {
+                session.exports.reserve(1)?;
+            }
+        } else {
+            self.reserve_rights(place, message, &mut packed)?;
         }
         // From here nothing fails.
-        let reply = match message.take_reply() {
-            Some(right) => session.exports.add(right)?,
-            None => NO_EXPORT,
-        };
-        for _ in 0..count {
-            let Some(right) = message.take_right() else {
-                break;
-            };
-            descriptors.push(self.pack_right(place, right, held));
+        if let (Some(right), Some(session)) = (message.take_reply(), self.sessions.get_mut(place)) {
+            packed.reply = session.exports.add(right)?;
         }
-        Ok(reply)
+        while let Some(right) = message.take_right() {
+            let repr = self.pack_right(place, right, &mut packed.held);
+            packed.descriptors.push(repr);
+        }
+        Ok(packed)
+    }
+
+    fn reserve_rights(
+        &mut self,
+        place: u32,
+        message: &Message<S::Page>,
+        packed: &mut Packed,
+    ) -> Result<(), NoMemory> {
+        let session = self.sessions.get_mut(place).ok_or(NoMemory)?;
+        let count = message.rights().len();
+        session
+            .exports
+            .reserve(count + usize::from(message.reply().is_some()))?;
+        session.exports.reserve_ports(count)?;
+        packed
+            .descriptors
+            .try_reserve_exact(count)
+            .map_err(|_| NoMemory)?;
+        packed.held.try_reserve_exact(count).map_err(|_| NoMemory)?;
+        // DEAD and ROOM for each.
+        session.out.promise(2 * count)
     }
 
     fn leaving(&self, place: u32, generation: u16, right: &Right) -> Leaving {
@@ -260,201 +281,10 @@ impl<S: PageSource> Node<S> {
         index
     }
 
-    fn forgive(&mut self, place: u32, count: usize) {
+    pub(crate) fn forgive(&mut self, place: u32, count: usize) {
         if let Some(session) = self.sessions.get_mut(place) {
             session.out.forgive(count);
         }
-    }
-
-    /// The fate of the message in `slot` is known.
-    pub(crate) fn settle(&mut self, now: Instant, place: u32, slot: u32) {
-        let Some(session) = self.sessions.get_mut(place) else {
-            return;
-        };
-        let Some(outbound) = session.out.messages.get(slot) else {
-            return;
-        };
-        let via = outbound.via;
-        if outbound.verdict == Verdict::Full && self.set_aside(place, slot) {
-            self.resume(now, place, via);
-            return;
-        }
-        let Some(session) = self.sessions.get_mut(place) else {
-            return;
-        };
-        let Some(mut outbound) = session.out.messages.remove(slot) else {
-            return;
-        };
-        for right in outbound.held.drain(..) {
-            match (outbound.verdict, right.remote()) {
-                // It has arrived, and so is used up here.
-                (Verdict::Accepted, Some(_)) => {
-                    self.ipc.forget_send_once(right);
-                    self.forgive(place, 1);
-                }
-                _ => self.ipc.release(right),
-            }
-        }
-        match outbound.verdict {
-            Verdict::Failed(reason) => {
-                self.take_back_exports(place, &outbound, reason);
-                self.ipc.discard_because(outbound.message, reason);
-            }
-            _ => self.ipc.discard(outbound.message),
-        }
-        if let Some((import, port)) = via {
-            if let Some(entry) = self.import_mut(place, import, port) {
-                entry.unsettled = entry.unsettled.saturating_sub(1);
-            }
-            self.place_is_free(now, port);
-            self.resume(now, place, via);
-        }
-    }
-
-    /// The import at `import`, if it still is the one whose stand-in is `port`.
-    fn import_mut(
-        &mut self,
-        place: u32,
-        import: u32,
-        port: PortId,
-    ) -> Option<&mut crate::rights::Import> {
-        let entry = self.sessions.get_mut(place)?.imports.get_mut(import)?;
-        (entry.port == port).then_some(entry)
-    }
-
-    /// Keeps a message that was refused for a full queue, in the order of sending. `false` if
-    /// its destination is gone.
-    fn set_aside(&mut self, place: u32, slot: u32) -> bool {
-        let Some(session) = self.sessions.get_mut(place) else {
-            return false;
-        };
-        let Session { out, imports, .. } = session;
-        let Some(outbound) = out.messages.get(slot) else {
-            return false;
-        };
-        let (sequence, via) = (outbound.sequence, outbound.via);
-        let Some((import, port)) = via else {
-            return false;
-        };
-        let Some(entry) = imports.get_mut(import).filter(|entry| entry.port == port) else {
-            return false;
-        };
-        if entry.refused.try_reserve(1).is_err() {
-            return false;
-        }
-        let later = |slot: &u32| {
-            out.messages.get(*slot).is_none_or(|other| {
-                // Those that were never sent come last.
-                !other.started || crate::window::before(sequence, other.sequence)
-            })
-        };
-        let at = entry
-            .refused
-            .iter()
-            .position(later)
-            .unwrap_or(entry.refused.len());
-        entry.refused.insert(at, slot);
-        entry.unsettled = entry.unsettled.saturating_sub(1);
-        self.ipc.hold_back(port, true);
-        true
-    }
-
-    /// Sends what was refused again, once there is room and nothing is under way any more.
-    pub(crate) fn resume(&mut self, now: Instant, place: u32, via: Option<(u32, PortId)>) {
-        let Some((import, port)) = via else { return };
-        let Some(session) = self.sessions.get_mut(place) else {
-            return;
-        };
-        let Some(entry) = session
-            .imports
-            .get_mut(import)
-            .filter(|entry| entry.port == port)
-        else {
-            return;
-        };
-        if entry.unsettled == 0 && entry.room && !entry.refused.is_empty() {
-            entry.room = false;
-            entry.last = None;
-            entry.fresh = true;
-            while let Some(slot) = entry.refused.pop_front() {
-                entry.unsettled += 1;
-                session.out.requeue(slot);
-            }
-            self.ipc.hold_back(port, false);
-            if let Some((token, message)) = self.ipc.next_to_carry(port) {
-                if let Err(refused) = self.carry(now, token, Some(port), message) {
-                    self.ipc.discard(refused.message);
-                    self.place_is_free(now, port);
-                } else {
-                    self.carry_more(now, port);
-                }
-            }
-            self.list(place);
-        } else if entry.unused && entry.unsettled == 0 && entry.refused.is_empty() {
-            self.drop_import(place, import);
-        }
-    }
-
-    fn carry_more(&mut self, now: Instant, via: PortId) {
-        while let Some((token, message)) = self.ipc.next_to_carry(via) {
-            if let Err(refused) = self.carry(now, token, Some(via), message) {
-                self.ipc.discard(refused.message);
-                self.place_is_free(now, via);
-            }
-        }
-    }
-
-    /// Gives the peer back every right to an export of its own.
-    pub(crate) fn drop_import(&mut self, place: u32, import: u32) {
-        let Some(session) = self.sessions.get_mut(place) else {
-            return;
-        };
-        let Some(entry) = session.imports.remove(import) else {
-            return;
-        };
-        if entry.received > 0 {
-            session.out.control(Control::Release {
-                export: entry.index,
-                count: entry.received,
-            });
-        }
-        session.out.forgive(1);
-        self.list(place);
-    }
-
-    /// The rights in a message that the peer did not take are here again, and die here.
-    fn take_back_exports(&mut self, place: u32, outbound: &Outbound<S::Page>, reason: Reason) {
-        if outbound.reply != NO_EXPORT {
-            self.unexport(place, outbound.reply, 1, reason);
-        }
-        for descriptor in &outbound.descriptors {
-            if descriptor.origin == descriptor::Origin::Sender && descriptor.index != NO_EXPORT {
-                self.unexport(place, descriptor.index, 1, reason);
-            }
-        }
-    }
-
-    /// `count` rights to an export are gone. Tells whether there were as many.
-    pub(crate) fn unexport(&mut self, place: u32, index: u32, count: u32, reason: Reason) -> bool {
-        let Some(session) = self.sessions.get_mut(place) else {
-            return false;
-        };
-        let Some(export) = session.exports.get_mut(index) else {
-            return false;
-        };
-        let Some(left) = export.sent.checked_sub(count) else {
-            return false;
-        };
-        export.sent = left;
-        if left == 0
-            && let Some(right) = session.exports.remove(index)
-        {
-            if right.kind() == RightKind::Send {
-                session.out.forgive(2);
-            }
-            self.ipc.release_because(right, reason);
-        }
-        true
     }
 
     /// A bare remote send-once right was destroyed: its caller must not wait.
@@ -466,7 +296,9 @@ impl<S: PageSource> Node<S> {
         if let Some(session) = self.sessions.get_mut(place)
             && session.generation == generation
         {
-            session.out.control(Control::NoReply { export: index });
+            session
+                .out
+                .control(norma_wire::control::Control::NoReply { export: index });
             session.out.forgive(1);
             self.list(place);
         }

@@ -48,6 +48,9 @@ pub struct Counters {
     pub delivered: u64,
     /// Messages from other nodes that were refused.
     pub refused: u64,
+    /// Messages accepted to be carried that came to nothing: refused for good, or lost with
+    /// their session.
+    pub failed: u64,
     /// Sequenced frames sent again.
     pub repeated: u64,
     /// Times that inline data was copied into or out of a frame.

@@ -8,7 +8,7 @@ use norma_ipc::{PageSource, Reason};
 
 use crate::limits::{HELLO_INTERVAL, HELLO_TRIES};
 use crate::node::{Grave, Node};
-use crate::session::{Check, Owed, State};
+use crate::session::{Check, Owed, Session, State};
 
 impl<S: PageSource> Node<S> {
     /// When [`Node::handle_timeout`] is due, at the latest. It may turn out that nothing was:
@@ -52,6 +52,10 @@ impl<S: PageSource> Node<S> {
         match session.state {
             State::Connecting if session.timer <= now => self.hello_again(now, place),
             State::Offered if session.timer <= now => self.remove_session(place),
+            State::Connecting if session.lost_route => {
+                let target = session.peer;
+                self.seek(now, target);
+            }
             State::Connecting | State::Offered => {}
             State::Established => self.watch_session(now, place),
         }
@@ -64,7 +68,7 @@ impl<S: PageSource> Node<S> {
         if session.tries >= HELLO_TRIES {
             let target = session.peer;
             self.remove_session(place);
-            self.fail_lookups(target, Reason::NodeDied(target.0));
+            self.fail_lookups(target, Reason::NameUnknown);
             return;
         }
         session.tries += 1;
@@ -80,14 +84,17 @@ impl<S: PageSource> Node<S> {
             session.inbox.acknowledge_by = None;
             session.owed.insert(Owed::ACK);
         }
-        self.counters.repeated += u64::from(session.out.expire(now, &mut session.round_trip));
-        if !session.shares() {
-            session.liveness.pause(now);
-            return;
-        }
+        session.out.flight.expire(now, &mut session.round_trip);
         if session.lost_route {
             let peer = session.peer;
             self.seek(now, peer);
+        }
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
+        if !session.shares() {
+            session.liveness.pause(now);
+            return;
         }
         let Some(session) = self.sessions.get_mut(place) else {
             return;
@@ -146,6 +153,7 @@ impl<S: PageSource> Node<S> {
 
     /// Forgets a session in which nothing was ever shared.
     pub(crate) fn remove_session(&mut self, place: u32) {
+        debug_assert!(self.by_peer.values().all(|used| *used != place));
         self.sessions.remove(place);
     }
 
@@ -158,27 +166,50 @@ impl<S: PageSource> Node<S> {
 
     /// Ends a session: every right in it dies on this side, for `reason`.
     pub(crate) fn end_session(&mut self, place: u32, reason: Reason) {
-        let Some(session) = self.sessions.get(place) else {
+        // Out of the table first: whatever the rights do when they die finds no session.
+        let Some(session) = self.sessions.remove(place) else {
             return;
         };
-        let grave = Grave {
-            place,
-            generation: session.generation,
-            address: session.peer,
-            name: session.peer_name,
-        };
-        if self.by_peer.get(&grave.address.0) == Some(&place) {
-            self.by_peer.remove(&grave.address.0);
+        let address = session.peer;
+        if self.by_peer.get(&address.0) == Some(&place) {
+            self.by_peer.remove(&address.0);
+            self.fall_back(address);
         }
         if self.graves.is_full() {
             self.graves.pop_front();
         }
-        let _ = self.graves.push_back(grave);
+        let (generation, name) = (session.generation, session.peer_name);
+        let _ = self.graves.push_back(Grave {
+            place,
+            generation,
+            address,
+            name,
+        });
+        self.share_buffers();
         self.counters.deaths += 1;
-        // Out of the table first: whatever the rights do when they die finds no session.
-        let Some(mut session) = self.sessions.remove(place) else {
-            return;
+        self.counters.repeated += session.out.flight.repeated();
+        self.release_session(session, reason);
+    }
+
+    /// An older session with the same peer may still be good.
+    fn fall_back(&mut self, peer: Address) {
+        let usable = |session: &Session<S::Page>| {
+            session.state == State::Established && session.peer == peer
         };
+        let other = self
+            .sessions
+            .iter()
+            .find(|(_, session)| usable(session))
+            .map(|(at, _)| at);
+        if let Some(place) = other {
+            self.by_peer.insert(peer.0, place); // In the room that was just left.
+            if let Some(session) = self.sessions.get_mut(place) {
+                session.superseded = false;
+            }
+        }
+    }
+
+    fn release_session(&mut self, mut session: Session<S::Page>, reason: Reason) {
         while let Some(import) = session.imports.remove_any() {
             self.ipc.kill_port(import.port, reason);
         }
@@ -186,6 +217,7 @@ impl<S: PageSource> Node<S> {
             for right in outbound.held {
                 self.ipc.forget_right(right, reason);
             }
+            self.counters.failed += 1;
             self.ipc.discard_because(outbound.message, reason);
         }
         while let Some(parcel) = session.inbox.remove_any() {

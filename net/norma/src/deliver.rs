@@ -1,20 +1,17 @@
 //! Delivering: from a message off the wire to a port of this node, or a refusal.
 //!
 //! Owns: the order of decisions. Whether the port can take the message is asked before any
-//! right in it is imported, so that a refused message leaves no trace. Also here: what the
-//! peer says about rights (CONTROL), and what the core says that the peer must hear.
+//! right in it is imported, so that a refused message leaves no trace.
 
 use norma_flip::Instant;
-use norma_ipc::{Event, NoMemory, PageSource, PortId, Reason, Right, RightError, RightKind, Sent};
+use norma_ipc::{NoMemory, PageSource, PortId, Reason, Right, RightError, RightKind, Sent};
 use norma_wire::control::{self, Control};
 use norma_wire::descriptor::{Kind, Origin, Repr};
 use norma_wire::session::Flags;
 
-use crate::counters::Drop;
 use crate::inbox::Parcel;
 use crate::node::Node;
-use crate::outbox::Verdict;
-use crate::rights::{Destination, NAME_SERVICE, NO_EXPORT, parse_token, token};
+use crate::rights::{Destination, Export, NAME_SERVICE, NO_EXPORT, token};
 
 /// What the port to which a message is addressed says to it.
 enum Door {
@@ -27,14 +24,8 @@ enum Door {
 impl<S: PageSource> Node<S> {
     /// Decides about a whole message whose turn it is. Room for a refusal was promised.
     #[inline]
-    pub(crate) fn deliver(
-        &mut self,
-        now: Instant,
-        place: u32,
-        parcel: Parcel<S::Page>,
-        hopeless: bool,
-    ) {
-        let door = if hopeless {
+    pub(crate) fn deliver(&mut self, now: Instant, place: u32, parcel: Parcel<S::Page>) {
+        let door = if parcel.hopeless {
             Door::Refuse(control::Reason::NoMemory)
         } else {
             self.knock(place, &parcel)
@@ -43,7 +34,7 @@ impl<S: PageSource> Node<S> {
             Door::Refuse(reason) => self.refuse(place, parcel, reason),
             _ => match self.unpack_rights(place, parcel) {
                 Ok(parcel) => {
-                    self.forgive_refusal(place);
+                    self.forgive(place, 1);
                     self.counters.delivered += 1;
                     self.enter(now, place, door, parcel);
                 }
@@ -120,17 +111,13 @@ impl<S: PageSource> Node<S> {
         match sent {
             Ok(Sent::Handed(thread)) => self.ipc.defer_wake(thread),
             Ok(Sent::Queued | Sent::Waiting) => {}
+            // A right of a third node that was passed on by this one: relay.
             Ok(Sent::Forward {
                 token,
                 via,
                 message,
             }) => {
-                // A right of a third node that was passed on by this one: relay.
-                if let Err(refused) = self.carry(now, token, via, message) {
-                    match via {
-                        Some(via) => self.place_is_free(now, via),
-                        None => self.unanswered(token),
-                    }
+                if let Err(refused) = self.forward(now, token, via, message) {
                     self.ipc.discard(refused.message);
                 }
             }
@@ -141,10 +128,24 @@ impl<S: PageSource> Node<S> {
     fn refuse(&mut self, place: u32, parcel: Parcel<S::Page>, reason: control::Reason) {
         self.counters.refused += 1;
         self.ipc.discard(parcel.message);
-        if let Some(session) = self.sessions.get_mut(place) {
-            let sequence = parcel.label.sequence;
-            session.out.control(Control::Refused { sequence, reason });
-            session.out.forgive(1);
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
+        let label = &parcel.label;
+        session.out.control(Control::Refused {
+            sequence: label.sequence,
+            reason,
+        });
+        session.out.forgive(1);
+        // A reply is not sent twice: whoever waits for it must learn that it is lost.
+        if label.flags.contains(Flags::SEND_ONCE)
+            && session
+                .exports
+                .get(label.destination)
+                .is_some_and(Export::is_once)
+            && let Some(right) = session.exports.remove(label.destination)
+        {
+            self.ipc.release_because(right, Reason::NoMemory);
         }
     }
 
@@ -230,12 +231,9 @@ impl<S: PageSource> Node<S> {
             (Origin::Receiver, Kind::Send) => self.come_home(place, repr.index),
             (Origin::Receiver, Kind::SendOnce) => {
                 let session = self.sessions.get_mut(place).ok_or(NoMemory)?;
-                match session.exports.remove(repr.index) {
-                    Some(right) if right.kind() == RightKind::SendOnce => Ok(right),
-                    Some(right) => {
-                        self.ipc.release(right);
-                        self.dead_right()
-                    }
+                let once = session.exports.get(repr.index).is_some_and(Export::is_once);
+                match once.then(|| session.exports.remove(repr.index)).flatten() {
+                    Some(right) => Ok(right),
                     None => self.dead_right(),
                 }
             }
@@ -281,7 +279,7 @@ impl<S: PageSource> Node<S> {
                         ipc.create_proxy(token(place, generation, Destination::Import(found)))?;
                     import.port = proxy;
                     import.unused = false;
-                    import.last = None;
+                    ipc.hold_back(proxy, !import.refused.is_empty());
                     ipc.add_send(proxy).map_err(|_| NoMemory)?
                 }
             };
@@ -301,148 +299,5 @@ impl<S: PageSource> Node<S> {
             import.received = 1;
         }
         Ok(right)
-    }
-
-    // What the peer says about rights.
-
-    pub(crate) fn handle_control(&mut self, now: Instant, place: u32, control: Control) {
-        let known = match control {
-            Control::Release { export, count } => {
-                self.unexport(place, export, count, Reason::Unanswered)
-            }
-            Control::NoReply { export } => self.unexport(place, export, 1, Reason::Unanswered),
-            Control::Dead { export } => self.import_died(now, place, export),
-            Control::Room { export } => self.import_has_room(now, place, export),
-            Control::Refused { sequence, reason } => self.message_refused(place, sequence, reason),
-        };
-        if !known {
-            self.counters.drop(Drop::Stale);
-        }
-    }
-
-    fn message_refused(&mut self, place: u32, sequence: u32, reason: control::Reason) -> bool {
-        let Some(session) = self.sessions.get_mut(place) else {
-            return false;
-        };
-        let Some(slot) = session.out.slot_of(sequence) else {
-            return false;
-        };
-        let Some(outbound) = session.out.messages.get_mut(slot) else {
-            return false;
-        };
-        outbound.verdict = match reason {
-            control::Reason::Full => Verdict::Full,
-            control::Reason::Dead => Verdict::Failed(Reason::Destroyed),
-            control::Reason::NoMemory => Verdict::Failed(Reason::NoMemory),
-        };
-        true
-    }
-
-    fn import_has_room(&mut self, now: Instant, place: u32, index: u32) -> bool {
-        let Some(session) = self.sessions.get_mut(place) else {
-            return false;
-        };
-        let Some(found) = session.imports.find(index) else {
-            return false;
-        };
-        let Some(import) = session.imports.get_mut(found) else {
-            return false;
-        };
-        import.room = true;
-        let via = Some((found, import.port));
-        self.resume(now, place, via);
-        true
-    }
-
-    fn import_died(&mut self, now: Instant, place: u32, index: u32) -> bool {
-        let Some(session) = self.sessions.get_mut(place) else {
-            return false;
-        };
-        let Some(found) = session.imports.find(index) else {
-            return false;
-        };
-        let Some(import) = session.imports.get_mut(found) else {
-            return false;
-        };
-        let port = import.port;
-        while let Some(slot) = self
-            .sessions
-            .get_mut(place)
-            .and_then(|session| session.imports.get_mut(found)?.refused.pop_front())
-        {
-            if let Some(outbound) = self
-                .sessions
-                .get_mut(place)
-                .and_then(|session| session.out.messages.get_mut(slot))
-            {
-                outbound.verdict = Verdict::Failed(Reason::Destroyed);
-            }
-            self.settle(now, place, slot);
-        }
-        self.ipc.kill_port(port, Reason::Destroyed);
-        self.drop_import(place, found);
-        true
-    }
-
-    // What the core says that peers must hear.
-
-    #[cold]
-    pub(crate) fn handle_ipc_event(&mut self, event: Event) {
-        match event {
-            Event::Wake(_) => {}
-            Event::Unanswered(token) => self.unanswered(token),
-            Event::Unused(token) => {
-                let (place, generation, destination) = parse_token(token);
-                if let Destination::Import(import) = destination {
-                    self.import_unused(place, generation, import);
-                }
-            }
-            Event::PortDied(port) => {
-                self.tell_exporters(port, |export, _| Some(Control::Dead { export }))
-            }
-            Event::Room(port) => self.tell_exporters(port, |export, refusing| {
-                refusing.then_some(Control::Room { export })
-            }),
-        }
-    }
-
-    fn import_unused(&mut self, place: u32, generation: u16, import: u32) {
-        let Some(session) = self.sessions.get_mut(place) else {
-            return;
-        };
-        if session.generation != generation {
-            return;
-        }
-        let Some(entry) = session.imports.get_mut(import) else {
-            return;
-        };
-        if self.ipc.sink(entry.port).is_ok() {
-            return; // A right has arrived since.
-        }
-        if entry.unsettled == 0 && entry.refused.is_empty() {
-            self.drop_import(place, import);
-        } else {
-            entry.unused = true;
-        }
-    }
-
-    /// Tells every peer that holds rights to `port`.
-    fn tell_exporters(&mut self, port: PortId, what: impl Fn(u32, bool) -> Option<Control>) {
-        for place in 0..self.sessions.places() {
-            let Some(session) = self.sessions.get_mut(place) else {
-                continue;
-            };
-            let Some(index) = session.exports.of_port(port) else {
-                continue;
-            };
-            let refusing = session
-                .exports
-                .get(index)
-                .is_some_and(|export| export.refusing);
-            if let Some(control) = what(index, refusing) {
-                session.out.control(control);
-                self.list(place);
-            }
-        }
     }
 }

@@ -6,8 +6,9 @@
 //! until it is used, so that a late or repeated HELLO can never end a living session.
 //!
 //! If both say HELLO at the same time, the session that the node with the lower address began
-//! is kept. If there is a session with the node that answers already, it is kept, and what
-//! waited for the new one goes there.
+//! is kept: the other waits for it to be used. If there is a session with the node that answers
+//! already, it is kept, and what waited for the new one goes there. Should two nodes come to
+//! have two sessions all the same, because frames were lost, both are good.
 
 use norma_flip::{Address, Incoming, Instant, Outgoing};
 use norma_ipc::{PageSource, Reason};
@@ -17,8 +18,8 @@ use norma_wire::{hello, session};
 
 use crate::counters::Drop;
 use crate::inbox::Inbox;
-use crate::limits::{HELLO_INTERVAL, OFFER_EXPIRES};
-use crate::node::Node;
+use crate::limits::{ATTEMPT_FRESH, HELLO_INTERVAL, MAX_OFFERS, OFFER_EXPIRES, SURELY_ALIVE};
+use crate::node::{Node, PLACE_MASK};
 use crate::session::{Owed, State};
 use crate::transmit::pages_per_frame;
 
@@ -63,14 +64,10 @@ impl<S: PageSource> Node<S> {
             session: session.number,
             echo: session.peer_number,
             frame_limit: limit,
-            first_sequence: session.out.next(),
+            first_sequence: session.out.flight.next(),
             name,
         };
-        let header = Repr {
-            sequence: session.out.next(),
-            ..Repr::new(kind)
-        };
-        self.write_header(place, header, frame);
+        self.write_unsequenced(place, kind, frame);
         body.emit(layout::body_mut(frame.head));
         Some(HEAD_PAYLOAD)
     }
@@ -119,20 +116,51 @@ impl<S: PageSource> Node<S> {
         });
         let place = match known.map(|(place, _)| place) {
             Some(place) => place,
-            None => {
-                let Ok(place) = self.create_session(now, State::Offered, source) else {
-                    return self.counters.drop(Drop::NoMemory);
-                };
-                self.adopt(place, source, body);
-                if let Some(session) = self.sessions.get_mut(place) {
-                    session.timer = now + OFFER_EXPIRES;
-                }
-                self.due(place, now + OFFER_EXPIRES);
-                place
-            }
+            None if self.is_unconfirmed(source) => return self.nudge(source),
+            None => match self.offer(now, source, body) {
+                Some(place) => place,
+                None => return self.counters.drop(Drop::NoMemory),
+            },
         };
         if let Some(session) = self.sessions.get_mut(place) {
             session.owed.insert(Owed::WELCOME);
+            if session.state == State::Offered {
+                session.timer = now + OFFER_EXPIRES;
+            }
+        }
+        self.list(place);
+    }
+
+    /// A session for a peer that has said HELLO, until it is used.
+    fn offer(&mut self, now: Instant, source: Address, body: &hello::Repr) -> Option<u32> {
+        let offered = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.state == State::Offered);
+        if offered.count() >= MAX_OFFERS {
+            return None;
+        }
+        let place = self.create_session(now, State::Offered, source).ok()?;
+        self.adopt(place, source, body);
+        self.due(place, now + OFFER_EXPIRES);
+        Some(place)
+    }
+
+    /// Whether there is a session with that node which it has not used yet: it may not know
+    /// that we have taken its offer, and so tries to begin one itself.
+    fn is_unconfirmed(&self, peer: Address) -> bool {
+        let place = self.by_peer.get(&peer.0);
+        let session = place.and_then(|place| self.sessions.get(*place));
+        session.is_some_and(|session| !session.confirmed)
+    }
+
+    /// Makes the peer say whether it knows the session that we have with it.
+    fn nudge(&mut self, peer: Address) {
+        let Some(place) = self.by_peer.get(&peer.0).copied() else {
+            return;
+        };
+        if let Some(session) = self.sessions.get_mut(place) {
+            session.owed.insert(Owed::PROBE);
         }
         self.list(place);
     }
@@ -148,43 +176,54 @@ impl<S: PageSource> Node<S> {
             session.frame_limit = limit;
             session.frame_pages = pages_per_frame(limit);
             session.inbox = Inbox::new(body.first_sequence);
+            session.out.begin_acknowledging(body.first_sequence);
         }
     }
 
     fn handle_welcome(&mut self, now: Instant, source: Address, body: &hello::Repr, credit: u8) {
-        let connecting = self.place_of(body.echo).filter(|place| {
-            self.sessions
-                .get(*place)
-                .is_some_and(|session| session.state == State::Connecting)
+        let place = body.echo & PLACE_MASK;
+        let connecting = self.sessions.get(place).is_some_and(|session| {
+            session.number == body.echo && session.state == State::Connecting
         });
-        let Some(place) = connecting else {
+        if !connecting {
             return; // A repeated WELCOME: that session is established, or gone.
-        };
-        let existing = self.by_peer.get(&source.0).copied();
-        let offer = self
-            .sessions
-            .iter()
-            .find(|(_, session)| session.state == State::Offered && session.peer == source);
-        let offer = offer.map(|(place, _)| place);
-        let keep = match (existing, offer) {
-            (Some(existing), _) => Some(existing),
-            (None, Some(offer)) if source.0 < self.address.0 => {
-                self.establish(now, offer, credit);
-                Some(offer)
-            }
-            _ => None,
-        };
-        if let Some(keep) = keep {
-            self.remove_session(place);
-            self.connected(now, place, keep);
-            return;
         }
-        if let Some(offer) = offer {
-            self.remove_session(offer);
+        if let Some(existing) = self.by_peer.get(&source.0).copied() {
+            let heard = self
+                .sessions
+                .get(existing)
+                .map(|session| session.liveness.heard_at());
+            if heard.is_some_and(|heard| now < heard + SURELY_ALIVE) {
+                return self.join(now, place, existing);
+            }
+            // The peer may have given it up long ago. It will say so, and WELCOME comes again.
+            return self.nudge(source);
+        }
+        if source.0 < self.address.0 && self.is_attempting(now, source) {
+            // Both begin at the same time: the other's session is kept, once it is used.
+            if let Some(session) = self.sessions.get_mut(place) {
+                session.found = Some(source);
+            }
+            return;
         }
         self.adopt(place, source, body);
         self.establish(now, place, credit);
         self.connected(now, place, place);
+    }
+
+    /// Whether that node has lately said HELLO for a session of its own.
+    fn is_attempting(&self, now: Instant, peer: Address) -> bool {
+        self.sessions.iter().any(|(_, session)| {
+            session.state == State::Offered
+                && session.peer == peer
+                && now + OFFER_EXPIRES < session.timer + ATTEMPT_FRESH
+        })
+    }
+
+    /// What waits for the session that is being connected at `place` goes to another one.
+    fn join(&mut self, now: Instant, place: u32, existing: u32) {
+        self.remove_session(place);
+        self.connected(now, place, existing);
     }
 
     /// Both sides know the session from now on.
@@ -193,29 +232,49 @@ impl<S: PageSource> Node<S> {
             return;
         };
         session.state = State::Established;
-        session.owed.remove(Owed::HELLO);
-        // A frame of ours tells the other side that its offer was taken.
+        session.owed.remove(Owed::HELLO | Owed::WELCOME);
+        // A frame of ours tells the other side that we know the session.
         session.owed.insert(Owed::ACK);
-        session.liveness.pause(now);
-        session.out.open(credit);
-        self.by_peer.insert(session.peer.0, place);
+        session.liveness.heard(now);
+        session.out.flight.open(credit);
+        let peer = session.peer;
+        if let Some(old) = self.by_peer.insert(peer.0, place) {
+            self.supersede(old);
+        }
+        self.share_buffers();
         self.counters.sessions += 1;
         self.list(place);
     }
 
-    /// The peer used the session that was offered to it: an older one with it is over.
+    /// There is a newer session with the same peer: either it has given the old one up, or
+    /// both have begun one at the same time. It will say which.
+    fn supersede(&mut self, old: u32) {
+        if let Some(session) = self.sessions.get_mut(old) {
+            session.superseded = true;
+            session.owed.insert(Owed::PROBE);
+        }
+        self.list(old);
+    }
+
+    /// The peer has used the session that was offered to it.
+    #[cold]
     pub(crate) fn accept_offer(&mut self, now: Instant, place: u32) {
-        let Some(session) = self.sessions.get(place) else {
+        self.establish(now, place, 1);
+        let Some(peer) = self.sessions.get(place).map(|session| session.peer) else {
             return;
         };
-        let peer = session.peer;
-        if let Some(old) = self.by_peer.get(&peer.0).copied() {
-            self.end_session(old, Reason::NodeDied(peer.0));
+        // Whatever we were about to begin with the same node goes there too.
+        while let Some(ours) = self.connecting_to(peer) {
+            self.join(now, ours, place);
         }
-        self.establish(now, place, 1);
-        if let Some(session) = self.sessions.get_mut(place) {
-            session.owed.remove(Owed::WELCOME | Owed::ACK);
-        }
+    }
+
+    /// A session that is being connected, of which is known that this node would answer.
+    fn connecting_to(&self, peer: Address) -> Option<u32> {
+        let mut sessions = self.sessions.iter();
+        let found = sessions
+            .find(|(_, session)| session.state == State::Connecting && session.found == Some(peer));
+        found.map(|(place, _)| place)
     }
 
     /// Tells a peer that its frame was for no session of this node.
@@ -245,8 +304,9 @@ impl<S: PageSource> Node<S> {
                 && session.peer == source
                 && session.peer_number == quoted
         });
-        match found.map(|(place, _)| place) {
-            Some(place) => self.end_session(place, Reason::NodeDied(source.0)),
+        match found {
+            Some((place, session)) if session.state == State::Offered => self.remove_session(place),
+            Some((place, _)) => self.end_session(place, Reason::NodeDied(source.0)),
             None => self.counters.drop(Drop::Stale),
         }
     }

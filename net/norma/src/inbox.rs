@@ -8,10 +8,11 @@
 use alloc::vec::Vec;
 
 use norma_flip::Instant;
-use norma_ipc::{Memory, Message, NoMemory, PAGE_SIZE};
+use norma_ipc::{Memory, Message, PAGE_SIZE};
 use norma_wire::descriptor;
 use norma_wire::session::Flags;
 
+use crate::counters::Drop;
 use crate::limits::MAX_PARTIAL;
 use crate::window::Window;
 
@@ -31,6 +32,8 @@ pub(crate) struct Parcel<P> {
     pub(crate) label: Label,
     pub(crate) message: Message<P>,
     pub(crate) descriptors: Vec<descriptor::Repr>,
+    /// There was no memory for it: it will be refused.
+    pub(crate) hopeless: bool,
 }
 
 /// A message that is not complete, or may not be delivered yet.
@@ -44,7 +47,7 @@ pub(crate) struct Partial<P> {
     missing: usize,
     parcel: Option<Parcel<P>>,
     /// There was no memory for it: its frames are taken and dropped, then it is refused.
-    pub(crate) hopeless: bool,
+    hopeless: bool,
 }
 
 impl<P> Partial<P> {
@@ -79,6 +82,11 @@ impl<P> Inbox<P> {
         self.partial.is_empty()
     }
 
+    /// Messages that are incomplete or wait.
+    pub(crate) fn len(&self) -> usize {
+        self.partial.len()
+    }
+
     /// Whether it has been decided what becomes of the message before `label` to the same port.
     #[inline]
     pub(crate) fn may_deliver(&self, label: &Label) -> bool {
@@ -95,46 +103,57 @@ impl<P> Inbox<P> {
             .any(|partial| partial.sequence == sequence)
     }
 
-    /// The record of message `sequence`, made if there is none, with room for `memory` bytes.
+    /// The record of message `sequence`, made if there is none, with room for `memory` bytes, of
+    /// which pages `first..first + count` have come.
     ///
-    /// Fails when there are too many, or when `memory` contradicts what was said before.
-    pub(crate) fn partial(&mut self, sequence: u32, memory: usize) -> Result<usize, NoMemory> {
+    /// Fails when there are too many, when `memory` contradicts what was said before, or when
+    /// the pages do not fit.
+    pub(crate) fn partial(
+        &mut self,
+        sequence: u32,
+        memory: usize,
+        first: usize,
+        count: usize,
+    ) -> Result<usize, Drop> {
+        let total = memory.div_ceil(PAGE_SIZE);
+        if first.checked_add(count).is_none_or(|end| end > total) {
+            return Err(Drop::Malformed);
+        }
         if let Some(index) = self.partial.iter().position(|p| p.sequence == sequence) {
-            let same = self.partial[index].memory == memory;
-            return if same { Ok(index) } else { Err(NoMemory) };
+            let partial = &self.partial[index];
+            let fits = partial.memory == memory && count <= partial.missing;
+            return if fits {
+                Ok(index)
+            } else {
+                Err(Drop::Malformed)
+            };
         }
-        if self.partial.len() >= MAX_PARTIAL {
-            return Err(NoMemory);
+        if self.partial.len() >= MAX_PARTIAL || self.partial.try_reserve(1).is_err() {
+            return Err(Drop::NoMemory);
         }
-        self.partial.try_reserve(1).map_err(|_| NoMemory)?;
-        let missing = memory.div_ceil(PAGE_SIZE);
         let mut pages = Vec::new();
-        let hopeless = pages.try_reserve_exact(missing).is_err();
+        let hopeless = pages.try_reserve_exact(total).is_err();
         self.partial.push(Partial {
             sequence,
             memory,
             pages,
-            missing,
+            missing: total,
             parcel: None,
             hopeless,
         });
         Ok(self.partial.len() - 1)
     }
 
-    /// Puts pages `first..` of a message into its record; each may come once. Tells whether
-    /// they fitted.
+    /// Puts pages `first..` of a message into its record, where they fit. Where there is no
+    /// memory for them, the message is given up.
     pub(crate) fn put_pages(
         &mut self,
         index: usize,
         first: usize,
         count: usize,
         mut page: impl FnMut(usize) -> Option<P>,
-    ) -> bool {
+    ) {
         let partial = &mut self.partial[index];
-        let total = partial.memory.div_ceil(PAGE_SIZE);
-        if count > partial.missing || first.checked_add(count).is_none_or(|end| end > total) {
-            return false;
-        }
         for offset in 0..count {
             if partial.hopeless {
                 break;
@@ -148,7 +167,6 @@ impl<P> Inbox<P> {
             }
         }
         partial.missing -= count;
-        true
     }
 
     fn give_up(partial: &mut Partial<P>) {
@@ -158,11 +176,15 @@ impl<P> Inbox<P> {
 
     /// Puts the head of a message into its record.
     pub(crate) fn put_parcel(&mut self, index: usize, parcel: Parcel<P>) {
-        self.partial[index].parcel = Some(parcel);
+        let partial = &mut self.partial[index];
+        if parcel.hopeless {
+            Self::give_up(partial);
+        }
+        partial.parcel = Some(parcel);
     }
 
-    /// The next message that is whole and whose turn it is, with whether it is hopeless.
-    pub(crate) fn poll_whole(&mut self) -> Option<(Parcel<P>, bool)> {
+    /// The next message that is whole and whose turn it is.
+    pub(crate) fn poll_whole(&mut self) -> Option<Parcel<P>> {
         let index = (0..self.partial.len()).find(|&index| {
             let partial = &self.partial[index];
             partial.is_whole()
@@ -173,15 +195,15 @@ impl<P> Inbox<P> {
         })?;
         let partial = self.partial.swap_remove(index);
         let mut parcel = partial.parcel?;
-        let mut hopeless = partial.hopeless;
-        if partial.memory > 0 && !hopeless {
+        parcel.hopeless |= partial.hopeless;
+        if partial.memory > 0 && !parcel.hopeless {
             match gather(partial.pages, partial.memory) {
                 // A parcel's memory is empty until now, and the size was checked on arrival.
-                Some(memory) => hopeless = parcel.message.replace_memory(memory).is_err(),
-                None => hopeless = true,
+                Some(memory) => parcel.hopeless = parcel.message.replace_memory(memory).is_err(),
+                None => parcel.hopeless = true,
             }
         }
-        Some((parcel, hopeless))
+        Some(parcel)
     }
 
     /// Removes any record, for a session that ends.

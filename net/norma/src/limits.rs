@@ -21,6 +21,20 @@ pub const MAX_EXPORTS: usize = 65_535;
 /// more sees its frames dropped, and sends them again later.
 pub const MAX_PARTIAL: usize = 64;
 
+/// Messages of a session that are partly sent. Together with a whole window of frames that wait
+/// for an earlier one they fit [`MAX_PARTIAL`], so that a receiver's table never fills up with
+/// messages that wait for one that has no place there.
+pub const MAX_BEGUN: usize = 8;
+
+const _: () = assert!(MAX_BEGUN + MAX_CREDIT as usize <= MAX_PARTIAL);
+
+/// Frames of a session whose fate may be unknown at one time. More than the window, because a
+/// frame that has arrived is not settled while something that the peer sent before is missing.
+pub const MAX_UNSETTLED: usize = 1024;
+
+/// Sessions that were offered and not used yet: more would only serve a flood of HELLOs.
+pub const MAX_OFFERS: usize = 256;
+
 /// Names that a node checks in.
 pub const MAX_NAMES: usize = 256;
 
@@ -35,7 +49,7 @@ pub const MAX_LOOKUPS: usize = 256;
 pub const ACK_DELAY: Duration = Duration::from_millis(5);
 
 /// Unacknowledged frames after which an acknowledgement does not wait: a quarter of the window,
-/// so that a stream never stalls for one.
+/// so that a stream never stalls for one. Where a peer's credit is small, half of that.
 pub const ACK_EVERY: u8 = MAX_CREDIT / 4;
 
 /// The shortest retransmission time: twice [`ACK_DELAY`].
@@ -58,9 +72,9 @@ pub const HELLO_TRIES: u8 = 16;
 /// Silence after which a peer that something is shared with is probed.
 pub const PROBE_AFTER: Duration = Duration::from_millis(300);
 
-/// Time between probes. With one each 60 ms, eleven fit before [`DEAD_AFTER`]: even if a
-/// third of all round trips fail, a living peer is not taken for dead.
-pub const PROBE_INTERVAL: Duration = Duration::from_millis(60);
+/// Time between probes. With one each 30 ms, 23 fit before [`DEAD_AFTER`]: where a third of all
+/// frames is lost, a living peer is taken for dead once in some millions of silences.
+pub const PROBE_INTERVAL: Duration = Duration::from_millis(30);
 
 /// Silence after which a probed peer is dead.
 pub const DEAD_AFTER: Duration = Duration::from_millis(1000);
@@ -68,8 +82,17 @@ pub const DEAD_AFTER: Duration = Duration::from_millis(1000);
 /// Unanswered probes without which no peer is dead, however long the silence.
 pub const DEAD_PROBES: u8 = 3;
 
-/// A session that was offered (WELCOME) and never used is forgotten after this time.
+/// A session that was offered (WELCOME) and never used is forgotten this long after the last
+/// HELLO for it.
 pub const OFFER_EXPIRES: Duration = Duration::from_secs(3);
+
+/// How long after its last HELLO the peer's own attempt at a session is given precedence: four
+/// HELLOs in a row are seldom lost, and a HELLO of long ago stops nobody for long.
+pub const ATTEMPT_FRESH: Duration = Duration::from_millis(240);
+
+/// A peer that was heard this lately cannot have given the session up, for it would have heard
+/// nothing for [`DEAD_AFTER`].
+pub const SURELY_ALIVE: Duration = Duration::from_millis(500);
 
 /// How many dead peers' names are remembered, to name them in errors.
 pub const REMEMBERED_PEERS: usize = 32;

@@ -13,7 +13,7 @@ use norma_ipc::{
 use norma_wire::hello::NodeName;
 
 use crate::counters::Counters;
-use crate::limits::{MAX_SESSIONS, REMEMBERED_PEERS};
+use crate::limits::{ACK_EVERY, MAX_CREDIT, MAX_SESSIONS, REMEMBERED_PEERS};
 use crate::names::{Lookups, Names};
 use crate::random::Random;
 use crate::rights::Map;
@@ -92,6 +92,21 @@ pub enum Posted {
     Waiting,
 }
 
+/// What the sessions of a node hold, for tools and tests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Holdings {
+    /// Rights that peers hold.
+    pub exports: usize,
+    /// Stand-ins for rights of peers.
+    pub imports: usize,
+    /// Messages whose fate is not known.
+    pub outgoing: usize,
+    /// Messages that are incomplete or wait for their turn.
+    pub incoming: usize,
+    /// Frames about rights that might still have to be sent.
+    pub promised: usize,
+}
+
 /// A peer that died, to name it in errors.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Grave {
@@ -120,6 +135,10 @@ pub struct Node<S: PageSource> {
     pub(crate) random: Random,
     pub(crate) graves: heapless::Deque<Grave, REMEMBERED_PEERS>,
     pub(crate) counters: Counters,
+    /// How many frames each peer may have under way.
+    pub(crate) credit: u8,
+    /// After how many frames an acknowledgement does not wait.
+    pub(crate) acknowledge_every: u8,
     /// Nothing is due in any session before this time (a lower bound).
     pub(crate) deadline: Instant,
 }
@@ -127,6 +146,11 @@ pub struct Node<S: PageSource> {
 /// The least Ethernet payload: FLIP and session headers with the first 64 bytes of data, as an
 /// unfragmented frame, and room for FLIP to cut larger ones sensibly.
 const LEAST_MTU: u16 = 576;
+
+/// The bits of a session's number that are its place.
+pub(crate) const PLACE_MASK: u32 = MAX_SESSIONS as u32 - 1;
+
+const _: () = assert!(MAX_SESSIONS.is_power_of_two());
 
 impl<S: PageSource> Node<S> {
     /// A node with no ports and no sessions.
@@ -149,7 +173,7 @@ impl<S: PageSource> Node<S> {
         // The first address that is registered is the one that FLIP finds fastest.
         let private = PrivateAddress::new(0, random.u64());
         let address = flip.register(private).map_err(|_| StartError::NoMemory)?;
-        Ok(Node {
+        let mut node = Node {
             ipc: Ipc::new(),
             flip,
             source,
@@ -166,8 +190,12 @@ impl<S: PageSource> Node<S> {
             random,
             graves: heapless::Deque::new(),
             counters: Counters::default(),
+            credit: 1,
+            acknowledge_every: 1,
             deadline: Instant::NEVER,
-        })
+        };
+        node.share_buffers();
+        Ok(node)
     }
 
     /// The node's FLIP address, new at each boot.
@@ -243,6 +271,19 @@ impl<S: PageSource> Node<S> {
             .chain(self.lookups.rights())
     }
 
+    /// What the sessions hold now: all of it zero when no right and no message is shared.
+    pub fn holdings(&self) -> Holdings {
+        let mut holdings = Holdings::default();
+        for (_, session) in self.sessions.iter() {
+            holdings.exports += session.exports.iter().count();
+            holdings.imports += session.imports.len();
+            holdings.outgoing += session.out.messages.len();
+            holdings.incoming += session.inbox.len();
+            holdings.promised += session.out.promised();
+        }
+        holdings
+    }
+
     // Sending.
 
     /// Sends a message to the send or send-once right under `name`; see
@@ -293,7 +334,7 @@ impl<S: PageSource> Node<S> {
         }
     }
 
-    fn forward(
+    pub(crate) fn forward(
         &mut self,
         now: Instant,
         token: RemoteToken,
@@ -310,22 +351,6 @@ impl<S: PageSource> Node<S> {
                 }
                 Err(error)
             }
-        }
-    }
-
-    /// A place among the messages under way through `via` is free: carries what waits for it.
-    pub(crate) fn place_is_free(&mut self, now: Instant, via: PortId) {
-        let mut next = self.ipc.carried(via);
-        while let Some((token, message)) = next {
-            next = match self.carry(now, token, Some(via), message) {
-                Ok(()) => self.ipc.next_to_carry(via),
-                Err(refused) => {
-                    // Its sender was told that it is on its way, as it was; then it was lost
-                    // for want of memory, which the holder of its reply right learns.
-                    self.ipc.discard(refused.message);
-                    self.ipc.carried(via)
-                }
-            };
         }
     }
 
@@ -369,26 +394,19 @@ impl<S: PageSource> Node<S> {
         self.sessions.reserve(1)?;
         let place = self.sessions.next_place();
         // Twenty random bits that are not all zero, and twelve of place.
-        let number = ((self.random.u32() | 0x1000) & !0xfff) | place;
+        let number = ((self.random.u32() | (PLACE_MASK + 1)) & !PLACE_MASK) | place;
         let first = self.random.u32();
         self.generation = self.generation.wrapping_add(1);
         let session = Session::new(state, number, self.generation, peer, first, now);
         self.sessions.insert(session)
     }
 
-    /// The session that has that number.
-    #[inline]
-    pub(crate) fn place_of(&self, number: u32) -> Option<u32> {
-        let place = number & 0xfff;
-        (self.sessions.get(place)?.number == number).then_some(place)
-    }
-
-    /// How many frames each peer may have under way: the receive buffers, shared.
-    #[inline]
-    pub(crate) fn credit(&self) -> u8 {
+    /// Shares the receive buffers among the sessions that there are now.
+    pub(crate) fn share_buffers(&mut self) {
         let sessions = self.by_peer.len().max(1);
         let share = usize::from(self.config.receive_buffers) / sessions;
-        share.clamp(1, usize::from(crate::limits::MAX_CREDIT)) as u8
+        self.credit = share.clamp(1, usize::from(MAX_CREDIT)) as u8;
+        self.acknowledge_every = self.credit.div_ceil(2).min(ACK_EVERY);
     }
 
     /// Something of a session is due at `due`.

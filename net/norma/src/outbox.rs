@@ -1,13 +1,14 @@
-//! The sending half of a session: what waits, what is under way, what was lost.
+//! The sending half of a session: which messages wait, and in which order frames leave.
 //!
-//! Owns: the order in which frames leave, the window, and when a frame is sent again. A message
-//! is kept whole until its fate is known; frames are made from it each time they are sent, so
-//! nothing is copied to be able to repeat it.
-//! Leaves to others: what a frame looks like (`transmit`), and what becomes of a settled
-//! message (`delivery`).
+//! Owns: messages until their fate is known, news for the peer, and the order. A message is
+//! kept whole; frames are made from it each time they are sent, so nothing is copied to be able
+//! to repeat it. Leaves to others: numbers and acknowledgements (`flight`), what a frame looks
+//! like (`transmit`), and what becomes of a settled message (`carry`).
 //!
-//! A frame that is acknowledged is **settled** only when every frame that its receiver sent
-//! before the acknowledgement has arrived here too: a refusal may be among them.
+//! Two rules of order. All frames of a message leave before the first of a later one to the
+//! same port: so whoever knows that a message has arrived whole knows that it has been decided.
+//! And few messages are begun at a time ([`MAX_BEGUN`]), so that the receiver's table of
+//! incomplete ones can never fill up with what waits for each other.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -17,14 +18,9 @@ use norma_ipc::{Message, NoMemory, PortId, Reason, Right};
 use norma_wire::control::Control;
 use norma_wire::descriptor;
 
-use crate::limits::MAX_MESSAGES;
-use crate::round_trip::RoundTrip;
+use crate::flight::{Departure, Flight};
+use crate::limits::{MAX_BEGUN, MAX_MESSAGES};
 use crate::slots::Slots;
-use crate::window::before;
-
-/// Frames whose fate may be unknown at one time. More than the window, because a frame that has
-/// arrived is not settled while something that the peer sent is missing.
-const MAX_UNSETTLED: usize = 1024;
 
 /// What the receiver made of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +33,23 @@ pub(crate) enum Verdict {
     Failed(Reason),
 }
 
+/// Through which stand-in a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Via {
+    /// Place in the table of imports.
+    pub(crate) import: u32,
+    /// Tells the import from others that had its place.
+    pub(crate) serial: u32,
+    /// The stand-in whose place among the messages under way it takes.
+    pub(crate) port: PortId,
+}
+
+impl Via {
+    fn same_import(&self, other: &Via) -> bool {
+        (self.import, self.serial) == (other.import, other.serial)
+    }
+}
+
 /// A message on its way to another node. The rights in it have been turned into descriptors.
 #[derive(Debug)]
 pub(crate) struct Outbound<P> {
@@ -45,8 +58,7 @@ pub(crate) struct Outbound<P> {
     pub(crate) destination: u32,
     /// The destination is a send-once right.
     pub(crate) once: bool,
-    /// The place of the stand-in in the import table, and its port.
-    pub(crate) via: Option<(u32, PortId)>,
+    pub(crate) via: Option<Via>,
     /// Our export index of the reply right.
     pub(crate) reply: u32,
     pub(crate) descriptors: Vec<descriptor::Repr>,
@@ -64,13 +76,44 @@ pub(crate) struct Outbound<P> {
     /// Frames sent and not settled.
     pub(crate) frames: u32,
     pub(crate) verdict: Verdict,
+    /// The next message to the same port, if it waits for this one.
+    pub(crate) successor: Option<u32>,
 }
 
 impl<P> Outbound<P> {
+    pub(crate) fn new(
+        message: Message<P>,
+        destination: u32,
+        once: bool,
+        via: Option<Via>,
+        reply: u32,
+    ) -> Self {
+        Outbound {
+            message,
+            destination,
+            once,
+            via,
+            reply,
+            descriptors: Vec::new(),
+            held: Vec::new(),
+            sequence: 0,
+            numbered: None,
+            after: 0,
+            fresh: false,
+            next_page: 0,
+            started: false,
+            frames: 0,
+            verdict: Verdict::Accepted,
+            successor: None,
+        }
+    }
+
+    #[inline]
     pub(crate) fn pages(&self) -> u32 {
         self.message.memory().pages().len() as u32
     }
 
+    #[inline]
     fn all_sent(&self) -> bool {
         self.started && self.next_page >= self.pages()
     }
@@ -89,72 +132,47 @@ pub(crate) enum Cargo {
     Control(Control),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    UnderWay,
-    Lost,
-    Arrived,
-}
-
-#[derive(Debug)]
-struct Frame {
-    cargo: Cargo,
-    sent_at: Instant,
-    fate: Fate,
-    repeated: bool,
-}
-
 #[derive(Debug)]
 pub(crate) struct Outbox<P> {
-    /// Sequence number of the next new frame.
-    next: u32,
-    /// Frames `next - frames.len() .. next`, from the first that is not settled.
-    frames: VecDeque<Frame>,
+    pub(crate) flight: Flight,
     pub(crate) messages: Slots<Outbound<P>>,
-    /// Messages with frames that were never sent, in order.
+    /// Messages of which nothing was sent, in order.
     waiting: VecDeque<u32>,
+    /// Messages of which pages are left to send, in turn.
+    begun: heapless::Deque<u32, MAX_BEGUN>,
+    /// Whether the next frame is for one that was begun.
+    turn: bool,
     controls: VecDeque<Control>,
     /// Control frames that the rights of this session may still cause: room is kept for them.
     promised: usize,
-    /// The peer has every frame before this one.
-    acknowledged: u32,
-    /// The fate of every frame before this one is known.
-    settled: u32,
-    credit: u8,
-    lost: u32,
+    /// What the last new sequenced frame acknowledged.
+    said: u32,
 }
 
 impl<P> Outbox<P> {
     pub(crate) fn new(first: u32) -> Self {
         Outbox {
-            next: first,
-            frames: VecDeque::new(),
+            flight: Flight::new(first),
             messages: Slots::new(MAX_MESSAGES),
             waiting: VecDeque::new(),
+            begun: heapless::Deque::new(),
+            turn: false,
             controls: VecDeque::new(),
             promised: 0,
-            acknowledged: first,
-            settled: first,
-            credit: 1,
-            lost: 0,
+            said: 0,
         }
     }
 
-    /// The sequence number of the next new frame.
-    #[inline]
-    pub(crate) fn next(&self) -> u32 {
-        self.next
+    /// The peer's numbers begin with this one.
+    pub(crate) fn begin_acknowledging(&mut self, first: u32) {
+        self.said = first;
     }
 
-    /// The peer's first credit.
-    pub(crate) fn open(&mut self, credit: u8) {
-        self.credit = credit.clamp(1, crate::limits::MAX_CREDIT);
-    }
-
-    /// The first frame whose fate is not known.
+    /// The number that unsequenced frames say: everything that the peer must hear because of
+    /// frames that arrived has a lower number, or will have.
     #[inline]
-    pub(crate) fn first_unsettled(&self) -> u32 {
-        self.next.wrapping_sub(self.frames.len() as u32)
+    pub(crate) fn horizon(&self) -> u32 {
+        self.flight.next().wrapping_add(self.controls.len() as u32)
     }
 
     /// Keeps room for `count` control frames that must never fail to be queued.
@@ -171,156 +189,176 @@ impl<P> Outbox<P> {
     /// That many will not be needed any more.
     #[inline]
     pub(crate) fn forgive(&mut self, count: usize) {
+        debug_assert!(self.promised >= count, "more forgiven than was promised");
         self.promised = self.promised.saturating_sub(count);
     }
 
-    /// Queues a control frame for which room was promised.
+    /// Control frames that are promised.
+    pub(crate) fn promised(&self) -> usize {
+        self.promised
+    }
+
+    /// Queues a control frame for which room was promised. Without room the peer has broken the
+    /// protocol, and does without the news.
     pub(crate) fn control(&mut self, control: Control) {
-        self.controls.push_back(control);
+        if self.controls.len() < self.controls.capacity() {
+            self.controls.push_back(control);
+        }
     }
 
     /// Makes sure that the next [`Outbox::enqueue`] cannot fail.
     #[inline]
     pub(crate) fn reserve(&mut self) -> Result<(), NoMemory> {
         self.messages.reserve(1)?;
-        self.waiting
-            .try_reserve(self.messages.len() + 1)
-            .map_err(|_| NoMemory)
+        let places = self.messages.len() + 1;
+        if self.waiting.capacity() < places {
+            let more = places - self.waiting.len();
+            self.waiting.try_reserve(more).map_err(|_| NoMemory)?;
+        }
+        Ok(())
     }
 
-    /// A message that may go as soon as the window allows. Room must have been reserved.
+    /// A message that may go as soon as the window allows, behind the one in slot `tail`, which
+    /// goes to the same port. Room must have been reserved.
     #[inline]
-    pub(crate) fn enqueue(&mut self, outbound: Outbound<P>) -> Result<u32, NoMemory> {
+    pub(crate) fn enqueue(
+        &mut self,
+        outbound: Outbound<P>,
+        tail: Option<u32>,
+    ) -> Result<u32, NoMemory> {
         let slot = self.messages.insert(outbound)?;
-        self.waiting.push_back(slot);
+        self.line_up(slot, tail);
         Ok(slot)
     }
 
-    /// A message in its slot that is to be sent (again) from its beginning.
-    pub(crate) fn requeue(&mut self, slot: u32) {
-        if let Some(outbound) = self.messages.get_mut(slot) {
-            outbound.started = false;
-            outbound.next_page = 0;
-            outbound.verdict = Verdict::Accepted;
+    #[inline]
+    fn line_up(&mut self, slot: u32, tail: Option<u32>) {
+        if let Some(tail) = tail.filter(|tail| *tail != slot)
+            && let Some(via) = self.messages.get(slot).and_then(|outbound| outbound.via)
+            && let Some(last) = self.messages.get_mut(tail)
+            && last.via.is_some_and(|other| other.same_import(&via))
+            && last.successor.is_none()
+            && !last.all_sent()
+        {
+            last.successor = Some(slot);
+        } else {
             self.waiting.push_back(slot);
         }
     }
 
-    #[inline]
-    fn window_open(&self) -> bool {
-        self.next.wrapping_sub(self.acknowledged) < u32::from(self.credit)
+    /// A message in its slot that is to be sent (again) from its beginning.
+    pub(crate) fn requeue(&mut self, slot: u32, tail: Option<u32>) {
+        if let Some(outbound) = self.messages.get_mut(slot) {
+            outbound.started = false;
+            outbound.next_page = 0;
+            outbound.verdict = Verdict::Accepted;
+            self.line_up(slot, tail);
+        }
     }
 
-    /// Whether [`Outbox::take`] would give a frame.
+    /// Whether [`Outbox::take`] would give a frame, if there is memory.
     #[inline]
     pub(crate) fn has_frame(&self) -> bool {
-        self.lost > 0
-            || (!(self.waiting.is_empty() && self.controls.is_empty())
-                && self.window_open()
-                && self.frames.len() < MAX_UNSETTLED)
+        self.flight.has_lost() || (self.has_news() && self.flight.is_open())
+    }
+
+    #[inline]
+    fn has_news(&self) -> bool {
+        !self.waiting.is_empty() || !self.controls.is_empty() || !self.begun.is_empty()
     }
 
     /// Whether the fate of something is unknown.
     #[inline]
     pub(crate) fn is_busy(&self) -> bool {
-        !self.frames.is_empty() || !self.waiting.is_empty() || !self.controls.is_empty()
+        !self.flight.is_empty() || self.has_news() || self.messages.len() > 0
     }
 
-    /// The next frame to send and its number: what was lost first, then control, then messages,
-    /// a frame of each in turn so that a large one does not hold up small ones.
+    /// The next frame to send: what was lost first, then control, then messages, a frame of
+    /// each in turn so that a large one does not hold up small ones. `arrived`: every frame of
+    /// the peer before it is here.
     ///
     /// `plan` tells how many pages fit the frame: given the message and whether its head goes
     /// too.
+    #[inline]
     pub(crate) fn take(
         &mut self,
         now: Instant,
+        arrived: u32,
         plan: impl FnOnce(&Outbound<P>, bool) -> u32,
-    ) -> Option<(u32, Cargo)> {
-        if self.lost > 0 {
-            return self.take_lost(now);
+    ) -> Option<Departure> {
+        if self.flight.has_lost() {
+            return self.flight.relaunch(now);
         }
-        if !self.window_open()
-            || self.frames.len() >= MAX_UNSETTLED
-            || self.frames.try_reserve(1).is_err()
-        {
+        if !self.flight.is_open() || self.flight.reserve().is_err() {
             return None;
         }
-        let sequence = self.next;
-        let cargo = if let Some(control) = self.controls.pop_front() {
-            Cargo::Control(control)
-        } else {
-            let slot = self.waiting.pop_front()?;
-            let outbound = self.messages.get_mut(slot)?;
-            let head = !outbound.started;
-            if head {
-                outbound.started = true;
-                outbound.sequence = sequence;
-            }
-            let first = outbound.next_page;
-            let left = outbound.pages() - first;
-            let count = if left == 0 {
-                0
-            } else {
-                plan(outbound, head).min(left)
-            };
-            outbound.next_page += count;
-            outbound.frames += 1;
-            if !outbound.all_sent() {
-                self.waiting.push_back(slot);
-            }
-            Cargo::Pages {
-                slot,
-                head,
-                first,
-                count: count as u8,
-            }
+        let cargo = match self.controls.pop_front() {
+            Some(control) => Cargo::Control(control),
+            None => self.take_pages(plan)?,
         };
-        self.next = sequence.wrapping_add(1);
-        self.frames.push_back(Frame {
-            cargo,
-            sent_at: now,
-            fate: Fate::UnderWay,
-            repeated: false,
-        });
-        Some((sequence, cargo))
-    }
-
-    #[cold]
-    fn take_lost(&mut self, now: Instant) -> Option<(u32, Cargo)> {
-        let first = self.first_unsettled();
-        let (index, frame) = self
-            .frames
-            .iter_mut()
-            .enumerate()
-            .find(|(_, frame)| frame.fate == Fate::Lost)?;
-        frame.fate = Fate::UnderWay;
-        frame.sent_at = now;
-        frame.repeated = true;
-        self.lost -= 1;
-        Some((first.wrapping_add(index as u32), frame.cargo))
-    }
-
-    /// The frame just taken could not be made or sent: it counts as lost and is tried again
-    /// after a retransmission time.
-    pub(crate) fn put_back(&mut self, sequence: u32) {
-        if let Some(frame) = self.frame_mut(sequence) {
-            frame.repeated = true;
+        // What is still queued may be a refusal of what has arrived, and has no number yet: so
+        // this frame must not settle that.
+        if self.controls.is_empty() {
+            self.said = arrived;
         }
+        Some(self.flight.launch(now, cargo, self.said))
     }
 
-    fn frame_mut(&mut self, sequence: u32) -> Option<&mut Frame> {
-        let first = self.first_unsettled();
-        self.frames.get_mut(sequence.wrapping_sub(first) as usize)
+    #[inline]
+    fn take_pages(&mut self, plan: impl FnOnce(&Outbound<P>, bool) -> u32) -> Option<Cargo> {
+        let slot = self.next_slot()?;
+        let sequence = self.flight.next();
+        let outbound = self.messages.get_mut(slot)?;
+        let head = !outbound.started;
+        if head {
+            outbound.started = true;
+            outbound.sequence = sequence;
+        }
+        let first = outbound.next_page;
+        let left = outbound.pages() - first;
+        let count = if left == 0 {
+            0
+        } else {
+            plan(outbound, head).min(left)
+        };
+        outbound.next_page += count;
+        outbound.frames += 1;
+        if !outbound.all_sent() {
+            // There is a place: `next_slot` saw to it.
+            let _ = self.begun.push_back(slot);
+        } else if let Some(successor) = outbound.successor.take() {
+            self.waiting.push_back(successor);
+        }
+        Some(Cargo::Pages {
+            slot,
+            head,
+            first,
+            count: count as u8,
+        })
+    }
+
+    /// Takes out the slot whose turn it is.
+    #[inline]
+    fn next_slot(&mut self) -> Option<u32> {
+        if self.begun.is_empty() {
+            return self.waiting.pop_front();
+        }
+        let large = |slot: &u32| self.messages.get(*slot).is_some_and(|o| o.pages() > 0);
+        let barred = match self.waiting.front() {
+            Some(slot) => self.begun.is_full() && large(slot),
+            None => true,
+        };
+        self.turn = !self.turn;
+        if self.turn || barred {
+            self.begun.pop_front()
+        } else {
+            self.waiting.pop_front()
+        }
     }
 
     /// The slot of the message whose MESSAGE frame had that number.
     pub(crate) fn slot_of(&self, sequence: u32) -> Option<u32> {
-        let first = self.first_unsettled();
-        match self
-            .frames
-            .get(sequence.wrapping_sub(first) as usize)?
-            .cargo
-        {
+        match self.flight.cargo(sequence)? {
             Cargo::Pages {
                 slot, head: true, ..
             } => Some(slot),
@@ -328,99 +366,11 @@ impl<P> Outbox<P> {
         }
     }
 
-    /// An acknowledgement came: every frame before `acknowledged`, and those in `selective`,
-    /// have arrived. With `settles`, nothing that the peer said before is missing here.
-    #[inline]
-    pub(crate) fn acknowledge(
-        &mut self,
-        now: Instant,
-        acknowledged: u32,
-        selective: u32,
-        credit: u8,
-        settles: bool,
-        round_trip: &mut RoundTrip,
-    ) {
-        if before(self.next, acknowledged) || before(acknowledged, self.acknowledged) {
-            return; // From a time before, or of frames that were never sent.
-        }
-        self.credit = credit.clamp(1, crate::limits::MAX_CREDIT);
-        let first = self.first_unsettled();
-        if acknowledged != self.acknowledged {
-            let from = self.acknowledged.wrapping_sub(first) as usize;
-            let to = acknowledged.wrapping_sub(first) as usize;
-            for frame in self.frames.range_mut(from..to) {
-                Self::arrived(frame, now, &mut self.lost, round_trip);
-            }
-            self.acknowledged = acknowledged;
-            round_trip.progress();
-        }
-        if selective != 0 {
-            self.acknowledge_selective(now, acknowledged, selective, round_trip);
-        }
-        if settles {
-            self.settled = acknowledged;
-        }
-    }
-
-    #[inline]
-    fn arrived(frame: &mut Frame, now: Instant, lost: &mut u32, round_trip: &mut RoundTrip) {
-        match frame.fate {
-            Fate::Arrived => return,
-            Fate::Lost => *lost -= 1,
-            Fate::UnderWay => {}
-        }
-        if !frame.repeated {
-            round_trip.measured(now.nanos_since(frame.sent_at));
-        }
-        frame.fate = Fate::Arrived;
-    }
-
-    /// Frames that arrived although an earlier one is missing. What three later ones have
-    /// overtaken is lost (as in TCP's fast retransmission), unless it was just sent again.
-    #[cold]
-    fn acknowledge_selective(
-        &mut self,
-        now: Instant,
-        acknowledged: u32,
-        selective: u32,
-        round_trip: &mut RoundTrip,
-    ) {
-        let first = self.first_unsettled();
-        let base = acknowledged.wrapping_sub(first) as usize;
-        for bit in 0..32 {
-            if selective & (1 << bit) != 0
-                && let Some(frame) = self.frames.get_mut(base + 1 + bit)
-            {
-                Self::arrived(frame, now, &mut self.lost, round_trip);
-            }
-        }
-        let patience = round_trip.smoothed() + round_trip.smoothed() / 4;
-        for bit in 0..32usize {
-            let overtaken_by = (selective >> bit).count_ones();
-            if overtaken_by < 3 {
-                break;
-            }
-            if let Some(frame) = self.frames.get_mut(base + bit)
-                && frame.fate == Fate::UnderWay
-                && (!frame.repeated || now.since(frame.sent_at) > patience)
-            {
-                frame.fate = Fate::Lost;
-                self.lost += 1;
-            }
-        }
-    }
-
-    /// The next message whose fate is known, out of its slot, with the slot's number for those
-    /// that will be sent again and so stay.
+    /// The slot of the next message whose fate is known.
     #[inline]
     pub(crate) fn poll_settled(&mut self) -> Option<u32> {
         loop {
-            let first = self.first_unsettled();
-            if first == self.settled || !before(first, self.settled) {
-                return None;
-            }
-            let frame = self.frames.pop_front()?;
-            if let Cargo::Pages { slot, .. } = frame.cargo
+            if let Cargo::Pages { slot, .. } = self.flight.poll_settled()?
                 && let Some(outbound) = self.messages.get_mut(slot)
             {
                 outbound.frames -= 1;
@@ -429,33 +379,6 @@ impl<P> Outbox<P> {
                 }
             }
         }
-    }
-
-    /// When the oldest frame under way has been waited for long enough.
-    #[inline]
-    pub(crate) fn deadline(&self, round_trip: &RoundTrip) -> Option<Instant> {
-        let oldest = self
-            .frames
-            .iter()
-            .find(|frame| frame.fate == Fate::UnderWay)?;
-        Some(oldest.sent_at + round_trip.timeout())
-    }
-
-    /// Counts every frame as lost whose time is over; tells whether there was one.
-    pub(crate) fn expire(&mut self, now: Instant, round_trip: &mut RoundTrip) -> bool {
-        let timeout = round_trip.timeout();
-        let mut any = false;
-        for frame in &mut self.frames {
-            if frame.fate == Fate::UnderWay && frame.sent_at + timeout <= now {
-                frame.fate = Fate::Lost;
-                self.lost += 1;
-                any = true;
-            }
-        }
-        if any {
-            round_trip.timed_out();
-        }
-        any
     }
 
     /// Removes any message, for a session that ends.

@@ -12,9 +12,10 @@
 //! Objects", 1993).
 
 use hashbrown::HashMap;
-use norma_ipc::{NoMemory, PortId, RemoteToken, Right};
+use norma_ipc::{NoMemory, PortId, RemoteToken, Right, RightKind};
 
 use crate::limits::MAX_EXPORTS;
+use crate::outbox::Via;
 use crate::slots::Slots;
 
 /// Export index of nothing.
@@ -54,6 +55,12 @@ pub(crate) struct Export {
     /// The port refused a message of this peer for a full queue; all others are refused too,
     /// until the peer begins anew, so that their order is kept.
     pub(crate) refusing: bool,
+}
+
+impl Export {
+    pub(crate) fn is_once(&self) -> bool {
+        self.right.kind() == RightKind::SendOnce
+    }
 }
 
 #[derive(Debug)]
@@ -174,11 +181,16 @@ impl Exports {
 pub(crate) struct Import {
     /// The peer's index.
     pub(crate) index: u32,
+    /// Tells it from other imports that had its place.
+    pub(crate) serial: u32,
+    /// The stand-in; another takes its place when the last right went while more were coming.
     pub(crate) port: PortId,
     /// Send rights received and not yet given back.
     pub(crate) received: u32,
     /// Sequence number of the last MESSAGE to it.
     pub(crate) last: Option<u32>,
+    /// The slot of the last message to it that was lined up.
+    pub(crate) tail: Option<u32>,
     /// Messages to it whose fate is not known yet.
     pub(crate) unsettled: u32,
     /// Messages that were refused for a full queue, in order.
@@ -195,6 +207,7 @@ pub(crate) struct Import {
 pub(crate) struct Imports {
     entries: Slots<Import>,
     by_index: Map<u32, u32>,
+    serial: u32,
 }
 
 impl Imports {
@@ -202,6 +215,7 @@ impl Imports {
         Imports {
             entries: Slots::new(MAX_EXPORTS),
             by_index: Map::default(),
+            serial: 0,
         }
     }
 
@@ -213,11 +227,14 @@ impl Imports {
     }
 
     pub(crate) fn add(&mut self, index: u32, port: PortId) -> Result<u32, NoMemory> {
+        self.serial = self.serial.wrapping_add(1);
         let place = self.entries.insert(Import {
             index,
+            serial: self.serial,
             port,
             received: 0,
             last: None,
+            tail: None,
             unsettled: 0,
             refused: alloc::collections::VecDeque::new(),
             fresh: false,
@@ -243,6 +260,14 @@ impl Imports {
         self.entries.get_mut(place)
     }
 
+    /// The import through which a message went, if it still exists.
+    #[inline]
+    pub(crate) fn of(&mut self, via: Via) -> Option<&mut Import> {
+        self.entries
+            .get_mut(via.import)
+            .filter(|import| import.serial == via.serial)
+    }
+
     pub(crate) fn remove(&mut self, place: u32) -> Option<Import> {
         let import = self.entries.remove(place)?;
         if self.by_index.get(&import.index) == Some(&place) {
@@ -258,6 +283,10 @@ impl Imports {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.len() == 0
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
     }
 }
 

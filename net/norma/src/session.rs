@@ -32,6 +32,8 @@ pub(crate) struct Liveness {
     /// When the silence was last added up.
     checked: Instant,
     probes: u8,
+    /// When a frame of the peer last arrived.
+    heard_at: Instant,
 }
 
 /// What to do about a silent peer.
@@ -48,15 +50,20 @@ impl Liveness {
             silence: Duration::ZERO,
             checked: now,
             probes: 0,
+            heard_at: now,
         }
     }
 
     /// A frame of the peer has arrived.
     #[inline]
     pub(crate) fn heard(&mut self, now: Instant) {
-        self.silence = Duration::ZERO;
-        self.checked = now;
-        self.probes = 0;
+        self.heard_at = now;
+        self.pause(now);
+    }
+
+    /// When a frame of the peer last arrived.
+    pub(crate) fn heard_at(&self) -> Instant {
+        self.heard_at
     }
 
     /// When to look again.
@@ -88,8 +95,11 @@ impl Liveness {
     }
 
     /// Nothing is shared with the peer: its silence means nothing.
+    #[inline]
     pub(crate) fn pause(&mut self, now: Instant) {
-        self.heard(now);
+        self.silence = Duration::ZERO;
+        self.checked = now;
+        self.probes = 0;
     }
 }
 
@@ -132,6 +142,12 @@ pub(crate) struct Session<P> {
     pub(crate) tries: u8,
     /// When HELLO is due again, or an offer expires.
     pub(crate) timer: Instant,
+    /// Connecting: the node that answered, whose own attempt at a session goes first.
+    pub(crate) found: Option<Address>,
+    /// The peer has used the session: so it knows it.
+    pub(crate) confirmed: bool,
+    /// There is a newer session with the same peer.
+    pub(crate) superseded: bool,
     /// It is in the list of sessions with something to send.
     pub(crate) listed: bool,
     /// There is no route to the peer; it is being located.
@@ -168,6 +184,9 @@ impl<P> Session<P> {
             frame_limit: 0,
             tries: 0,
             timer: now,
+            found: None,
+            confirmed: false,
+            superseded: false,
             listed: false,
             lost_route: false,
             deadline: Instant::NEVER,
@@ -176,7 +195,8 @@ impl<P> Session<P> {
 
     /// Whether anything would be missed if the peer were dead: then it is worth probing.
     pub(crate) fn shares(&self) -> bool {
-        self.out.is_busy()
+        self.superseded
+            || self.out.is_busy()
             || !self.exports.is_empty()
             || !self.imports.is_empty()
             || !self.inbox.is_empty()
@@ -194,7 +214,7 @@ impl<P> Session<P> {
             return self.timer;
         }
         let mut deadline = Instant::NEVER;
-        if let Some(retransmit) = self.out.deadline(&self.round_trip) {
+        if let Some(retransmit) = self.out.flight.deadline(&self.round_trip) {
             deadline = deadline.min(retransmit);
         }
         if let Some(acknowledge) = self.inbox.acknowledge_by {

@@ -9,6 +9,8 @@ use norma_wire::layout::{self, HEAD_BODY, HEAD_PAYLOAD, MessageLayout};
 use norma_wire::session::{Flags, Kind, Repr};
 use norma_wire::{context, descriptor, session};
 
+use crate::flight::Departure;
+use crate::limits::MIN_RTO;
 use crate::node::Node;
 use crate::outbox::{Cargo, Outbound};
 use crate::session::{Owed, Session, State};
@@ -50,14 +52,31 @@ impl<S: PageSource> Node<S> {
                 continue;
             };
             session.listed = false;
-            let made = self.emit(now, place, frame);
-            self.list(place);
-            match made {
-                Made::Frame => return true,
-                // The frame may hold pages already.
-                Made::Nothing => frame.pages.clear(),
-                Made::Queued => {}
+            match self.emit(now, place, frame) {
+                Made::Frame => {
+                    self.list(place);
+                    return true;
+                }
+                Made::Queued => self.list(place),
+                Made::Nothing => {
+                    // The frame may hold pages already.
+                    frame.pages.clear();
+                    self.try_later(now, place);
+                }
             }
+        }
+    }
+
+    /// A session could not make its frame, for want of a route or of memory.
+    #[cold]
+    fn try_later(&mut self, now: Instant, place: u32) {
+        let Some(session) = self.sessions.get(place) else {
+            return;
+        };
+        if session.lost_route {
+            self.due(place, now);
+        } else if session.has_frame() {
+            self.due(place, now + MIN_RTO);
         }
     }
 
@@ -69,8 +88,8 @@ impl<S: PageSource> Node<S> {
         let peer = session.peer;
         // The headers below are written first: without a route nothing else is touched.
         if self.flip.route(now, peer).is_none() {
+            // It is sought when the session wakes: what follows from that may wake threads.
             session.lost_route = true;
-            self.seek(now, peer);
             return Made::Nothing;
         }
         let Some(payload) = self.fill(now, place, frame) else {
@@ -116,42 +135,45 @@ impl<S: PageSource> Node<S> {
             return None;
         }
         let limits = (session.frame_pages, session.frame_limit);
+        let arrived = session.inbox.window.next();
         let taken = session
             .out
-            .take(now, |outbound, head| plan(outbound, head, limits));
-        let Some((sequence, cargo)) = taken else {
+            .take(now, arrived, |outbound, head| plan(outbound, head, limits));
+        let Some(Departure {
+            sequence,
+            cargo,
+            acknowledged,
+        }) = taken
+        else {
             if session.owed.contains(Owed::ACK) {
-                session.owed.remove(Owed::ACK);
-                let header = Repr {
-                    sequence: session.out.next(),
-                    ..Repr::new(Kind::Ack)
-                };
-                return Some(self.write_header(place, header, frame));
+                return Some(self.write_unsequenced(place, Kind::Ack, frame));
             }
             return None;
         };
-        session.owed.remove(Owed::ACK);
+        let header = Repr {
+            sequence,
+            acknowledged,
+            ..Repr::new(Kind::Control)
+        };
         match cargo {
             Cargo::Control(control) => {
-                let mut header = Repr {
-                    sequence,
-                    ..Repr::new(Kind::Control)
-                };
+                let mut header = header;
                 control.emit(&mut header);
-                Some(self.write_header(place, header, frame))
+                self.write_header(place, header, frame);
+                Some(session::LENGTH)
             }
             Cargo::Pages {
                 slot,
                 head: true,
                 first: _,
                 count,
-            } => self.fill_message(place, sequence, slot, u32::from(count), frame),
+            } => self.fill_message(place, header, slot, u32::from(count), frame),
             Cargo::Pages {
                 slot,
                 head: false,
                 first,
                 count,
-            } => self.fill_part(place, sequence, slot, first, u32::from(count), frame),
+            } => self.fill_part(place, header, slot, first, u32::from(count), frame),
         }
     }
 
@@ -165,44 +187,53 @@ impl<S: PageSource> Node<S> {
             }
         }
         session.owed.remove(Owed::PROBE);
-        let header = Repr {
-            sequence: session.out.next(),
-            ..Repr::new(Kind::Probe)
-        };
-        Some(self.write_header(place, header, frame))
+        Some(self.write_unsequenced(place, Kind::Probe, frame))
     }
 
-    /// Completes the header with the session's state and writes it. Every frame acknowledges.
-    #[inline]
-    pub(crate) fn write_header(
+    /// Writes a frame without a number, which acknowledges everything that has arrived.
+    pub(crate) fn write_unsequenced(
         &mut self,
         place: u32,
-        mut header: Repr,
+        kind: Kind,
         frame: &mut Outgoing<'_, S::Page>,
     ) -> usize {
-        header.credit = self.credit();
+        let mut header = Repr::new(kind);
+        if let Some(session) = self.sessions.get(place) {
+            header.sequence = session.out.horizon();
+            header.acknowledged = session.inbox.window.next();
+        }
+        self.write_header(place, header, frame);
+        session::LENGTH
+    }
+
+    /// Completes the header with the session's state and writes it. Most frames acknowledge all
+    /// that has arrived.
+    #[inline]
+    fn write_header(&mut self, place: u32, mut header: Repr, frame: &mut Outgoing<'_, S::Page>) {
+        header.credit = self.credit;
         if let Some(session) = self.sessions.get_mut(place) {
             header.session = session.peer_number;
-            header.acknowledged = session.inbox.window.next();
-            header.selective = session.inbox.window.selective();
-            session.inbox.unacknowledged = 0;
-            session.inbox.acknowledge_by = None;
+            if header.acknowledged == session.inbox.window.next() {
+                header.selective = session.inbox.window.selective();
+                session.inbox.unacknowledged = 0;
+                session.inbox.acknowledge_by = None;
+                session.owed.remove(Owed::ACK);
+            }
         }
         header.emit(layout::session_mut(frame.head));
-        session::LENGTH
     }
 
     #[inline]
     fn fill_message(
         &mut self,
         place: u32,
-        sequence: u32,
+        mut header: Repr,
         slot: u32,
         count: u32,
         frame: &mut Outgoing<'_, S::Page>,
     ) -> Option<usize> {
         let session = self.sessions.get_mut(place)?;
-        let outbound = label(session, slot, sequence)?;
+        let outbound = label(session, slot, header.sequence)?;
         let message = &outbound.message;
         let memory = message.memory();
         let sent = memory.len().min(count as usize * PAGE_SIZE);
@@ -210,12 +241,11 @@ impl<S: PageSource> Node<S> {
         let with_context = call != norma_ipc::Context::default();
         let inline = message.data().len();
         let plan = MessageLayout::plan(inline, outbound.descriptors.len(), with_context, sent);
-        let mut header = Repr::new(Kind::Message);
+        header.kind = Kind::Message;
         header.flags.set(Flags::CONTEXT, with_context);
         header.flags.set(Flags::RPC, message.expects_reply());
         header.flags.set(Flags::SEND_ONCE, outbound.once);
         header.flags.set(Flags::FRESH, outbound.fresh);
-        header.sequence = sequence;
         header.rights = outbound.descriptors.len() as u8;
         header.inline = inline as u16;
         header.destination = outbound.destination;
@@ -240,7 +270,7 @@ impl<S: PageSource> Node<S> {
             for _ in 0..trailer_pages {
                 let page = self.source.allocate();
                 let Some(page) = page else {
-                    session.out.put_back(sequence);
+                    session.out.flight.spoil(header.sequence);
                     return None;
                 };
                 frame.pages.push(page).ok()?;
@@ -256,7 +286,7 @@ impl<S: PageSource> Node<S> {
     fn fill_part(
         &mut self,
         place: u32,
-        sequence: u32,
+        mut header: Repr,
         slot: u32,
         first: u32,
         count: u32,
@@ -269,8 +299,7 @@ impl<S: PageSource> Node<S> {
         for page in &memory.pages()[from..to] {
             frame.pages.push(page.share()).ok()?;
         }
-        let mut header = Repr::new(Kind::Part);
-        header.sequence = sequence;
+        header.kind = Kind::Part;
         header.destination = outbound.sequence;
         header.reply = first;
         header.memory = memory.len() as u32;
@@ -309,14 +338,12 @@ pub(crate) fn pages_per_frame(limit: u32) -> u32 {
 /// messages to the same port.
 #[inline]
 fn label<P>(session: &mut Session<P>, slot: u32, sequence: u32) -> Option<&Outbound<P>> {
-    let first = session.out.first_unsettled();
+    let first = session.out.flight.first_unsettled();
     let outbound = session.out.messages.get_mut(slot)?;
     if outbound.numbered != Some(sequence) {
         outbound.numbered = Some(sequence);
         outbound.after = 0;
-        if let Some((import, port)) = outbound.via
-            && let Some(import) = session.imports.get_mut(import).filter(|i| i.port == port)
-        {
+        if let Some(import) = outbound.via.and_then(|via| session.imports.of(via)) {
             if let Some(last) = import
                 .last
                 .filter(|last| !crate::window::before(*last, first))

@@ -1,0 +1,156 @@
+//! News about rights: what the peer says in CONTROL frames, and what the core says that peers
+//! must hear.
+
+use norma_flip::Instant;
+use norma_ipc::{Event, PageSource, PortId, Reason};
+use norma_wire::control::{self, Control};
+
+use crate::counters::Drop;
+use crate::node::Node;
+use crate::outbox::{Verdict, Via};
+use crate::rights::{Destination, parse_token};
+
+impl<S: PageSource> Node<S> {
+    // What the peer says.
+
+    pub(crate) fn handle_control(&mut self, now: Instant, place: u32, control: Control) {
+        let known = match control {
+            Control::Release { export, count } => {
+                self.unexport(place, export, count, Reason::Unanswered)
+            }
+            Control::NoReply { export } => self.unexport(place, export, 1, Reason::Unanswered),
+            Control::Dead { export } => self.import_died(now, place, export),
+            Control::Room { export } => self.import_has_room(now, place, export),
+            Control::Refused { sequence, reason } => self.message_refused(place, sequence, reason),
+        };
+        if !known {
+            self.counters.drop(Drop::Stale);
+        }
+    }
+
+    fn message_refused(&mut self, place: u32, sequence: u32, reason: control::Reason) -> bool {
+        let Some(session) = self.sessions.get_mut(place) else {
+            return false;
+        };
+        let Some(slot) = session.out.slot_of(sequence) else {
+            return false;
+        };
+        let Some(outbound) = session.out.messages.get_mut(slot) else {
+            return false;
+        };
+        outbound.verdict = match reason {
+            control::Reason::Full => Verdict::Full,
+            control::Reason::Dead => Verdict::Failed(Reason::Destroyed),
+            control::Reason::NoMemory => Verdict::Failed(Reason::NoMemory),
+        };
+        true
+    }
+
+    fn import_has_room(&mut self, now: Instant, place: u32, index: u32) -> bool {
+        let Some(session) = self.sessions.get_mut(place) else {
+            return false;
+        };
+        let Some(import) = session.imports.find(index) else {
+            return false;
+        };
+        let Some(entry) = session.imports.get_mut(import) else {
+            return false;
+        };
+        entry.room = true;
+        let via = Via {
+            import,
+            serial: entry.serial,
+            port: entry.port,
+        };
+        self.resume(now, place, Some(via));
+        true
+    }
+
+    fn import_died(&mut self, now: Instant, place: u32, index: u32) -> bool {
+        let Some(session) = self.sessions.get_mut(place) else {
+            return false;
+        };
+        let Some(found) = session.imports.find(index) else {
+            return false;
+        };
+        let Some(import) = session.imports.get_mut(found) else {
+            return false;
+        };
+        let port = import.port;
+        let refused = core::mem::take(&mut import.refused);
+        // The import goes first, so that what was refused finds nothing to wait for.
+        self.ipc.kill_port(port, Reason::Destroyed);
+        self.drop_import(place, found);
+        for slot in refused {
+            if let Some(session) = self.sessions.get_mut(place)
+                && let Some(outbound) = session.out.messages.get_mut(slot)
+            {
+                outbound.verdict = Verdict::Failed(Reason::Destroyed);
+            }
+            self.settle(now, place, slot);
+        }
+        true
+    }
+
+    // What the core says.
+
+    #[cold]
+    pub(crate) fn handle_ipc_event(&mut self, event: Event) {
+        match event {
+            Event::Wake(_) => {}
+            Event::Unanswered(token) => self.unanswered(token),
+            Event::Unused(token) => {
+                let (place, generation, destination) = parse_token(token);
+                if let Destination::Import(import) = destination {
+                    self.import_unused(place, generation, import);
+                }
+            }
+            Event::PortDied(port) => {
+                self.tell_exporters(port, |export, _| Some(Control::Dead { export }));
+            }
+            Event::Room(port) => self.tell_exporters(port, |export, refusing| {
+                refusing.then_some(Control::Room { export })
+            }),
+        }
+    }
+
+    fn import_unused(&mut self, place: u32, generation: u16, import: u32) {
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
+        if session.generation != generation {
+            return;
+        }
+        let Some(entry) = session.imports.get_mut(import) else {
+            return;
+        };
+        if self.ipc.sink(entry.port).is_ok() {
+            return; // A right has arrived since.
+        }
+        if entry.unsettled == 0 && entry.refused.is_empty() {
+            self.drop_import(place, import);
+        } else {
+            entry.unused = true;
+        }
+    }
+
+    /// Tells every peer that holds rights to `port`.
+    fn tell_exporters(&mut self, port: PortId, what: impl Fn(u32, bool) -> Option<Control>) {
+        for place in 0..self.sessions.places() {
+            let Some(session) = self.sessions.get_mut(place) else {
+                continue;
+            };
+            let Some(index) = session.exports.of_port(port) else {
+                continue;
+            };
+            let refusing = session
+                .exports
+                .get(index)
+                .is_some_and(|export| export.refusing);
+            if let Some(control) = what(index, refusing) {
+                session.out.control(control);
+                self.list(place);
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Settling: what happens when the fate of a message is known, and what follows for the rights
+//! that were in it.
+//!
+//! Owns: messages that were refused for a full queue, which wait in the order of sending until
+//! there is room, and the end of exports and imports.
+
+use norma_flip::Instant;
+use norma_ipc::{PageSource, PortId, Reason, RightKind};
+use norma_wire::control::Control;
+use norma_wire::descriptor;
+
+use crate::node::Node;
+use crate::outbox::{Outbound, Verdict, Via};
+use crate::rights::NO_EXPORT;
+use crate::session::Session;
+use crate::window::before;
+
+impl<S: PageSource> Node<S> {
+    /// The fate of the message in `slot` is known.
+    #[inline]
+    pub(crate) fn settle(&mut self, now: Instant, place: u32, slot: u32) {
+        let Some(session) = self.sessions.get(place) else {
+            return;
+        };
+        let Some(outbound) = session.out.messages.get(slot) else {
+            return;
+        };
+        let (via, verdict) = (outbound.via, outbound.verdict);
+        if verdict == Verdict::Full && self.set_aside(place, slot) {
+            return self.resume(now, place, via);
+        }
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
+        let Some(outbound) = session.out.messages.remove(slot) else {
+            return;
+        };
+        match verdict {
+            Verdict::Accepted => self.accepted(place, outbound),
+            Verdict::Failed(reason) => self.failed(place, outbound, reason),
+            // There is nothing any more to which it could be sent again.
+            Verdict::Full => self.failed(place, outbound, Reason::Destroyed),
+        }
+        if let Some(via) = via {
+            let session = self.sessions.get_mut(place);
+            if let Some(import) = session.and_then(|session| session.imports.of(via)) {
+                import.unsettled = import.unsettled.saturating_sub(1);
+            }
+            self.place_is_free(now, via.port);
+            self.resume(now, place, Some(via));
+        }
+    }
+
+    #[inline]
+    fn accepted(&mut self, place: u32, outbound: Outbound<S::Page>) {
+        if !outbound.held.is_empty() || !outbound.descriptors.is_empty() {
+            for repr in &outbound.descriptors {
+                self.tell_of_death(place, repr);
+            }
+            for right in outbound.held {
+                if right.remote().is_some() {
+                    // It is used up here.
+                    self.ipc.forget_send_once(right);
+                    self.forgive(place, 1);
+                } else {
+                    self.ipc.release(right);
+                }
+            }
+        }
+        self.ipc.discard(outbound.message);
+    }
+
+    /// The port of a right that has just arrived may have died on the way: then the peer heard
+    /// of the death before it had anything to which that applied.
+    fn tell_of_death(&mut self, place: u32, repr: &descriptor::Repr) {
+        if repr.origin != descriptor::Origin::Sender || repr.kind != descriptor::Kind::Send {
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
+        let port = session
+            .exports
+            .get(repr.index)
+            .and_then(|export| export.right.port());
+        if port.is_some_and(|port| self.ipc.sink(port).is_err()) {
+            session.out.control(Control::Dead { export: repr.index });
+            self.list(place);
+        }
+    }
+
+    /// The peer did not take it: the rights in it are here again, and die here.
+    fn failed(&mut self, place: u32, outbound: Outbound<S::Page>, reason: Reason) {
+        for right in outbound.held {
+            self.ipc.release(right);
+        }
+        if outbound.reply != NO_EXPORT {
+            self.unexport(place, outbound.reply, 1, reason);
+        }
+        for repr in &outbound.descriptors {
+            if repr.origin == descriptor::Origin::Sender && repr.index != NO_EXPORT {
+                self.unexport(place, repr.index, 1, reason);
+            }
+        }
+        self.counters.failed += 1;
+        self.ipc.discard_because(outbound.message, reason);
+    }
+
+    /// Keeps a message that was refused for a full queue, in the order of sending. `false` if
+    /// its destination is gone, or there is no memory.
+    fn set_aside(&mut self, place: u32, slot: u32) -> bool {
+        let Some(session) = self.sessions.get_mut(place) else {
+            return false;
+        };
+        let Session { out, imports, .. } = session;
+        let Some(outbound) = out.messages.get(slot) else {
+            return false;
+        };
+        let sequence = outbound.sequence;
+        let Some(entry) = outbound.via.and_then(|via| imports.of(via)) else {
+            return false;
+        };
+        if entry.refused.try_reserve(1).is_err() {
+            return false;
+        }
+        let later = |slot: &u32| {
+            out.messages.get(*slot).is_none_or(|other| {
+                // Those that were never sent come last.
+                !other.started || before(sequence, other.sequence)
+            })
+        };
+        let at = entry
+            .refused
+            .iter()
+            .position(later)
+            .unwrap_or(entry.refused.len());
+        entry.refused.insert(at, slot);
+        entry.unsettled = entry.unsettled.saturating_sub(1);
+        self.ipc.hold_back(entry.port, true);
+        true
+    }
+
+    /// Sends what was refused again, once there is room and nothing is under way any more.
+    #[inline]
+    pub(crate) fn resume(&mut self, now: Instant, place: u32, via: Option<Via>) {
+        let Some(via) = via else { return };
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
+        let Some(entry) = session.imports.of(via) else {
+            return;
+        };
+        if entry.unsettled > 0 {
+            return;
+        }
+        if entry.refused.is_empty() {
+            if entry.unused {
+                self.drop_import(place, via.import);
+            }
+        } else if entry.room {
+            self.send_again(now, place, via);
+        }
+    }
+
+    fn send_again(&mut self, now: Instant, place: u32, via: Via) {
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
+        let Session { out, imports, .. } = session;
+        let Some(entry) = imports.of(via) else { return };
+        entry.room = false;
+        entry.last = None;
+        entry.tail = None;
+        entry.fresh = true;
+        while let Some(slot) = entry.refused.pop_front() {
+            entry.unsettled += 1;
+            out.requeue(slot, entry.tail);
+            entry.tail = Some(slot);
+        }
+        let port = entry.port;
+        self.ipc.hold_back(port, false);
+        self.list(place);
+        let waiting = self.ipc.next_to_carry(port);
+        self.carry_all(now, port, waiting);
+    }
+
+    /// A place among the messages under way through `port` is free: carries what waits for it.
+    #[inline]
+    pub(crate) fn place_is_free(&mut self, now: Instant, port: PortId) {
+        if let Some(waiting) = self.ipc.carried(port) {
+            self.carry_all(now, port, Some(waiting));
+        }
+    }
+
+    fn carry_all(
+        &mut self,
+        now: Instant,
+        port: PortId,
+        mut waiting: Option<(norma_ipc::RemoteToken, norma_ipc::Message<S::Page>)>,
+    ) {
+        while let Some((token, message)) = waiting {
+            waiting = match self.carry(now, token, Some(port), message) {
+                Ok(()) => self.ipc.next_to_carry(port),
+                Err(refused) => {
+                    // Its sender was told that it is on its way, as it was; then it was lost
+                    // for want of memory, which the holder of its reply right learns.
+                    self.counters.failed += 1;
+                    self.ipc.discard_because(refused.message, Reason::NoMemory);
+                    self.ipc.carried(port)
+                }
+            };
+        }
+    }
+
+    // The end of imports and exports.
+
+    /// Gives the peer back every right to an export of its own.
+    pub(crate) fn drop_import(&mut self, place: u32, import: u32) {
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
+        let Some(entry) = session.imports.remove(import) else {
+            return;
+        };
+        if entry.received > 0 {
+            session.out.control(Control::Release {
+                export: entry.index,
+                count: entry.received,
+            });
+        }
+        session.out.forgive(1);
+        self.list(place);
+    }
+
+    /// `count` rights to an export are gone. Tells whether there were as many.
+    pub(crate) fn unexport(&mut self, place: u32, index: u32, count: u32, reason: Reason) -> bool {
+        let Some(session) = self.sessions.get_mut(place) else {
+            return false;
+        };
+        let Some(export) = session.exports.get_mut(index) else {
+            return false;
+        };
+        let Some(left) = export.sent.checked_sub(count) else {
+            return false;
+        };
+        export.sent = left;
+        if left == 0
+            && let Some(right) = session.exports.remove(index)
+        {
+            if right.kind() == RightKind::Send {
+                session.out.forgive(2);
+            }
+            self.ipc.release_because(right, reason);
+        }
+        true
+    }
+}

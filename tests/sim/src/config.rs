@@ -1,0 +1,110 @@
+//! What a run consists of.
+
+use core::time::Duration;
+
+use norma_faults::{Action, Rule};
+
+/// Something that happens to a node in the middle of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The node stops for ever, without a word.
+    Kill(usize),
+    /// The node does not run for that long; frames for it wait.
+    Freeze(usize, Duration),
+}
+
+/// A run. All of it follows from these fields.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where all chance comes from.
+    pub seed: u64,
+    /// Nodes; each has one server, and clients of all servers.
+    pub nodes: usize,
+    /// Calling threads on each node.
+    pub clients: usize,
+    /// Calls that each of them makes.
+    pub calls: u32,
+    /// Whether calls also pass rights around.
+    pub rights: bool,
+    /// Most bytes of out-of-line memory in a call, and in its reply.
+    pub max_memory: usize,
+    /// Most bytes of inline data besides the first 32.
+    pub max_inline: usize,
+    /// Threads on each node that send one-way messages.
+    pub senders: usize,
+    /// Messages that each of them sends.
+    pub messages: u32,
+    /// How long the receiver of one-way messages takes for each.
+    pub receiver_pause: Duration,
+    /// Largest Ethernet payload.
+    pub mtu: u16,
+    /// Receive buffers of each node.
+    pub receive_buffers: u16,
+    /// How long a frame takes.
+    pub latency: Duration,
+    /// What the network does to frames.
+    pub rules: Vec<Rule>,
+    /// What happens when.
+    pub events: Vec<(Duration, Event)>,
+    /// Calls may fail because a node is taken for dead. Set when that can rightly happen.
+    pub deaths: bool,
+    /// Frames may be changed on the way: what they carry is not checked, and calls may time out.
+    pub corruption: bool,
+    /// Virtual time after which a run that has not ended has failed.
+    pub limit: Duration,
+    /// Steps between two audits of the node concerned.
+    pub audit_every: u64,
+}
+
+impl Default for Config {
+    /// Two nodes, one client each, on a bad network.
+    fn default() -> Self {
+        Config {
+            seed: 1,
+            nodes: 2,
+            clients: 1,
+            calls: 2000,
+            rights: false,
+            max_memory: 0,
+            max_inline: 64,
+            senders: 0,
+            messages: 0,
+            receiver_pause: Duration::ZERO,
+            mtu: 65_521,
+            receive_buffers: 64,
+            latency: Duration::from_micros(50),
+            rules: bad_network(0.2),
+            events: Vec::new(),
+            deaths: false,
+            corruption: false,
+            limit: Duration::from_secs(600),
+            audit_every: 1,
+        }
+    }
+}
+
+impl Config {
+    /// A network without faults.
+    #[must_use]
+    pub fn calm(mut self) -> Self {
+        self.rules.clear();
+        self
+    }
+}
+
+/// A network that loses so many of its frames, doubles some and lets some overtake others.
+#[must_use]
+pub fn bad_network(loss: f64) -> Vec<Rule> {
+    let jitter = |jitter| Some(jitter);
+    vec![
+        Rule::new(Action::Drop).with_probability(loss),
+        Rule {
+            jitter_ms: jitter(3.0),
+            ..Rule::new(Action::Duplicate).with_probability(0.1)
+        },
+        Rule {
+            jitter_ms: jitter(1.0),
+            ..Rule::new(Action::Reorder).with_probability(0.2)
+        },
+    ]
+}

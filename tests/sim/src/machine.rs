@@ -1,0 +1,169 @@
+//! One machine: a node, its threads, and the adapter between frames in memory and bytes.
+
+use core::time::Duration;
+
+use norma_flip::{FRAME_PAGES, HEAD, Incoming, Instant, Outgoing};
+use norma_ipc::{HeapPage, HeapPages, PAGE_SIZE, Page, PageSource, SpaceId, ThreadId};
+use norma_net::{Config as NodeConfig, NodeName};
+
+use crate::Node;
+use crate::actor::Actor;
+use crate::config::Config;
+
+/// A thread: it runs when it is woken, or when its time has come.
+pub(crate) struct Thread {
+    pub(crate) actor: Option<Box<dyn Actor>>,
+    pub(crate) runnable: bool,
+    pub(crate) wake_at: Option<Duration>,
+    pub(crate) done: bool,
+}
+
+/// A node and what runs on it.
+pub struct Machine {
+    pub(crate) node: Node,
+    pub(crate) space: SpaceId,
+    pub(crate) threads: Vec<Thread>,
+    pub(crate) dead: bool,
+    pub(crate) frozen_until: Duration,
+    /// Times that it was started.
+    pub(crate) boots: u64,
+}
+
+/// The time of a node: none begins at zero.
+pub(crate) fn instant(now: Duration) -> Instant {
+    Instant(1_000_000_000 + now.as_nanos() as u64)
+}
+
+/// The reverse of [`instant`].
+pub(crate) fn since_start(instant: Instant) -> Duration {
+    Duration::from_nanos(instant.0.saturating_sub(1_000_000_000))
+}
+
+pub(crate) fn mac(index: usize) -> [u8; 6] {
+    [2, 0, 0, 0, 0, index as u8 + 1]
+}
+
+impl Machine {
+    pub(crate) fn new(index: usize, config: &Config, boots: u64) -> Self {
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&config.seed.to_le_bytes());
+        seed[8..16].copy_from_slice(&(index as u64).to_le_bytes());
+        seed[16..24].copy_from_slice(&boots.to_le_bytes());
+        let name = NodeName::new(&format!("node{index}")).unwrap_or_default();
+        let node_config = NodeConfig {
+            name,
+            cluster: NodeConfig::cluster_identity("sim"),
+            mac: mac(index),
+            mtu: config.mtu,
+            receive_buffers: config.receive_buffers,
+            seed,
+        };
+        let mut node = Node::new(node_config, HeapPages::default()).expect("a node can start");
+        let space = node
+            .ipc()
+            .create_space(10_000)
+            .expect("a space can be made");
+        Machine {
+            node,
+            space,
+            threads: Vec::new(),
+            dead: false,
+            frozen_until: Duration::ZERO,
+            boots,
+        }
+    }
+
+    /// The node.
+    pub fn node(&mut self) -> &mut Node {
+        &mut self.node
+    }
+
+    /// The one space in which all threads of the machine have their rights.
+    #[must_use]
+    pub fn space(&self) -> SpaceId {
+        self.space
+    }
+
+    /// A new thread. Without an actor, whoever drives the world acts for it.
+    pub fn spawn(&mut self, actor: Option<Box<dyn Actor>>) -> ThreadId {
+        let thread = ThreadId(self.threads.len() as u32);
+        self.node
+            .ipc()
+            .register_thread(thread)
+            .expect("a thread can be made");
+        let runnable = actor.is_some();
+        self.threads.push(Thread {
+            actor,
+            runnable,
+            wake_at: None,
+            done: false,
+        });
+        thread
+    }
+
+    pub(crate) fn wake(&mut self, thread: ThreadId) {
+        if let Some(thread) = self.threads.get_mut(thread.0 as usize) {
+            thread.runnable = true;
+        }
+    }
+
+    /// The next frame that the node sends, as bytes.
+    pub(crate) fn transmit(&mut self, now: Duration) -> Option<Vec<u8>> {
+        let mut head = [0; HEAD];
+        let mut pages: heapless::Vec<HeapPage, FRAME_PAGES> = heapless::Vec::new();
+        let mut frame = Outgoing {
+            head: &mut head,
+            pages: &mut pages,
+            length: 0,
+        };
+        if !self.node.poll_transmit(instant(now), &mut frame) {
+            return None;
+        }
+        let length = frame.length;
+        let mut bytes = head[..length.min(HEAD)].to_vec();
+        for page in &pages {
+            let count = (length - bytes.len()).min(PAGE_SIZE);
+            bytes.extend_from_slice(&page.bytes()[..count]);
+        }
+        assert_eq!(bytes.len(), length, "a frame has as many bytes as it says");
+        Some(bytes)
+    }
+
+    /// Hands received bytes to the node, in the shape in which a device delivers them.
+    pub(crate) fn receive(&mut self, now: Duration, bytes: &[u8]) {
+        let mut source = HeapPages::default();
+        let behind = &bytes[bytes.len().min(HEAD)..];
+        let mut pages: Vec<HeapPage> = Vec::new();
+        for chunk in behind.chunks(PAGE_SIZE) {
+            let mut page = source.allocate().expect("there are pages");
+            page.bytes_mut().expect("it is fresh")[..chunk.len()].copy_from_slice(chunk);
+            pages.push(page);
+        }
+        let head = &bytes[..bytes.len().min(HEAD)];
+        let mut frame = Incoming {
+            head,
+            length: bytes.len(),
+            pages: &mut pages,
+        };
+        self.node.handle_frame(instant(now), &mut frame);
+    }
+
+    /// When the machine next wants to run on its own account.
+    pub(crate) fn next_due(&self, now: Duration) -> Option<Duration> {
+        if self.dead {
+            return None;
+        }
+        let threads = self.threads.iter().filter(|thread| !thread.done);
+        let threads = threads.filter_map(|t| if t.runnable { Some(now) } else { t.wake_at });
+        let node = self.node.poll_timeout().map(since_start);
+        let due = threads.chain(node).min()?;
+        Some(due.max(self.frozen_until).max(now))
+    }
+
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.node
+            .ipc_ref()
+            .audit(self.node.held_rights())
+            .map(|_| ())
+    }
+}

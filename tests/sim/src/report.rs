@@ -1,0 +1,73 @@
+//! What a run yields: counts, or what went wrong and how to see it again.
+
+use core::fmt;
+use core::time::Duration;
+
+/// Counts of a run that kept every promise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The seed that repeats it.
+    pub seed: u64,
+    /// Frames put on the network.
+    pub frames: u64,
+    /// Frames that the network lost.
+    pub dropped: u64,
+    /// Messages that left a node for another.
+    pub messages: u64,
+    /// Calls that were answered.
+    pub calls: u64,
+    /// Calls that failed as they had to.
+    pub failed_calls: u64,
+    /// One-way messages that arrived.
+    pub one_way: u64,
+    /// Time in the simulation.
+    pub virtual_time: Duration,
+    /// Steps of the simulation.
+    pub steps: u64,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "seed {}: {} calls ({} failed), {} one-way, {} messages in {} frames ({} lost), {:.3} s in {} steps",
+            self.seed,
+            self.calls,
+            self.failed_calls,
+            self.one_way,
+            self.messages,
+            self.frames,
+            self.dropped,
+            self.virtual_time.as_secs_f64(),
+            self.steps,
+        )
+    }
+}
+
+/// What broke, when, and the last frames before.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The seed that repeats it.
+    pub seed: u64,
+    /// What was promised and did not hold.
+    pub what: String,
+    /// When, in the simulation.
+    pub at: Duration,
+    /// The last events, one to a line.
+    pub trace: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "simulation failed at {:.6} s: {}",
+            self.at.as_secs_f64(),
+            self.what
+        )?;
+        writeln!(f, "{}", self.trace)?;
+        write!(f, "to see it again: seed {}", self.seed)
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,384 @@
+//! The world: machines, the network between them, and time.
+//!
+//! One step takes the earliest thing that is due: a thread that can run, a node's timer, or a
+//! frame that arrives. Its consequences are carried out at once, as a kernel does: threads are
+//! woken, frames leave.
+
+use core::time::Duration;
+
+use norma_faults::{Faults, Passage, Random, Schedule};
+use norma_ipc::ThreadId;
+
+use crate::actor::{Context, Next};
+use crate::config::{Config, Event};
+use crate::ledger::Ledger;
+use crate::machine::{Machine, instant, mac};
+use crate::report::{Failure, Report};
+use crate::trace::Trace;
+
+/// A frame on its way.
+struct Flying {
+    from: usize,
+    to: usize,
+    bytes: Vec<u8>,
+}
+
+/// Steps at one moment that only happen when something is wrong.
+const MANY_STEPS: u64 = 100_000;
+
+/// The whole simulation.
+pub struct World {
+    pub(crate) config: Config,
+    pub(crate) now: Duration,
+    machines: Vec<Machine>,
+    faults: Faults,
+    network: Schedule<Flying>,
+    random: Random,
+    events: Vec<(Duration, Event)>,
+    trace: Trace,
+    report: Report,
+    steps_at_now: u64,
+    /// The books.
+    pub ledger: Ledger,
+}
+
+impl World {
+    /// Machines that run nothing yet.
+    ///
+    /// # Panics
+    /// When the fault rules make no sense.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let names: Vec<String> = (0..config.nodes)
+            .map(|index| format!("node{index}"))
+            .collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let faults = Faults::new(config.seed, &config.rules, &names);
+        let mut events = config.events.clone();
+        events.sort_by_key(|(at, _)| *at);
+        World {
+            now: Duration::ZERO,
+            machines: (0..config.nodes)
+                .map(|index| Machine::new(index, config, 0))
+                .collect(),
+            faults: faults.expect("the fault rules make sense"),
+            network: Schedule::new(100_000),
+            random: Random::new(config.seed),
+            events,
+            trace: Trace::default(),
+            steps_at_now: 0,
+            report: Report {
+                seed: config.seed,
+                ..Report::default()
+            },
+            ledger: Ledger::new(config.deaths, config.corruption),
+            config: config.clone(),
+        }
+    }
+
+    /// Time since the start.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// A machine.
+    pub fn machine(&mut self, index: usize) -> &mut Machine {
+        &mut self.machines[index]
+    }
+
+    /// The faults of the network, to cut and heal links.
+    pub fn faults(&mut self) -> &mut Faults {
+        &mut self.faults
+    }
+
+    /// Frames put on the network so far.
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        self.report.frames
+    }
+
+    /// Stops a machine for ever.
+    pub fn kill(&mut self, index: usize) {
+        self.trace.text(self.now, format!("node {index} is killed"));
+        self.machines[index].dead = true;
+    }
+
+    /// Stops a machine and starts it anew, with nothing running on it.
+    pub fn reboot(&mut self, index: usize) {
+        self.trace
+            .text(self.now, format!("node {index} is started anew"));
+        let boots = self.machines[index].boots + 1;
+        self.machines[index] = Machine::new(index, &self.config, boots);
+    }
+
+    /// Stops a machine for a while.
+    pub fn freeze(&mut self, index: usize, time: Duration) {
+        self.trace
+            .text(self.now, format!("node {index} is frozen for {time:?}"));
+        self.machines[index].frozen_until = self.now + time;
+    }
+
+    /// Something that broke, with all that helps to understand it.
+    #[must_use]
+    pub fn failure(&self, what: impl Into<String>) -> Failure {
+        Failure {
+            seed: self.config.seed,
+            what: what.into(),
+            at: self.now,
+            trace: self.trace.tail(),
+        }
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        Report {
+            virtual_time: self.now,
+            calls: self.ledger.answered,
+            failed_calls: self.ledger.failed,
+            one_way: self.ledger.one_way,
+            messages: self
+                .machines
+                .iter()
+                .map(|m| m.node.counters().carried)
+                .sum(),
+            ..self.report
+        }
+    }
+
+    /// Whether every actor has done its part, on machines that live.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        let alive = self.machines.iter().filter(|machine| !machine.dead);
+        alive
+            .flat_map(|machine| &machine.threads)
+            .all(|t| t.done || t.actor.as_ref().is_none_or(|actor| actor.is_service()))
+    }
+
+    /// Takes one step; `false` if nothing will ever happen any more.
+    ///
+    /// # Errors
+    /// When a promise does not hold.
+    pub fn step(&mut self) -> Result<bool, Failure> {
+        let now = self.now;
+        let machines = self.machines.iter().enumerate();
+        let machine = machines
+            .filter_map(|(i, m)| m.next_due(now).map(|due| (due, i)))
+            .min();
+        let arrival = self.network.next_due();
+        let event = self.events.first().map(|(at, _)| *at);
+        let own = machine.map(|(due, _)| due);
+        let Some(next) = [own, arrival, event].into_iter().flatten().min() else {
+            return Ok(false);
+        };
+        if next > now {
+            self.now = next;
+            self.steps_at_now = 0;
+        }
+        self.steps_at_now += 1;
+        if self.steps_at_now > MANY_STEPS {
+            return Err(self.failure("time stands still: a timer is always due"));
+        }
+        self.report.steps += 1;
+        if event == Some(next) {
+            let (_, event) = self.events.remove(0);
+            match event {
+                Event::Kill(index) => self.kill(index),
+                Event::Freeze(index, time) => self.freeze(index, time),
+            }
+            return Ok(true);
+        }
+        let index = match machine {
+            Some((due, index)) if due <= next => {
+                self.run_machine(index);
+                index
+            }
+            _ => match self.network.pop_due(self.now) {
+                Some(flying) => self.arrive(flying),
+                None => return Ok(true),
+            },
+        };
+        self.after(index)?;
+        Ok(true)
+    }
+
+    /// Takes steps until `done` says so.
+    ///
+    /// # Errors
+    /// When a promise does not hold, nothing happens any more, or the time is over.
+    pub fn run_until(
+        &mut self,
+        limit: Duration,
+        mut done: impl FnMut(&mut World) -> bool,
+    ) -> Result<(), Failure> {
+        let end = self.now + limit;
+        while !done(self) {
+            if self.now > end {
+                return Err(self.failure(format!("not done after {limit:?}")));
+            }
+            if !self.step()? {
+                return Err(self.failure("nothing happens any more"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets time pass.
+    ///
+    /// # Errors
+    /// When a promise does not hold.
+    pub fn run_for(&mut self, time: Duration) -> Result<(), Failure> {
+        let end = self.now + time;
+        loop {
+            let machines = self.machines.iter().filter_map(|m| m.next_due(self.now));
+            let next = machines.chain(self.network.next_due()).min();
+            if next.is_none_or(|next| next > end) {
+                self.now = end;
+                return Ok(());
+            }
+            self.step()?;
+        }
+    }
+
+    fn run_machine(&mut self, index: usize) {
+        let machine = &mut self.machines[index];
+        let now = self.now;
+        let ready = machine.threads.iter().position(|thread| {
+            !thread.done && (thread.runnable || thread.wake_at.is_some_and(|at| at <= now))
+        });
+        match ready {
+            Some(thread) => self.run_thread(index, thread),
+            None => machine.node.handle_timeout(instant(now)),
+        }
+    }
+
+    fn run_thread(&mut self, index: usize, thread: usize) {
+        let machine = &mut self.machines[index];
+        let slot = &mut machine.threads[thread];
+        slot.runnable = false;
+        slot.wake_at = None;
+        let Some(mut actor) = slot.actor.take() else {
+            return;
+        };
+        let mut handed = Vec::new();
+        let next = actor.run(&mut Context {
+            node: &mut machine.node,
+            space: machine.space,
+            machine: index,
+            thread: ThreadId(thread as u32),
+            now: self.now,
+            random: &mut self.random,
+            ledger: &mut self.ledger,
+            handed: &mut handed,
+        });
+        let slot = &mut machine.threads[thread];
+        slot.actor = Some(actor);
+        match next {
+            Next::Wait => {}
+            Next::Until(at) => slot.wake_at = Some(at),
+            Next::Done => slot.done = true,
+        }
+        for thread in handed {
+            machine.wake(thread);
+        }
+    }
+
+    fn arrive(&mut self, flying: Flying) -> usize {
+        let Flying { from, to, bytes } = flying;
+        let machine = &mut self.machines[to];
+        if machine.dead {
+            self.trace.frame(self.now, from, to, "dead", &bytes);
+        } else if machine.frozen_until > self.now {
+            let later = machine.frozen_until;
+            let _ = self.network.push(later, Flying { from, to, bytes });
+        } else {
+            self.trace.frame(self.now, from, to, "comes", &bytes);
+            machine.receive(self.now, &bytes);
+        }
+        to
+    }
+
+    /// Carries out what follows for a machine: wakes its threads, sends its frames, checks it.
+    ///
+    /// # Errors
+    /// When a promise does not hold.
+    pub fn after(&mut self, index: usize) -> Result<(), Failure> {
+        if !self.machines[index].dead {
+            while let Some(thread) = self.machines[index].node.poll_wake() {
+                self.machines[index].wake(thread);
+            }
+            while let Some(bytes) = self.machines[index].transmit(self.now) {
+                self.put_on_network(index, &bytes);
+            }
+            if let Some(left) = self.machines[index].node.poll_wake() {
+                return Err(self.failure(format!("{left:?} was woken by sending a frame")));
+            }
+        }
+        if self.report.steps.is_multiple_of(self.config.audit_every) {
+            self.machines[index]
+                .check()
+                .map_err(|what| self.failure(format!("audit of node {index}: {what}")))?;
+        }
+        match self.ledger.broken.take() {
+            Some(what) => Err(self.failure(what)),
+            None => Ok(()),
+        }
+    }
+
+    fn put_on_network(&mut self, from: usize, bytes: &[u8]) {
+        self.report.frames += 1;
+        let everybody = bytes[..6] == [0xff; 6];
+        for to in 0..self.machines.len() {
+            if to != from && (everybody || bytes[..6] == mac(to)) {
+                self.send_to(from, to, bytes);
+            }
+        }
+    }
+
+    fn send_to(&mut self, from: usize, to: usize, bytes: &[u8]) {
+        let verdict = self
+            .faults
+            .on_frame(self.now, from as u16, to as u16, bytes.len());
+        if verdict.is_drop() {
+            self.report.dropped += 1;
+            self.trace.frame(self.now, from, to, "LOST", bytes);
+        }
+        for passage in verdict.passages() {
+            let Passage { delay, .. } = *passage;
+            let flying = Flying {
+                from,
+                to,
+                bytes: passage.frame(bytes),
+            };
+            let _ = self
+                .network
+                .push(self.now + self.config.latency + delay, flying);
+        }
+    }
+
+    /// Whether no node shares anything with another any more.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        let alive = self.machines.iter().filter(|machine| !machine.dead);
+        alive
+            .map(|m| m.node.holdings())
+            .all(|held| held == norma_net::Holdings::default())
+    }
+
+    /// What each node still shares, for a failure.
+    #[must_use]
+    pub fn holdings(&self) -> String {
+        let held = self.machines.iter().map(|machine| machine.node.holdings());
+        format!("{:?}", held.collect::<Vec<_>>())
+    }
+
+    /// Messages carried, less those delivered and those that failed: zero where no session died.
+    #[must_use]
+    pub fn unaccounted(&self) -> i64 {
+        let counters = self.machines.iter().map(|machine| *machine.node.counters());
+        counters
+            .map(|c| c.carried as i64 - c.delivered as i64 - c.failed as i64)
+            .sum()
+    }
+}
