@@ -12,7 +12,9 @@
 use crate::limits::{RECEIVE_BUFFERS, RECEIVE_BUFFERS_SMALL, SMALL_MACHINE};
 use crate::memory::{self, DmaRegion, Frame, Frames, device};
 use crate::sync::{IrqGuard, IrqLock};
-use crate::{interrupt, thread, timer};
+use crate::thread::{self, Wake};
+use crate::{interrupt, timer};
+use core::time::Duration;
 use norma_drivers::interrupts::{Polarity, Trigger};
 use norma_drivers::virtio::{
     FoundNetworkDevice, InitError, Interrupt, MessageInterrupt, MmioCandidate, NetCounters,
@@ -86,7 +88,7 @@ pub fn find_card(places: &[MmioCandidate]) -> Result<FoundNetworkDevice, NodeErr
     let mut map = |physical, length| {
         device::map(physical, length).map_or(core::ptr::null_mut(), |pointer| pointer.as_ptr())
     };
-    find_network_device(places, true, &mut map).map_err(NodeError::Card)
+    find_network_device(places, places.is_empty(), &mut map).map_err(NodeError::Card)
 }
 
 /// Starts the node, on a card or without a network.
@@ -180,6 +182,36 @@ pub(crate) fn lock() -> EngineGuard {
 /// Access to the node.
 pub(crate) struct EngineGuard(IrqGuard<'static, Option<Engine>>);
 
+impl EngineGuard {
+    /// Gives the node up, waits until this thread is woken or `patience` ends, and takes the
+    /// node again; with `to`, that thread runs at once. `false` when the time was up.
+    #[inline]
+    pub(crate) fn wait(&mut self, to: Option<ThreadId>, patience: Patience) -> bool {
+        let deadline = match patience {
+            Patience::None => return false,
+            Patience::Until(deadline) => Some(deadline),
+            Patience::Forever => None,
+        };
+        self.0.unlocked(|| thread::wait_uninterrupted(to, deadline)) == Wake::Woken
+    }
+}
+
+/// How long an operation may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    None,
+    /// Until that time ([`timer::now`]).
+    Until(u64),
+    Forever,
+}
+
+impl Patience {
+    pub(crate) fn of(timeout: Duration) -> Self {
+        let nanoseconds = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        Patience::Until(timer::now().saturating_add(nanoseconds))
+    }
+}
+
 impl core::ops::Deref for EngineGuard {
     type Target = Engine;
 
@@ -207,7 +239,7 @@ impl Engine {
     #[inline]
     pub(crate) fn act(&mut self, now: Instant) {
         while let Some(thread) = self.core.poll_wake() {
-            thread::wake(thread);
+            thread::wake_uninterrupted(thread);
         }
         self.transmit(now);
         timer::set_network_deadline(self.core.poll_timeout().map(|due| due.0));
@@ -304,7 +336,7 @@ fn on_interrupt() {
         card.acknowledge_interrupt();
     }
     if let Some(thread) = engine.diverted {
-        return thread::wake(thread);
+        return thread::wake_uninterrupted(thread);
     }
     let now = now();
     engine.receive(now);

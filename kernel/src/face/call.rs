@@ -2,12 +2,14 @@
 //!
 //! To a thread of this node that waits for it, a call is a switch to that thread; to another
 //! node, it is one frame, and the caller waits in its own context for the interrupt that brings
-//! the reply.
+//! the reply. The node is locked, and interrupts are off, from the beginning to the end but for
+//! the wait.
 
 use crate::face::error::{CallError, Failure};
-use crate::face::send::{Patience, Sending, post};
+use crate::face::send::post;
 use crate::face::{Message, SendRight};
-use crate::node::{self, EngineGuard};
+use crate::memory::Frame;
+use crate::node::{self, EngineGuard, Patience};
 use crate::thread;
 use core::time::Duration;
 use norma_ipc::{Cancelled, Completion, Delivery, Name, Notification, ThreadId};
@@ -34,106 +36,94 @@ impl SendRight {
 fn call(name: Name, message: Message, patience: Patience) -> Result<Message, CallError> {
     let thread = thread::current();
     let mut engine = node::lock();
-    let mut message = message.unwrap();
-    if let Err(error) = engine.core.ipc().attach_reply(thread, &mut message) {
-        drop(engine);
-        let message = Some(Message::wrap(message));
-        return Err(CallError {
-            failure: Failure::from_right(error),
-            message,
-        });
-    }
-    let (engine, sending) = match post(engine, thread, name, message, patience) {
-        Ok(posted) => posted,
-        Err(error) => {
-            let mut message = error.message.unwrap();
-            node::lock().core.ipc().detach_reply(&mut message);
-            let message = Some(Message::wrap(message));
-            return Err(CallError {
-                failure: error.failure,
-                message,
-            });
+    match exchange(&mut engine, thread, name, message.unwrap(), patience) {
+        Ok(reply) => Ok(Message::wrap(reply)),
+        Err((failure, message)) => {
+            // Unlocked first: a message that is dropped takes the lock itself.
+            drop(engine);
+            Err(CallError {
+                failure,
+                message: message.map(Message::wrap),
+            })
         }
-    };
-    let to = match sending {
-        Sending::Handed(to) => Some(to),
-        Sending::Done => None,
-    };
-    await_reply(engine, thread, to, patience).map_err(|failure| CallError {
-        failure,
-        message: None,
-    })
+    }
+}
+
+type Failed = (Failure, Option<norma_ipc::Message<Frame>>);
+
+#[inline]
+fn exchange(
+    engine: &mut EngineGuard,
+    thread: ThreadId,
+    name: Name,
+    mut message: norma_ipc::Message<Frame>,
+    patience: Patience,
+) -> Result<norma_ipc::Message<Frame>, Failed> {
+    if let Err(error) = engine.core.ipc().attach_reply(thread, &mut message) {
+        return Err((Failure::from_right(engine, error), Some(message)));
+    }
+    match post(engine, thread, name, message, patience) {
+        Ok(to) => await_reply(engine, thread, to, patience).map_err(|failure| (failure, None)),
+        Err((failure, mut message)) => {
+            engine.core.ipc().detach_reply(&mut message);
+            Err((failure, Some(message)))
+        }
+    }
 }
 
 /// Waits for what comes to the thread's reply port; `to` runs at once.
+#[inline]
 pub(crate) fn await_reply(
-    mut engine: EngineGuard,
+    engine: &mut EngineGuard,
     thread: ThreadId,
-    to: Option<ThreadId>,
+    mut to: Option<ThreadId>,
     patience: Patience,
-) -> Result<Message, Failure> {
+) -> Result<norma_ipc::Message<Frame>, Failure> {
     match engine.core.ipc().await_reply(thread) {
         Ok(None) => {}
         Ok(Some(delivery)) => {
             if let Some(to) = to {
-                thread::wake(to);
+                thread::wake_uninterrupted(to);
             }
-            drop(engine);
-            return read(delivery);
+            return read(engine, delivery);
         }
-        Err(error) => {
-            drop(engine);
-            return Err(Failure::from_right(error));
-        }
+        Err(error) => return Err(Failure::from_right(engine, error)),
     }
-    drop(engine);
-    let mut in_time = match to {
-        Some(to) => patience.hand_off(to),
-        None => patience.block(),
-    };
     loop {
-        let mut engine = node::lock();
+        let in_time = engine.wait(to.take(), patience);
         match engine.core.ipc().take_completion(thread) {
-            Some(Completion::Received(delivery)) => {
-                drop(engine);
-                return read(delivery);
-            }
+            Some(Completion::Received(delivery)) => return read(engine, delivery),
             Some(Completion::ReceiverDied(reason)) => {
-                drop(engine);
-                return Err(Failure::from_reason(reason));
+                return Err(Failure::from_reason(engine, reason));
             }
             Some(other) => unreachable!("a caller was told {other:?}"),
             None if in_time => {}
-            None => {
-                if let Some(message) = give_up(&mut engine, thread) {
-                    return Ok(message);
-                }
-                return Err(Failure::TimedOut);
-            }
+            None => return give_up(engine, thread).ok_or(Failure::TimedOut),
         }
-        drop(engine);
-        in_time = patience.block();
     }
 }
 
 /// The time is up: from now on a reply finds nobody. Unless it has just come.
 #[cold]
-fn give_up(engine: &mut EngineGuard, thread: ThreadId) -> Option<Message> {
+fn give_up(engine: &mut EngineGuard, thread: ThreadId) -> Option<norma_ipc::Message<Frame>> {
     let cancelled = engine.core.ipc().cancel(thread);
     engine.core.ipc().renew_reply_port(thread);
-    let now = node::now();
-    engine.act(now);
+    engine.act(node::now());
     match cancelled {
-        Cancelled::Completed(Completion::Received(Delivery::Message(message))) => {
-            Some(Message::wrap(message))
-        }
+        Cancelled::Completed(Completion::Received(Delivery::Message(message))) => Some(message),
         _ => None,
     }
 }
 
-fn read(delivery: Delivery<crate::memory::Frame>) -> Result<Message, Failure> {
+#[inline]
+fn read(
+    engine: &EngineGuard,
+    delivery: Delivery<Frame>,
+) -> Result<norma_ipc::Message<Frame>, Failure> {
     match delivery {
-        Delivery::Message(message) => Ok(Message::wrap(message)),
-        Delivery::Notification(Notification::SendOnce(reason)) => Err(Failure::from_reason(reason)),
+        Delivery::Message(message) => Ok(message),
+        Delivery::Notification(Notification::SendOnce(reason)) => {
+            Err(Failure::from_reason(engine, reason))
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Errors of the face: why, and what was not sent.
 
 use crate::face::Message;
-use crate::node;
+use crate::node::Engine;
 use core::fmt;
 use norma_ipc::{NoMemory, Reason, RightError, SendFailure};
 use norma_net::NodeName;
@@ -36,11 +36,11 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The failure that follows from a right's death. Not to be called under the node's lock.
-    pub(crate) fn from_reason(reason: Reason) -> Self {
+    /// The failure that follows from a right's death.
+    pub(crate) fn from_reason(engine: &Engine, reason: Reason) -> Self {
         match reason {
             Reason::NodeDied(address) => Failure::NodeDied {
-                name: node::lock().core.peer_name(address).unwrap_or_default(),
+                name: engine.core.peer_name(address).unwrap_or_default(),
                 address,
             },
             Reason::Unanswered => Failure::Unanswered,
@@ -50,18 +50,18 @@ impl Failure {
         }
     }
 
-    pub(crate) fn from_right(error: RightError) -> Self {
+    pub(crate) fn from_right(engine: &Engine, error: RightError) -> Self {
         match error {
-            RightError::Dead(reason) => Self::from_reason(reason),
+            RightError::Dead(reason) => Self::from_reason(engine, reason),
             RightError::NoMemory => Failure::NoMemory,
             _ => Failure::InvalidRight,
         }
     }
 
-    pub(crate) fn from_send(failure: SendFailure) -> Self {
+    pub(crate) fn from_send(engine: &Engine, failure: SendFailure) -> Self {
         match failure {
             SendFailure::Full => Failure::Full,
-            SendFailure::Right(error) => Self::from_right(error),
+            SendFailure::Right(error) => Self::from_right(engine, error),
         }
     }
 }

@@ -2,10 +2,9 @@
 
 use crate::face::call::await_reply;
 use crate::face::error::Failure;
-use crate::face::send::Patience;
 use crate::face::{Message, SendRight};
 use crate::memory::Frame;
-use crate::node;
+use crate::node::{self, Patience};
 use crate::{counters, thread, timer};
 use core::time::Duration;
 use norma_drivers::virtio::{NetCounters, NetDevice};
@@ -76,20 +75,17 @@ impl Node {
                     engine.core.ipc().release(refused.right);
                     refused.error
                 });
-                drop(engine);
                 inserted
                     .map(SendRight::from_name)
-                    .map_err(Failure::from_right)
+                    .map_err(|error| Failure::from_right(&engine, error))
             }
             Ok(LookUp::Asked) => {
                 engine.act(now);
-                let answer = await_reply(engine, thread, None, Patience::Forever)?;
-                named(answer)
-            }
-            Err(error) => {
+                let answer = await_reply(&mut engine, thread, None, Patience::Forever)?;
                 drop(engine);
-                Err(Failure::from_right(error))
+                named(Message::wrap(answer))
             }
+            Err(error) => Err(Failure::from_right(&engine, error)),
         }
     }
 

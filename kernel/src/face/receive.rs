@@ -1,9 +1,10 @@
 //! Receiving, alone or joined with the answer to what was received before.
 
 use crate::face::error::Failure;
-use crate::face::send::{Patience, answer};
+use crate::face::send::answer;
 use crate::face::{Message, ReceiveRight};
-use crate::node::{self, EngineGuard};
+use crate::memory::Frame;
+use crate::node::{self, EngineGuard, Patience};
 use crate::thread;
 use core::time::Duration;
 use norma_ipc::{Cancelled, Completion, Delivery, Name, ThreadId};
@@ -15,7 +16,7 @@ impl ReceiveRight {
     /// [`Failure::PortDied`] if the port is destroyed meanwhile.
     #[inline]
     pub fn receive(&self) -> Result<Message, Failure> {
-        receive(node::lock(), self.name, None, Patience::Forever)
+        receive(&mut node::lock(), self.name, None, Patience::Forever)
     }
 
     /// Waits for a message until `timeout` has passed.
@@ -23,7 +24,7 @@ impl ReceiveRight {
     /// # Errors
     /// [`Failure::TimedOut`], [`Failure::PortDied`].
     pub fn receive_timeout(&self, timeout: Duration) -> Result<Message, Failure> {
-        receive(node::lock(), self.name, None, Patience::of(timeout))
+        receive(&mut node::lock(), self.name, None, Patience::of(timeout))
     }
 
     /// Takes a message if there is one.
@@ -31,7 +32,7 @@ impl ReceiveRight {
     /// # Errors
     /// [`Failure::Empty`], [`Failure::PortDied`].
     pub fn try_receive(&self) -> Result<Message, Failure> {
-        receive(node::lock(), self.name, None, Patience::None)
+        receive(&mut node::lock(), self.name, None, Patience::None)
     }
 
     /// Sends `reply` to whoever sent it as a request, and waits for the next message: what a
@@ -49,14 +50,14 @@ impl ReceiveRight {
                 None
             }
         };
-        receive(engine, self.name, to, Patience::Forever)
+        receive(&mut engine, self.name, to, Patience::Forever)
     }
 }
 
 /// Takes a message or waits for one; `to` was handed something and runs at once.
 #[inline]
 fn receive(
-    mut engine: EngineGuard,
+    engine: &mut EngineGuard,
     name: Name,
     to: Option<ThreadId>,
     patience: Patience,
@@ -66,70 +67,58 @@ fn receive(
     let found = if patience == Patience::None {
         match engine.core.ipc().receive(space, name) {
             Ok(delivery) => Ok(Some(delivery)),
-            Err(norma_ipc::ReceiveError::Empty) => {
-                drop(engine);
-                return Err(Failure::Empty);
-            }
+            Err(norma_ipc::ReceiveError::Empty) => return Err(Failure::Empty),
             Err(norma_ipc::ReceiveError::Right(error)) => Err(error),
         }
     } else {
         engine.core.ipc().receive_or_wait(thread, space, name)
     };
     match found {
-        Ok(None) => {}
+        Ok(None) => wait(engine, thread, to, patience),
         Ok(Some(delivery)) => {
             // There is room in the queue now: whoever waited for it goes on.
-            let now = node::now();
-            engine.act(now);
+            engine.act(node::now());
             if let Some(to) = to {
-                thread::wake(to);
+                thread::wake_uninterrupted(to);
             }
-            drop(engine);
-            return match delivery {
-                Delivery::Message(message) => Ok(Message::wrap(message)),
-                // News of send-once rights made with `make_send_once`: there was an answer to
-                // wait for, and it will not come.
-                Delivery::Notification(_) => Err(Failure::Unanswered),
-            };
+            read(delivery)
         }
-        Err(error) => {
-            drop(engine);
-            return Err(Failure::from_right(error));
-        }
+        Err(error) => Err(Failure::from_right(engine, error)),
     }
-    drop(engine);
-    wait(thread, to, patience)
 }
 
 #[inline]
-fn wait(thread: ThreadId, to: Option<ThreadId>, patience: Patience) -> Result<Message, Failure> {
-    let mut in_time = match to {
-        Some(to) => patience.hand_off(to),
-        None => patience.block(),
-    };
+fn wait(
+    engine: &mut EngineGuard,
+    thread: ThreadId,
+    mut to: Option<ThreadId>,
+    patience: Patience,
+) -> Result<Message, Failure> {
     loop {
-        let mut engine = node::lock();
+        let in_time = engine.wait(to.take(), patience);
         match engine.core.ipc().take_completion(thread) {
-            Some(Completion::Received(Delivery::Message(message))) => {
-                return Ok(Message::wrap(message));
-            }
-            Some(Completion::Received(Delivery::Notification(_))) => {
-                return Err(Failure::Unanswered);
-            }
+            Some(Completion::Received(delivery)) => return read(delivery),
             Some(Completion::ReceiverDied(reason)) => {
-                drop(engine);
-                return Err(Failure::from_reason(reason));
+                return Err(Failure::from_reason(engine, reason));
             }
             Some(other) => unreachable!("a receiver was told {other:?}"),
             None if in_time => {}
-            None => match engine.core.ipc().cancel(thread) {
-                Cancelled::Completed(Completion::Received(Delivery::Message(message))) => {
-                    return Ok(Message::wrap(message));
-                }
-                _ => return Err(Failure::TimedOut),
-            },
+            None => {
+                return match engine.core.ipc().cancel(thread) {
+                    Cancelled::Completed(Completion::Received(delivery)) => read(delivery),
+                    _ => Err(Failure::TimedOut),
+                };
+            }
         }
-        drop(engine);
-        in_time = patience.block();
+    }
+}
+
+#[inline]
+fn read(delivery: Delivery<Frame>) -> Result<Message, Failure> {
+    match delivery {
+        Delivery::Message(message) => Ok(Message::wrap(message)),
+        // News of a send-once right made with `make_send_once`: there was an answer to wait
+        // for, and it will not come.
+        Delivery::Notification(_) => Err(Failure::Unanswered),
     }
 }

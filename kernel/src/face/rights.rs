@@ -58,8 +58,8 @@ impl ReceiveRight {
         let mut engine = node::lock();
         let space = engine.space;
         let name = engine.core.ipc().allocate_port(space);
-        drop(engine);
-        name.map(Self::from_name).map_err(Failure::from_right)
+        name.map(Self::from_name)
+            .map_err(|error| Failure::from_right(&engine, error))
     }
 
     /// Makes a send right to the port.
@@ -110,10 +110,9 @@ impl SendRight {
                 refused.error
             })
         });
-        drop(engine);
         inserted
             .map(SendRight::from_name)
-            .map_err(Failure::from_right)
+            .map_err(|error| Failure::from_right(&engine, error))
     }
 
     /// Makes a copy of this right known to the whole cluster under `name`, of 1 to 63 bytes.
@@ -140,6 +139,5 @@ fn make(name: Name, kind: RightKind) -> Result<Name, Failure> {
             refused.error
         })
     });
-    drop(engine);
-    inserted.map_err(Failure::from_right)
+    inserted.map_err(|error| Failure::from_right(&engine, error))
 }

@@ -3,53 +3,15 @@
 use crate::face::error::{Failure, SendError};
 use crate::face::{Message, SendOnceRight, SendRight};
 use crate::memory::Frame;
-use crate::node::{self, Engine, EngineGuard};
-use crate::thread::{self, Wake};
+use crate::node::{self, Engine, EngineGuard, Patience};
+use crate::thread;
 use core::mem::ManuallyDrop;
 use core::time::Duration;
 use norma_ipc::{Cancelled, Completion, Name, ThreadId};
 use norma_net::Posted;
 
-/// How long an operation may wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Patience {
-    None,
-    Until(u64),
-    Forever,
-}
-
-impl Patience {
-    pub(crate) fn of(timeout: Duration) -> Self {
-        let nanoseconds = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
-        Patience::Until(crate::timer::now().saturating_add(nanoseconds))
-    }
-
-    /// Blocks until woken; `false` when the time is up.
-    #[inline]
-    pub(crate) fn block(self) -> bool {
-        match self {
-            Patience::Forever => {
-                thread::block();
-                true
-            }
-            Patience::Until(deadline) => thread::block_until(deadline) == Wake::Woken,
-            Patience::None => false,
-        }
-    }
-
-    /// As [`Patience::block`], and `to` runs at once.
-    #[inline]
-    pub(crate) fn hand_off(self, to: ThreadId) -> bool {
-        match self {
-            Patience::Forever => {
-                thread::hand_off(to);
-                true
-            }
-            Patience::Until(deadline) => thread::hand_off_until(to, deadline) == Wake::Woken,
-            Patience::None => false,
-        }
-    }
-}
+/// A message of the core that was not sent, and why.
+pub(crate) type Refused = (Failure, norma_ipc::Message<Frame>);
 
 impl SendRight {
     /// Sends a message; waits while the port's queue is full.
@@ -92,88 +54,69 @@ impl SendOnceRight {
     }
 }
 
-/// What a message that is being sent waits for.
-pub(crate) enum Sending {
-    Done,
-    /// It was handed to that thread.
-    Handed(ThreadId),
-}
-
 fn send(name: Name, message: Message, patience: Patience) -> Result<(), SendError> {
     let thread = thread::current();
-    match post(node::lock(), thread, name, message.unwrap(), patience)? {
-        (_, Sending::Done) => Ok(()),
-        (guard, Sending::Handed(to)) => {
-            thread::wake(to);
-            drop(guard);
+    let mut engine = node::lock();
+    match post(&mut engine, thread, name, message.unwrap(), patience) {
+        Ok(to) => {
+            if let Some(to) = to {
+                thread::wake_uninterrupted(to);
+            }
             Ok(())
+        }
+        Err((failure, message)) => {
+            drop(engine);
+            Err(SendError {
+                failure,
+                message: Message::wrap(message),
+            })
         }
     }
 }
 
-/// Sends a message, waiting as long as `patience` lasts; the consequences are carried out.
+/// Sends a message, waiting as long as `patience` lasts; the consequences are carried out. If
+/// the message was handed to a waiting thread, that thread is the caller's to wake.
 #[inline]
 pub(crate) fn post(
-    mut engine: EngineGuard,
+    engine: &mut EngineGuard,
     thread: ThreadId,
     name: Name,
     message: norma_ipc::Message<Frame>,
     patience: Patience,
-) -> Result<(EngineGuard, Sending), SendError> {
+) -> Result<Option<ThreadId>, Refused> {
     let now = node::now();
     let space = engine.space;
     let wait = (patience != Patience::None).then_some(thread);
     match engine.core.send(now, space, name, message, wait) {
-        Ok(Posted::Handed(to)) => Ok((engine, Sending::Handed(to))),
+        Ok(Posted::Handed(to)) => Ok(Some(to)),
         Ok(Posted::Carried) => {
             engine.act(now);
-            Ok((engine, Sending::Done))
+            Ok(None)
         }
-        Ok(Posted::Queued) => Ok((engine, Sending::Done)),
-        Ok(Posted::Waiting) => {
-            drop(engine);
-            await_room(thread, patience).map(|engine| (engine, Sending::Done))
-        }
-        Err(error) => {
-            drop(engine);
-            Err(refused(error))
-        }
-    }
-}
-
-#[cold]
-pub(crate) fn refused(error: norma_ipc::SendError<Frame>) -> SendError {
-    SendError {
-        failure: Failure::from_send(error.failure),
-        message: Message::wrap(error.message),
+        Ok(Posted::Queued) => Ok(None),
+        Ok(Posted::Waiting) => await_room(engine, thread, patience).map(|()| None),
+        Err(error) => Err((Failure::from_send(engine, error.failure), error.message)),
     }
 }
 
 /// Waits until the message that waits for room has gone, or cannot go.
-fn await_room(thread: ThreadId, patience: Patience) -> Result<EngineGuard, SendError> {
+fn await_room(
+    engine: &mut EngineGuard,
+    thread: ThreadId,
+    patience: Patience,
+) -> Result<(), Refused> {
     loop {
-        let in_time = patience.block();
-        let mut engine = node::lock();
+        let in_time = engine.wait(None, patience);
         match engine.core.ipc().take_completion(thread) {
-            Some(Completion::Sent) => return Ok(engine),
+            Some(Completion::Sent) => return Ok(()),
             Some(Completion::Refused(reason, message)) => {
-                drop(engine);
-                let failure = Failure::from_reason(reason);
-                return Err(SendError {
-                    failure,
-                    message: Message::wrap(message),
-                });
+                return Err((Failure::from_reason(engine, reason), message));
             }
             Some(other) => unreachable!("a sender was told {other:?}"),
             None if in_time => {}
             None => {
                 if let Cancelled::Message(message) = engine.core.ipc().cancel(thread) {
-                    drop(engine);
-                    let message = Message::wrap(message);
-                    return Err(SendError {
-                        failure: Failure::TimedOut,
-                        message,
-                    });
+                    return Err((Failure::TimedOut, message));
                 }
             }
         }
@@ -184,14 +127,19 @@ fn await_room(thread: ThreadId, patience: Patience) -> Result<EngineGuard, SendE
 pub(crate) fn reply(message: Message) -> Result<(), SendError> {
     let mut engine = node::lock();
     match answer(&mut engine, message) {
-        Ok(Some(to)) => {
-            thread::wake(to);
+        Ok(to) => {
+            if let Some(to) = to {
+                thread::wake_uninterrupted(to);
+            }
             Ok(())
         }
-        Ok(None) => Ok(()),
         Err(error) => {
+            let failure = Failure::from_send(&engine, error.failure);
             drop(engine);
-            Err(refused(error))
+            Err(SendError {
+                failure,
+                message: Message::wrap(error.message),
+            })
         }
     }
 }

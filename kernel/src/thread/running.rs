@@ -66,14 +66,8 @@ pub fn hand_off_until(to: ThreadId, deadline: u64) -> Wake {
 /// called from anywhere; a thread that does not exist is passed over.
 #[inline(never)]
 pub fn wake(thread: ThreadId) {
-    let Ok(thread) = u8::try_from(thread.0) else {
-        return;
-    };
     let were_on = arch::interrupts_off();
-    // SAFETY: interrupts are off, and the reference is gone before anything switches.
-    let scheduler = unsafe { processor::this().scheduler() };
-    scheduler.wake(thread);
-    limit_slice(scheduler);
+    wake_uninterrupted(thread);
     if were_on {
         interrupts_on();
     }
@@ -132,10 +126,49 @@ fn make_way() {
     carry_out(decision);
 }
 
+/// Waits until somebody wakes this thread, or until `deadline`; with `to`, that thread runs at
+/// once. Interrupts are off before and after, so that what follows the wait needs no switching
+/// on and off of its own: each costs more than all the rest here.
+#[inline]
+pub(crate) fn wait_uninterrupted(to: Option<ThreadId>, deadline: Option<u64>) -> Wake {
+    let to = to.and_then(|to| u8::try_from(to.0).ok());
+    let decide = |scheduler: &mut Scheduler| match to {
+        Some(to) => scheduler.hand_off(to),
+        None => scheduler.block(),
+    };
+    match deadline {
+        Some(deadline) => decide_with_deadline(deadline, decide),
+        None => {
+            // SAFETY: interrupts are off, and the reference is gone before anything switches.
+            let decision = decide(unsafe { processor::this().scheduler() });
+            carry_out(decision);
+            Wake::Woken
+        }
+    }
+}
+
+/// As [`wake`], for a caller that has interrupts off.
+#[inline]
+pub(crate) fn wake_uninterrupted(thread: ThreadId) {
+    if let Ok(thread) = u8::try_from(thread.0) {
+        // SAFETY: interrupts are off, and the reference is gone before anything switches.
+        let scheduler = unsafe { processor::this().scheduler() };
+        scheduler.wake(thread);
+        limit_slice(scheduler);
+    }
+}
+
 #[inline(always)]
 fn with_deadline(deadline: u64, decide: impl FnOnce(&mut Scheduler) -> Decision) -> Wake {
-    let mut timed_out = false;
     arch::interrupts_disable();
+    let wake = decide_with_deadline(deadline, decide);
+    interrupts_on();
+    wake
+}
+
+#[inline(always)]
+fn decide_with_deadline(deadline: u64, decide: impl FnOnce(&mut Scheduler) -> Decision) -> Wake {
+    let mut timed_out = false;
     let thread = processor::this().current();
     timer::set_thread(thread, deadline);
     // SAFETY: interrupts are off; here and below no reference outlives its line.
@@ -146,7 +179,6 @@ fn with_deadline(deadline: u64, decide: impl FnOnce(&mut Scheduler) -> Decision)
         timed_out = unsafe { processor::this().scheduler() }.timed_out();
     }
     timer::clear_thread(thread);
-    interrupts_on();
     if timed_out {
         Wake::TimedOut
     } else {
