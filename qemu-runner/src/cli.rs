@@ -4,7 +4,7 @@
 //! is in `commands`.
 
 use crate::bench;
-use crate::commands::{build, check, demo, doctor, fuzz, miri, test, up};
+use crate::commands::{build, check, demo, doctor, fuzz, miri, sim, test, up};
 use crate::context::Context;
 use crate::images::ImageError;
 use crate::link::LinkKind;
@@ -53,6 +53,8 @@ enum Command {
     Test(test::TestArgs),
     /// Measure what a call costs, beside what the bare frame costs
     Bench(WithQemu<bench::BenchArgs>),
+    /// Simulate many nodes and a bad network in one process, repeatably
+    Sim(sim::SimArgs),
     /// Build the images and print where they are and how large
     Build,
     /// Look for everything that is needed and say how to get what is missing
@@ -131,6 +133,7 @@ fn run(cli: Cli, ui: Ui) -> anyhow::Result<Status> {
             bench::run(&context, &with.args)
         }
         Command::Test(args) => test::run(&plain(QemuArgs::default())?, &args),
+        Command::Sim(args) => sim::run(&plain(QemuArgs::default())?, &args),
         Command::Build => build::run(&plain(QemuArgs::default())?),
         Command::Doctor => doctor::run(&plain(QemuArgs::default())?),
         Command::Check => check::run(&plain(QemuArgs::default())?),

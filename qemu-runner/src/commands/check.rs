@@ -36,8 +36,16 @@ fn checks(context: &Context) -> Vec<(&'static str, Command)> {
         command.args(words);
         command
     };
-    let mut docs = cargo(&["doc", "--no-deps", "--document-private-items"]);
-    docs.env("RUSTDOCFLAGS", "-D warnings");
+    let mut docs = cargo(&["doc", "--workspace"]);
+    for package in images::bare_packages(&context.workspace) {
+        docs.args(["--exclude", &package]);
+    }
+    let bare_docs = bare(context, "doc", &[]);
+    let strict = |mut command: Command| {
+        command.args(["--no-deps", "--document-private-items"]);
+        command.env("RUSTDOCFLAGS", "-D warnings");
+        command
+    };
     vec![
         ("formatting", cargo(&["fmt", "--all", "--", "--check"])),
         (
@@ -48,7 +56,8 @@ fn checks(context: &Context) -> Vec<(&'static str, Command)> {
             "lints of images",
             bare(context, "clippy", &["--", "-D", "warnings"]),
         ),
-        ("documentation", docs),
+        ("documentation", strict(docs)),
+        ("documentation of images", strict(bare_docs)),
     ]
 }
 

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod doctor;
 pub mod fuzz;
 pub mod miri;
+pub mod sim;
 pub mod test;
 pub mod up;
 
@@ -51,4 +52,12 @@ fn succeeds(command: &mut Command) -> anyhow::Result<bool> {
             Err(Ended::new(Status::Failed, format!("cannot run `{name}`: {error}")).into())
         }
     }
+}
+
+/// Different from run to run, and short enough to be typed.
+fn random_seed() -> u64 {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    (now.as_nanos() as u64 ^ u64::from(std::process::id())) % 1_000_000
 }

@@ -1,6 +1,6 @@
 //! `cargo norma up`: a cluster, as a file describes it.
 
-use super::{data, prepare};
+use super::{data, prepare, random_seed};
 use crate::cluster::Cluster;
 use crate::context::Context;
 use crate::images::{self, Images};
@@ -61,14 +61,6 @@ fn prepared(context: &Context, cluster: &Cluster) -> anyhow::Result<Images> {
         (false, true) => images::built(&context.workspace)?,
         (false, false) => images::build(context)?,
     })
-}
-
-/// Different from run to run, and short enough to be typed.
-fn random_seed() -> u64 {
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
-    (now.as_nanos() as u64 ^ u64::from(std::process::id())) % 1_000_000
 }
 
 fn watch(
