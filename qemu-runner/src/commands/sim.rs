@@ -37,11 +37,18 @@ pub fn run(context: &Context, args: &SimArgs) -> anyhow::Result<Status> {
                 data(&report.to_string());
             }
             Err(failure) => {
-                tally.failed += 1;
-                context.ui.error(&failure.to_string());
+                let text = failure.to_string();
+                // One trace is enough to begin with; the others come when asked for.
+                let shown = if tally.failed == 0 {
+                    &text
+                } else {
+                    text.lines().next().unwrap_or("")
+                };
+                context.ui.error(&format!("seed {seed}: {shown}"));
                 context.ui.error(&format!(
                     "to see it again: cargo norma sim --seed {seed} --runs 1"
                 ));
+                tally.failed += 1;
             }
         }
     }
