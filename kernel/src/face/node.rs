@@ -10,6 +10,10 @@ use core::time::Duration;
 use norma_drivers::virtio::{NetCounters, NetDevice};
 use norma_net::{LookUp, NAME_UNKNOWN};
 
+/// How long a node that was found may take to answer for a name: several times what it takes to
+/// notice that it is dead.
+const LOOK_UP_PATIENCE: Duration = Duration::from_secs(3);
+
 /// This node. A handle without a state of its own: copy it freely.
 #[derive(Debug, Clone, Copy)]
 pub struct Node(());
@@ -63,7 +67,8 @@ impl Node {
     /// Looks a name up: on this node, then in the cluster, once.
     ///
     /// # Errors
-    /// [`Failure::NameUnknown`] after about a second at the most.
+    /// [`Failure::NameUnknown`] after about a second at the most; [`Failure::TimedOut`] after
+    /// three if the node that has the name is there and does not answer.
     pub fn look_up(&self, name: &str) -> Result<SendRight, Failure> {
         let thread = thread::current();
         let mut engine = node::lock();
@@ -81,7 +86,8 @@ impl Node {
             }
             Ok(LookUp::Asked) => {
                 engine.act(now);
-                let answer = await_reply(&mut engine, thread, None, Patience::Forever)?;
+                let answer =
+                    await_reply(&mut engine, thread, None, Patience::of(LOOK_UP_PATIENCE))?;
                 drop(engine);
                 named(Message::wrap(answer))
             }
