@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use norma_flip::{Address, Incoming, Input, Instant};
 use norma_ipc::limits::{MAX_INLINE, MAX_MEMORY, MAX_RIGHTS};
-use norma_ipc::{Memory, Message, PAGE_SIZE, PageSource};
+use norma_ipc::{Message, PAGE_SIZE, PageSource};
 use norma_wire::control::Control;
 use norma_wire::layout::{self, BODY_AT, HEAD_BODY, MessageLayout};
 use norma_wire::session::{Flags, Header, Kind};
@@ -128,7 +128,7 @@ impl<S: PageSource> Node<S> {
                 return self.counters.drop(Drop::Malformed);
             }
             if kind == Kind::Probe {
-                session.owed.insert(Owed::ACK);
+                session.owed.insert(Owed::ANSWER);
             }
         }
         self.handle_acknowledgement(now, place, header);
@@ -239,18 +239,23 @@ impl<S: PageSource> Node<S> {
             self.deliver(now, place, parcel);
             return Ok(());
         }
-        let (memory, pages) = if here { (0, 0) } else { (memory, plan.pages) };
-        self.put_aside(place, parcel, memory, pages, frame)
+        if here {
+            // Nothing of it is missing, nor will be, even if there was no memory for all.
+            let memory = parcel.message.memory().len();
+            return self.put_aside(place, parcel, memory, &mut []);
+        }
+        let pages = frame.pages.get_mut(..plan.pages).unwrap_or_default();
+        self.put_aside(place, parcel, memory, pages)
     }
 
-    /// Keeps the head of a message whose pages or whose turn have not come yet.
+    /// Keeps the head of a message whose pages or whose turn have not come yet, with the first
+    /// `pages`, which are whole.
     fn put_aside(
         &mut self,
         place: u32,
         parcel: Parcel<S::Page>,
         memory: usize,
-        pages: usize,
-        frame: &mut Incoming<'_, S::Page>,
+        pages: &mut [S::Page],
     ) -> Result<(), Drop> {
         let Node {
             sessions,
@@ -260,7 +265,8 @@ impl<S: PageSource> Node<S> {
         } = self;
         let session = sessions.get_mut(place).ok_or(Drop::Stale)?;
         let Session { inbox, out, .. } = session;
-        let index = match inbox.partial(parcel.label.sequence, memory, 0, pages) {
+        let count = parcel.message.memory().pages().len() + pages.len();
+        let index = match inbox.partial(parcel.label.sequence, memory, 0, count) {
             Ok(index) => index,
             Err(reason) => {
                 out.forgive(1);
@@ -268,14 +274,14 @@ impl<S: PageSource> Node<S> {
                 return Err(reason);
             }
         };
-        inbox.put_pages(index, 0, pages, |page| take_page(frame, source, page));
         inbox.put_parcel(index, parcel);
+        let used = pages.len() * PAGE_SIZE;
+        inbox.put_pages(index, 0, pages, used, source);
         Ok(())
     }
 
     /// Reads a message off its frame; with `whole`, its memory too. Where there is no memory
     /// for what is in it, it will be refused.
-
     #[inline]
     fn read_parcel(
         &mut self,
@@ -347,8 +353,13 @@ impl<S: PageSource> Node<S> {
             });
         }
         if whole && plan.pages > 0 {
-            let memory = take_memory(frame, &mut self.source, header.memory() as usize)?;
-            let _ = message.replace_memory(memory);
+            let memory = header.memory() as usize;
+            let pages = frame.pages.get_mut(..memory.div_ceil(PAGE_SIZE));
+            let pages = pages.ok_or(Drop::Malformed)?;
+            message
+                .memory_mut()
+                .take_over(pages, memory, &mut self.source)
+                .map_err(|_| Drop::NoMemory)?;
         }
         Ok(descriptors)
     }
@@ -380,9 +391,10 @@ impl<S: PageSource> Node<S> {
         let index = session
             .inbox
             .partial(header.destination(), memory, first, plan.pages)?;
-        session.inbox.put_pages(index, first, plan.pages, |page| {
-            take_page(frame, source, page)
-        });
+        let pages = frame.pages.get_mut(..plan.pages).ok_or(Drop::Malformed)?;
+        session
+            .inbox
+            .put_pages(index, first, pages, plan.page_bytes, source);
         Ok(())
     }
 
@@ -396,33 +408,6 @@ impl<S: PageSource> Node<S> {
             self.deliver(now, place, parcel);
         }
     }
-}
-
-/// Swaps a page of the frame for a fresh one.
-fn take_page<S: PageSource>(
-    frame: &mut Incoming<'_, S::Page>,
-    source: &mut S,
-    index: usize,
-) -> Option<S::Page> {
-    let place = frame.pages.get_mut(index)?;
-    Some(core::mem::replace(place, source.allocate()?))
-}
-
-/// Takes the first pages of the frame as one region of `length` bytes.
-fn take_memory<S: PageSource>(
-    frame: &mut Incoming<'_, S::Page>,
-    source: &mut S,
-    length: usize,
-) -> Result<Memory<S::Page>, Drop> {
-    let count = length.div_ceil(PAGE_SIZE);
-    let mut memory = Memory::new();
-    memory.reserve(count).map_err(|_| Drop::NoMemory)?;
-    for index in 0..count {
-        let page = take_page(frame, source, index).ok_or(Drop::NoMemory)?;
-        let used = (length - index * PAGE_SIZE).min(PAGE_SIZE);
-        memory.push(page, used).map_err(|_| Drop::NoMemory)?;
-    }
-    Ok(memory)
 }
 
 /// Reads inline data: the first 64 bytes from the head, the rest from the trailer.

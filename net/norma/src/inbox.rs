@@ -8,7 +8,7 @@
 use alloc::vec::Vec;
 
 use norma_flip::Instant;
-use norma_ipc::{Memory, Message, PAGE_SIZE};
+use norma_ipc::{Memory, Message, NoMemory, PAGE_SIZE, PageSource};
 use norma_wire::descriptor;
 use norma_wire::session::Flags;
 
@@ -37,15 +37,20 @@ pub(crate) struct Parcel<P> {
 }
 
 /// A message that is not complete, or may not be delivered yet.
+///
+/// Its pages mostly come in order, behind its head: then they go straight into the message.
 #[derive(Debug)]
 pub(crate) struct Partial<P> {
     /// Number of its MESSAGE frame.
     pub(crate) sequence: u32,
     /// Bytes of out-of-line memory.
     memory: usize,
-    pages: Vec<Option<P>>,
+    /// Pages that have not come.
     missing: usize,
+    /// Its head, and the pages that follow each other from the first on.
     parcel: Option<Parcel<P>>,
+    /// Pages that came before those in front of them: the first one's number, and all.
+    early: Vec<(usize, Memory<P>)>,
     /// There was no memory for it: its frames are taken and dropped, then it is refused.
     hopeless: bool,
 }
@@ -53,6 +58,34 @@ pub(crate) struct Partial<P> {
 impl<P> Partial<P> {
     fn is_whole(&self) -> bool {
         self.missing == 0 && self.parcel.is_some()
+    }
+
+    /// Its memory as far as it goes from the first page on, if page `first` comes next.
+    fn next(&mut self, first: usize) -> Option<&mut Memory<P>> {
+        let memory = self.parcel.as_mut()?.message.memory_mut();
+        (memory.pages().len() == first).then_some(memory)
+    }
+
+    /// Takes over what came early and is not early any more.
+    fn catch_up(&mut self) -> Result<(), NoMemory> {
+        while !self.early.is_empty() {
+            let Some(parcel) = &mut self.parcel else { break };
+            let memory = parcel.message.memory_mut();
+            let next = memory.pages().len();
+            let Some(index) = self.early.iter().position(|(first, _)| *first == next) else {
+                break;
+            };
+            memory.append(&mut self.early.swap_remove(index).1)?;
+        }
+        Ok(())
+    }
+
+    fn give_up(&mut self) {
+        self.hopeless = true;
+        self.early = Vec::new();
+        if let Some(parcel) = &mut self.parcel {
+            parcel.message.memory_mut().clear();
+        }
     }
 }
 
@@ -131,56 +164,68 @@ impl<P> Inbox<P> {
         if self.partial.len() >= MAX_PARTIAL || self.partial.try_reserve(1).is_err() {
             return Err(Drop::NoMemory);
         }
-        let mut pages = Vec::new();
-        let hopeless = pages.try_reserve_exact(total).is_err();
         self.partial.push(Partial {
             sequence,
             memory,
-            pages,
             missing: total,
             parcel: None,
-            hopeless,
+            early: Vec::new(),
+            hopeless: false,
         });
         Ok(self.partial.len() - 1)
     }
 
-    /// Puts pages `first..` of a message into its record, where they fit. Where there is no
-    /// memory for them, the message is given up.
-    pub(crate) fn put_pages(
+    /// Takes `pages`, with `used` bytes, over as pages `first..` of a message, where they fit.
+    /// Where there is no memory for them, the message is given up.
+    pub(crate) fn put_pages<S: PageSource<Page = P>>(
         &mut self,
         index: usize,
         first: usize,
-        count: usize,
-        mut page: impl FnMut(usize) -> Option<P>,
+        pages: &mut [P],
+        used: usize,
+        source: &mut S,
     ) {
         let partial = &mut self.partial[index];
-        for offset in 0..count {
-            if partial.hopeless {
-                break;
-            }
-            while partial.pages.len() <= first + offset {
-                partial.pages.push(None); // Within the capacity reserved for `total`.
-            }
-            match page(offset) {
-                Some(page) => partial.pages[first + offset] = Some(page),
-                None => Self::give_up(partial),
-            }
+        partial.missing -= pages.len();
+        if partial.hopeless || pages.is_empty() {
+            return;
         }
-        partial.missing -= count;
+        let taken = match partial.next(first) {
+            Some(memory) => memory.take_over(pages, used, source),
+            None => Self::keep_early(&mut partial.early, first, pages, used, source),
+        };
+        if taken.and_then(|()| partial.catch_up()).is_err() {
+            partial.give_up();
+        }
     }
 
-    fn give_up(partial: &mut Partial<P>) {
-        partial.hopeless = true;
-        partial.pages = Vec::new();
+    #[cold]
+    fn keep_early<S: PageSource<Page = P>>(
+        early: &mut Vec<(usize, Memory<P>)>,
+        first: usize,
+        pages: &mut [P],
+        used: usize,
+        source: &mut S,
+    ) -> Result<(), NoMemory> {
+        early.try_reserve(1).map_err(|_| NoMemory)?;
+        let mut memory = Memory::new();
+        memory.take_over(pages, used, source)?;
+        early.push((first, memory));
+        Ok(())
     }
 
-    /// Puts the head of a message into its record.
-    pub(crate) fn put_parcel(&mut self, index: usize, parcel: Parcel<P>) {
+    /// Puts the head of a message into its record, with the memory that it has already.
+    pub(crate) fn put_parcel(&mut self, index: usize, mut parcel: Parcel<P>) {
         let partial = &mut self.partial[index];
-        if parcel.hopeless {
-            Self::give_up(partial);
-        }
+        let memory = parcel.message.memory_mut();
+        let here = memory.pages().len();
+        partial.missing -= here;
+        let room = memory.reserve(partial.memory.div_ceil(PAGE_SIZE) - here);
+        let hopeless = parcel.hopeless || room.is_err();
         partial.parcel = Some(parcel);
+        if partial.hopeless || hopeless {
+            partial.give_up();
+        }
     }
 
     /// The next message that is whole and whose turn it is.
@@ -195,14 +240,8 @@ impl<P> Inbox<P> {
         })?;
         let partial = self.partial.swap_remove(index);
         let mut parcel = partial.parcel?;
-        parcel.hopeless |= partial.hopeless;
-        if partial.memory > 0 && !parcel.hopeless {
-            match gather(partial.pages, partial.memory) {
-                // A parcel's memory is empty until now, and the size was checked on arrival.
-                Some(memory) => parcel.hopeless = parcel.message.replace_memory(memory).is_err(),
-                None => parcel.hopeless = true,
-            }
-        }
+        // As many pages as were missing have come; a peer may have sent some of them twice.
+        parcel.hopeless |= partial.hopeless || parcel.message.memory().len() != partial.memory;
         Some(parcel)
     }
 
@@ -210,17 +249,4 @@ impl<P> Inbox<P> {
     pub(crate) fn remove_any(&mut self) -> Option<Option<Parcel<P>>> {
         self.partial.pop().map(|partial| partial.parcel)
     }
-}
-
-/// One region from its pages; `None` if one is missing or there is no memory for the list.
-fn gather<P>(pages: Vec<Option<P>>, length: usize) -> Option<Memory<P>> {
-    let mut memory = Memory::new();
-    memory.reserve(pages.len()).ok()?;
-    let mut left = length;
-    for page in pages {
-        let used = left.min(PAGE_SIZE);
-        memory.push(page?, used).ok()?;
-        left -= used;
-    }
-    Some(memory)
 }

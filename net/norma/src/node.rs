@@ -135,6 +135,8 @@ pub struct Node<S: PageSource> {
     pub(crate) random: Random,
     pub(crate) graves: heapless::Deque<Grave, REMEMBERED_PEERS>,
     pub(crate) counters: Counters,
+    /// The number with which sessions begin, instead of a random one.
+    first_sequence: Option<u32>,
     /// How many frames each peer may have under way.
     pub(crate) credit: u8,
     /// After how many frames an acknowledgement does not wait.
@@ -190,12 +192,19 @@ impl<S: PageSource> Node<S> {
             random,
             graves: heapless::Deque::new(),
             counters: Counters::default(),
+            first_sequence: None,
             credit: 1,
             acknowledge_every: 1,
             deadline: Instant::NEVER,
         };
         node.share_buffers();
         Ok(node)
+    }
+
+    /// Makes new sessions number their frames from `first` on, so that a test sees the numbers
+    /// come round.
+    pub fn set_first_sequence(&mut self, first: u32) {
+        self.first_sequence = Some(first);
     }
 
     /// The node's FLIP address, new at each boot.
@@ -395,7 +404,8 @@ impl<S: PageSource> Node<S> {
         let place = self.sessions.next_place();
         // Twenty random bits that are not all zero, and twelve of place.
         let number = ((self.random.u32() | (PLACE_MASK + 1)) & !PLACE_MASK) | place;
-        let first = self.random.u32();
+        let random = self.random.u32();
+        let first = self.first_sequence.unwrap_or(random);
         self.generation = self.generation.wrapping_add(1);
         let session = Session::new(state, number, self.generation, peer, first, now);
         self.sessions.insert(session)

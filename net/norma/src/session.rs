@@ -111,6 +111,8 @@ bitflags::bitflags! {
         const PROBE = 2;
         const HELLO = 4;
         const WELCOME = 8;
+        /// An ACK of its own, in answer to a probe: a larger frame might be lost more easily.
+        const ANSWER = 16;
     }
 }
 

@@ -127,7 +127,7 @@ impl<S: PageSource> Node<S> {
         let session = self.sessions.get_mut(place)?;
         if session
             .owed
-            .intersects(Owed::HELLO | Owed::WELCOME | Owed::PROBE)
+            .intersects(Owed::HELLO | Owed::WELCOME | Owed::PROBE | Owed::ANSWER)
         {
             return self.fill_owed(place, frame);
         }
@@ -186,8 +186,18 @@ impl<S: PageSource> Node<S> {
                 return self.fill_greeting(place, kind, frame);
             }
         }
-        session.owed.remove(Owed::PROBE);
-        Some(self.write_unsequenced(place, Kind::Probe, frame))
+        let kind = if session.owed.contains(Owed::PROBE) {
+            Kind::Probe
+        } else {
+            Kind::Ack
+        };
+        let owed = if kind == Kind::Probe {
+            Owed::PROBE
+        } else {
+            Owed::ANSWER
+        };
+        session.owed.remove(owed);
+        Some(self.write_unsequenced(place, kind, frame))
     }
 
     /// Writes a frame without a number, which acknowledges everything that has arrived.

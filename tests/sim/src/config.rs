@@ -36,6 +36,8 @@ pub struct Config {
     pub messages: u32,
     /// How long the receiver of one-way messages takes for each.
     pub receiver_pause: Duration,
+    /// The number of the first frame in each session, instead of a random one.
+    pub first_sequence: Option<u32>,
     /// Largest Ethernet payload.
     pub mtu: u16,
     /// Receive buffers of each node.
@@ -52,7 +54,8 @@ pub struct Config {
     pub corruption: bool,
     /// Virtual time after which a run that has not ended has failed.
     pub limit: Duration,
-    /// Steps between two audits of the node concerned.
+    /// Steps between two audits of the node concerned; 0 for none, where a test holds rights
+    /// in its own hands.
     pub audit_every: u64,
 }
 
@@ -70,6 +73,7 @@ impl Default for Config {
             senders: 0,
             messages: 0,
             receiver_pause: Duration::ZERO,
+            first_sequence: None,
             mtu: 65_521,
             receive_buffers: 64,
             latency: Duration::from_micros(50),

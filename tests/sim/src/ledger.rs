@@ -93,17 +93,14 @@ impl Ledger {
         self.entries.entry(number).or_default().failed = true;
     }
 
-    /// Every message that did not fail must have arrived.
-    pub fn close(&mut self) {
-        let lost = self
+    /// The first message that has neither arrived nor failed.
+    #[must_use]
+    pub fn missing(&self) -> Option<u64> {
+        let missing = self
             .entries
             .iter()
             .filter(|(_, e)| e.done == 0 && !e.failed);
-        let lost: Vec<u64> = lost.map(|(number, _)| *number).collect();
-        if let Some(first) = lost.iter().min() {
-            let count = lost.len();
-            self.accuse(|| format!("{count} messages never arrived, the first is {first}"));
-        }
+        missing.map(|(number, _)| *number).min()
     }
 
     /// How often a message was received.

@@ -24,7 +24,7 @@ pub mod scenarios;
 mod trace;
 mod world;
 
-pub use config::{Config, Event};
+pub use config::{Config, Event, bad_network};
 pub use drive::CallError;
 pub use ledger::Ledger;
 pub use machine::Machine;

@@ -59,6 +59,9 @@ impl Machine {
             seed,
         };
         let mut node = Node::new(node_config, HeapPages::default()).expect("a node can start");
+        if let Some(first) = config.first_sequence {
+            node.set_first_sequence(first);
+        }
         let space = node
             .ipc()
             .create_space(10_000)

@@ -28,6 +28,7 @@ pub fn mixed(seed: u64) -> Config {
         mtu: [1500, 9000, 65_521][draw(3) as usize],
         receive_buffers: [4, 16, 64, 256][draw(4) as usize],
         latency: Duration::from_micros(20 + draw(2000)),
+        first_sequence: (draw(4) == 0).then_some(u32::MAX - 20),
         rules: bad_network(loss),
         ..Config::default()
     };
@@ -52,6 +53,7 @@ pub fn mixed(seed: u64) -> Config {
                 .rules
                 .push(Rule::new(Action::Corrupt).with_probability(0.05));
             config.corruption = true;
+            config.limit = Duration::from_secs(20);
         }
         _ => {}
     }

@@ -229,8 +229,23 @@ impl World {
     /// # Errors
     /// When a promise does not hold.
     pub fn run_for(&mut self, time: Duration) -> Result<(), Failure> {
+        self.run_for_while(time, |_| true)
+    }
+
+    /// Lets time pass as long as `goes_on` says so.
+    ///
+    /// # Errors
+    /// When a promise does not hold.
+    pub fn run_for_while(
+        &mut self,
+        time: Duration,
+        goes_on: impl Fn(&World) -> bool,
+    ) -> Result<(), Failure> {
         let end = self.now + time;
         loop {
+            if !goes_on(self) {
+                return Ok(());
+            }
             let machines = self.machines.iter().filter_map(|m| m.next_due(self.now));
             let next = machines.chain(self.network.next_due()).min();
             if next.is_none_or(|next| next > end) {
@@ -315,15 +330,29 @@ impl World {
                 return Err(self.failure(format!("{left:?} was woken by sending a frame")));
             }
         }
-        if self.report.steps.is_multiple_of(self.config.audit_every) {
-            self.machines[index]
-                .check()
-                .map_err(|what| self.failure(format!("audit of node {index}: {what}")))?;
+        if self.config.audit_every > 0 && self.report.steps.is_multiple_of(self.config.audit_every)
+        {
+            self.audit(index)?;
         }
         match self.ledger.broken.take() {
             Some(what) => Err(self.failure(what)),
             None => Ok(()),
         }
+    }
+
+    /// Counts all rights of a node anew.
+    ///
+    /// # Errors
+    /// When they do not add up.
+    pub fn audit(&self, index: usize) -> Result<(), Failure> {
+        let checked = self.machines[index].check();
+        checked.map_err(|what| self.failure(format!("audit of node {index}: {what}")))
+    }
+
+    /// How many machines there are.
+    #[must_use]
+    pub fn machines(&self) -> usize {
+        self.machines.len()
     }
 
     fn put_on_network(&mut self, from: usize, bytes: &[u8]) {

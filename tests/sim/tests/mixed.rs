@@ -5,7 +5,10 @@ use std::panic::catch_unwind;
 use norma_sim::{run, scenarios};
 
 fn variable(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(otherwise)
 }
 
 #[test]
@@ -17,11 +20,19 @@ fn whatever_the_seed_every_promise_holds() {
         let config = scenarios::mixed(seed);
         match catch_unwind(|| run(&config)) {
             Ok(Ok(report)) => println!("{report}"),
-            Ok(Err(failure)) => failures.push(format!("{failure}\n{config:?}")),
+            Ok(Err(failure)) => failures.push(format!("seed {seed}: {failure}\n{config:?}")),
             Err(_) => failures.push(format!("seed {seed} panicked\n{config:?}")),
         }
     }
     if let Some(first) = failures.first() {
-        panic!("{} of {runs} runs failed; the first:\n{first}", failures.len());
+        let heads = failures
+            .iter()
+            .map(|f| f.lines().next().unwrap_or_default());
+        let heads: Vec<&str> = heads.collect();
+        let count = heads.len();
+        panic!(
+            "{count} of {runs} runs failed:\n{}\nthe first:\n{first}",
+            heads.join("\n")
+        );
     }
 }
