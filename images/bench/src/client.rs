@@ -1,6 +1,6 @@
 //! Node `a`: does each operation many times and takes the time of each.
 
-use crate::control::{BEGIN, CONTROL, DONE, END, PREPARE_RAW, SERVICE};
+use crate::control::{BEGIN, CONTROL, DONE, END, PREPARE_RAW, SERVICE, pack};
 use crate::counts::{self, Stretch, Totals};
 use crate::item::{Item, Kind};
 use crate::{Doing, Error, local, raw_client, remote};
@@ -171,11 +171,7 @@ fn stream(
 impl Peer {
     fn tell(&self, what: u32, item: u32, round: u32) -> Result<(), norma_boot::Failure> {
         let mut message = Message::new()?;
-        let mut data = [0; 8];
-        data[..4].copy_from_slice(&item.to_le_bytes());
-        data[4..].copy_from_slice(&round.to_le_bytes());
-        message.set_data(&data)?;
-        message.set_id(what);
+        message.set_id(pack(what, item, round));
         self.control.call(message)?;
         Ok(())
     }

@@ -1,18 +1,18 @@
 //! Node `b`: answers what is measured, and counts its own side of each stretch.
 
-use crate::control::{BEGIN, CONTROL, DONE, ECHO, END, PREPARE_RAW, SERVICE};
+use crate::control::{self, BEGIN, CONTROL, DONE, ECHO, END, PREPARE_RAW, SERVICE};
 use crate::counts::{self, Stretch};
 use crate::item::Item;
 use crate::{Doing, Error, raw};
-use norma_boot::{Failure, Message, Node, ReceiveRight, println};
+use norma_boot::{Failure, Node, ReceiveRight, println};
 
 /// Priority of the measured service: above the thread that takes control messages.
 const PRIORITY: u8 = 5;
 
 pub fn run(node: &Node, items: &[Item]) -> Result<(), Error> {
     let service = ReceiveRight::new().doing("a port")?;
-    let control = ReceiveRight::new().doing("a port")?;
-    for (port, name) in [(&service, SERVICE), (&control, CONTROL)] {
+    let requests = ReceiveRight::new().doing("a port")?;
+    for (port, name) in [(&service, SERVICE), (&requests, CONTROL)] {
         let right = port.make_send().doing(name)?;
         right
             .check_in(name)
@@ -23,10 +23,11 @@ pub fn run(node: &Node, items: &[Item]) -> Result<(), Error> {
         .map_err(|_| Failure::NoMemory)
         .doing("a thread")?;
     let mut stretch = None;
-    let mut message = control.receive().doing("control")?;
+    let mut message = requests.receive().doing("control")?;
     loop {
-        let (item, round) = stretch_of(&message, items);
-        match message.id() {
+        let (what, item, round) = control::unpack(message.id());
+        let item = &items[(item as usize).min(items.len() - 1)];
+        match what {
             BEGIN => {
                 stretch = Some(Stretch::begin(node));
                 counts::open_serving();
@@ -40,7 +41,7 @@ pub fn run(node: &Node, items: &[Item]) -> Result<(), Error> {
             PREPARE_RAW => {
                 message.reply().doing("control")?;
                 raw::serve(node, item, round).doing(item.name)?;
-                message = control.receive().doing("control")?;
+                message = requests.receive().doing("control")?;
                 continue;
             }
             DONE => {
@@ -51,7 +52,7 @@ pub fn run(node: &Node, items: &[Item]) -> Result<(), Error> {
             }
             _ => return Err(Failure::InvalidRight).doing("an unknown control message"),
         }
-        message = control.reply_and_receive(message).doing("control")?;
+        message = requests.reply_and_receive(message).doing("control")?;
     }
 }
 
@@ -61,15 +62,6 @@ pub fn print(item: &Item, round: u32, totals: &counts::Totals) {
         "@counts {{\"name\":\"{}\",\"round\":{round},\"n\":{},\"counts\":{totals}}}",
         item.name, item.n
     );
-}
-
-fn stretch_of<'a>(message: &Message, items: &'a [Item]) -> (&'a Item, u32) {
-    let word = |at: usize| {
-        let bytes = message.data().get(at..).and_then(<[u8]>::first_chunk);
-        bytes.map_or(0, |bytes| u32::from_le_bytes(*bytes))
-    };
-    let last = items.len() - 1;
-    (&items[(word(0) as usize).min(last)], word(4))
 }
 
 fn serve(port: &ReceiveRight) {
