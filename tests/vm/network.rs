@@ -29,6 +29,8 @@ pub fn tests() -> Vec<Test> {
         Test::new("network::cut_and_healed", cut_and_healed),
         Test::new("network::death_in_the_middle", death),
         Test::new("network::frozen_is_not_dead", frozen),
+        Test::new("network::born_again", born_again),
+        Test::new("network::right_to_a_third_node", third_node),
         Test::new("network::strangers_ignore_each_other", strangers),
         Test::new("network::random_frames", random_frames),
         Test::new("network::small_mtu", small_mtu),
@@ -168,6 +170,34 @@ fn death(lab: &Lab) -> Result<()> {
             passes(run, "a", "death")
         },
     )
+}
+
+/// A node dies and is started again on its port: nobody takes it for the old one.
+fn born_again(lab: &Lab) -> Result<()> {
+    let plan = Plan::pair(server(lab)?, client(lab, "reborn", &[])?).switched();
+    lab.run(plan, |run| {
+        run.expect("a", "ready for its death", deadline())?;
+        run.kill("b");
+        ends(run, "b", Outcome::Signal(9))?;
+        run.restart("b")?;
+        passes(run, "a", "reborn")
+    })
+}
+
+/// Node `b` passes a right to a port of `c` on to `a` and relays; when it dies, `c` is as near to
+/// `a` as before.
+fn third_node(lab: &Lab) -> Result<()> {
+    let c = lab.node("c", "nettest")?.argument("test=serve");
+    let b = lab
+        .node("b", "nettest")?
+        .argument("test=serve")
+        .argument("broker=yes");
+    let a = client(lab, "third", &[])?;
+    lab.run(Plan::together(vec![c, b, a]), |run| {
+        run.expect("a", "ready for the death of b", deadline())?;
+        run.kill("b");
+        passes(run, "a", "third")
+    })
 }
 
 /// A node that does not run for a moment, on a busy host say, is not taken for dead.

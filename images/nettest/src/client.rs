@@ -1,6 +1,6 @@
 //! The node that asks.
 
-use crate::server::{COUNT, ECHO, NEVER, WHO};
+use crate::server::{BROKER, COUNT, ECHO, NEVER, WHO};
 use crate::{Doing, Error, pattern};
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -166,4 +166,57 @@ pub fn who(node: &Node) -> Result<(), Error> {
         require(answer.data() == peer.as_bytes(), "a stranger answered")?;
     }
     Ok(())
+}
+
+/// A right that comes from one node and leads to another: `b` passes on what it found on `c`,
+/// and relays what is sent to it. With `b` it dies; `c` itself is as near as before.
+pub fn third(node: &Node) -> Result<(), Error> {
+    let broker = node
+        .wait_for(BROKER, PATIENCE)
+        .doing("looking `broker` up")?;
+    // The broker asks but once; by then, `c` must have its names.
+    let direct = node.wait_for("c", PATIENCE).doing("looking `c` up")?;
+    let question = Message::with_data(b"c").doing("a message")?;
+    let mut answer = call(&broker, question).doing("asking the broker")?;
+    let right = answer.take_right().doing("taking the right")?;
+    let right = right.ok_or(Error::Wrong("a right comes in the answer"))?;
+    leads_to_c(&right)?;
+    println!("ready for the death of b");
+    while leads_to_c(&right).is_ok() {}
+    let failure = call(&right, Message::new().doing("a message")?).err();
+    require(
+        failure.is_some(),
+        "the right has died with the node that relayed for it",
+    )?;
+    leads_to_c(&direct)
+}
+
+fn leads_to_c(right: &SendRight) -> Result<(), Error> {
+    for _ in 0..100 {
+        let answer = call(right, Message::new().doing("a message")?).doing("calling `c`")?;
+        require(answer.data() == b"c", "the right leads to `c`")?;
+    }
+    Ok(())
+}
+
+/// The other node dies and is started again: old rights are dead, new ones are to be had.
+pub fn reborn(node: &Node) -> Result<(), Error> {
+    let service = node.wait_for(COUNT, PATIENCE).doing("looking `count` up")?;
+    let first = count(&service, 1, ANSWER).doing("calling `count`")?;
+    require(first == Some(1), "the first call is the first")?;
+    println!("ready for its death");
+    let mut calls = 1;
+    while count(&service, calls, ANSWER).is_ok() {
+        calls += 1;
+    }
+    println!("it died after {calls} calls");
+    let again = node
+        .wait_for(COUNT, PATIENCE)
+        .doing("looking `count` up again")?;
+    let first = count(&again, 1, ANSWER).doing("calling the new `count`")?;
+    require(first == Some(1), "a new incarnation begins anew")?;
+    require(
+        count(&service, 2, ANSWER).is_err(),
+        "an old right stays dead",
+    )
 }

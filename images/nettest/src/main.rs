@@ -58,6 +58,8 @@ fn main(node: Node) -> Result<(), Error> {
         "lookup" => client::lookup(&node)?,
         "death" => client::death(&node)?,
         "who" => client::who(&node)?,
+        "third" => client::third(&node)?,
+        "reborn" => client::reborn(&node)?,
         "ready" => {}
         _ => return Err(Error::Wrong("no such test")),
     }

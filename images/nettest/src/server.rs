@@ -10,19 +10,32 @@ pub const COUNT: &str = "count";
 pub const ECHO: &str = "echo";
 /// Answers with the node's name.
 pub const WHO: &str = "who";
+/// Looks a name up for whoever asks, and answers with the right.
+pub const BROKER: &str = "broker";
 /// Takes calls and never answers.
 pub const NEVER: &str = "never";
 
 /// Priority of the services.
 const PRIORITY: u8 = 4;
 
-/// What a service does with a message; it becomes the answer.
-type Answer = fn(&mut Message, count: u64) -> Result<(), Failure>;
-
 pub fn run(node: &Node) -> Result<(), Error> {
+    let this = node.name();
     serve(node, COUNT, count)?;
     serve(node, ECHO, |_, _| Ok(()))?;
-    serve(node, WHO, |_, _| Ok(()))?;
+    // Under the node's own name too, for those who want this node and no other.
+    for name in [WHO, this] {
+        serve(node, name, move |message, _| {
+            message.set_data(this.as_bytes())
+        })?;
+    }
+    if node.argument("broker").is_some() {
+        let kernel = **node;
+        serve(node, BROKER, move |message, _| {
+            let name = core::str::from_utf8(message.data()).map_err(|_| Failure::NameUnknown)?;
+            let right = kernel.look_up(name)?;
+            message.push_right(right).map_err(|_| Failure::NoMemory)
+        })?;
+    }
     never(node)?;
     println!("serving");
     loop {
@@ -49,19 +62,20 @@ fn port(name: &'static str) -> Result<ReceiveRight, Error> {
     Ok(port)
 }
 
-fn serve(node: &Node, name: &'static str, answer: Answer) -> Result<(), Error> {
+/// Starts a service. `answer` is given a message and how many came so far; what it makes of the
+/// message is the answer.
+fn serve(
+    node: &Node,
+    name: &'static str,
+    mut answer: impl FnMut(&mut Message, u64) -> Result<(), Failure> + Send + 'static,
+) -> Result<(), Error> {
     let port = port(name)?;
-    let this = node.name();
     let thread = move || {
         let mut count = 0;
         let mut received = port.receive();
         while let Ok(mut message) = received {
             count += 1;
-            let mut answered = answer(&mut message, count);
-            if name == WHO {
-                answered = message.set_data(this.as_bytes());
-            }
-            received = match answered {
+            received = match answer(&mut message, count) {
                 Ok(()) => port.reply_and_receive(message),
                 Err(failure) => {
                     println!("{name}: {failure}");
