@@ -30,9 +30,9 @@ pub const MEMORY_REGIONS: usize = 32;
 /// half of it, and larger virtual machines do not boot unikernels.
 pub const PHYSICAL_LIMIT: u64 = 1 << 40;
 
-/// Frames that are taken into use at once when none have come back: the list of free frames
-/// then serves the next ones.
-pub const FRAME_BATCH: usize = 16;
+/// Blocks of memory that are searched for neighbouring frames before some that nobody has had
+/// are taken, or single ones. Mostly the first has some.
+pub const RUN_TRIES: usize = 4;
 
 /// Bytes by which the heap for large blocks grows at least.
 pub const HEAP_STEP: usize = 64 * 1024;

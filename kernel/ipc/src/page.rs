@@ -37,6 +37,13 @@ pub trait PageSource {
     /// A page that nobody else holds, with unspecified contents, or `None` when memory is
     /// exhausted.
     fn allocate(&mut self) -> Option<Self::Page>;
+
+    /// Gives `count` such pages to `take`, one after the other: neighbours, where the source
+    /// knows what that is and has them. How many it gave; fewer when memory is exhausted.
+    fn allocate_many(&mut self, count: usize, mut take: impl FnMut(Self::Page)) -> usize {
+        let pages = (0..count).map_while(|_| self.allocate());
+        pages.map(&mut take).count()
+    }
 }
 
 /// A region of out-of-line memory: whole pages, of which the last may be used in part.
@@ -85,6 +92,7 @@ impl<P> Memory<P> {
     ///
     /// # Errors
     /// [`NoMemory`], also for more than [`MAX_MEMORY`] bytes in all; nothing has changed then.
+    #[inline]
     pub fn reserve(&mut self, pages: usize) -> Result<(), NoMemory> {
         if pages > MAX_MEMORY / PAGE_SIZE - self.pages.len() {
             return Err(NoMemory);
@@ -104,6 +112,53 @@ impl<P> Memory<P> {
         }
         self.pages.push(page);
         self.length += used;
+        Ok(())
+    }
+
+    /// Appends `pages`, of which the first `used` bytes count, and leaves fresh ones in their
+    /// places.
+    ///
+    /// # Errors
+    /// [`NoMemory`] when there is none for the list or for all the fresh pages, when the last
+    /// page before these is not full, or when the two lengths do not fit. Some pages may have
+    /// been taken then.
+    pub fn take_over(
+        &mut self,
+        pages: &mut [P],
+        used: usize,
+        source: &mut impl PageSource<Page = P>,
+    ) -> Result<(), NoMemory> {
+        let count = pages.len();
+        let whole = self.length == self.pages.len() * PAGE_SIZE;
+        if used.div_ceil(PAGE_SIZE) != count || !whole {
+            return Err(NoMemory);
+        }
+        self.reserve(count)?;
+        let mut places = pages.iter_mut();
+        let taken = &mut self.pages;
+        let given = source.allocate_many(count, |fresh| {
+            let places = places.next();
+            taken.extend(places.map(|place| core::mem::replace(place, fresh)));
+        });
+        self.length = (self.length + used).min(self.pages.len() * PAGE_SIZE);
+        if given == count {
+            Ok(())
+        } else {
+            Err(NoMemory)
+        }
+    }
+
+    /// Appends another region, which is empty afterwards.
+    ///
+    /// # Errors
+    /// [`NoMemory`] when there is none for the list, or when the last page before is not full.
+    pub fn append(&mut self, other: &mut Memory<P>) -> Result<(), NoMemory> {
+        if self.length != self.pages.len() * PAGE_SIZE {
+            return Err(NoMemory);
+        }
+        self.reserve(other.pages.len())?;
+        self.pages.append(&mut other.pages);
+        self.length += core::mem::take(&mut other.length);
         Ok(())
     }
 

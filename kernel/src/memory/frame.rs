@@ -132,4 +132,19 @@ impl PageSource for Frames {
     fn allocate(&mut self) -> Option<Frame> {
         Frame::allocate()
     }
+
+    #[inline]
+    fn allocate_many(&mut self, count: usize, mut take: impl FnMut(Frame)) -> usize {
+        let first = match count {
+            2..=frames::LONGEST_RUN => frames::take_run(count as u32),
+            _ => None,
+        };
+        if let Some(first) = first {
+            // The numbers of frames that were just taken, of which none is 0.
+            let numbers = (first..first + count as u32).filter_map(NonZeroU32::new);
+            return numbers.map(|number| take(Frame { number })).count();
+        }
+        let single = (0..count).map_while(|_| Frame::allocate());
+        single.map(take).count()
+    }
 }

@@ -1,11 +1,11 @@
-//! All RAM, and the table with a number per frame.
+//! All RAM, and what is known of each frame.
 //!
 //! Owns: the free frames under their lock, and the count of holders of each frame in use.
 //! Leaves to others: [`Frame`](super::Frame) and [`DmaRegion`](super::DmaRegion), by which
 //! frames are held.
 
 use super::carve::Region;
-use super::free::Free;
+use super::free::{self, Block, Free};
 use super::{FRAME, inject};
 use crate::arch::layout;
 use crate::counters::count;
@@ -15,27 +15,30 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 static FREE: IrqLock<Free> = IrqLock::new(Free::new());
 
-static TABLE: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
+static HOLDERS: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
 
-/// Bytes of the table for a machine whose highest frame ends at `end`.
+/// Bytes of the tables for a machine whose highest frame ends at `end`: one of blocks, and
+/// behind it one with the number of holders of each frame.
 pub const fn table_bytes(end: u64) -> usize {
-    end.div_ceil(FRAME as u64) as usize * size_of::<AtomicU32>()
+    let frames = end.div_ceil(FRAME as u64) as usize;
+    free::blocks(end) * size_of::<Block>() + frames * size_of::<AtomicU32>()
 }
 
 /// Takes over all free memory.
 ///
 /// # Safety
 /// To be called once. The regions must consist of whole frames in the direct map and belong to
-/// nobody; frame 0 must not be among them. At physical address `table` there must be
-/// [`table_bytes`] for the highest of them, which belong to nobody either.
+/// nobody; frame 0 must not be among them. At physical address `table`, that of a frame, there
+/// must be [`table_bytes`] for the highest of them, which belong to nobody either.
 pub unsafe fn initialise(regions: &[Region], table: u64) {
     let end = regions.iter().map(|region| region.end).max().unwrap_or(0);
-    let entries = table_bytes(end) / size_of::<AtomicU32>();
-    let table = layout::direct(table).cast::<AtomicU32>();
-    TABLE.store(table, Ordering::Relaxed);
-    // SAFETY: the caller vouches for the memory; any bits are a valid number.
-    let table = unsafe { core::slice::from_raw_parts(table, entries) };
-    FREE.lock().initialise(regions, table);
+    let table = layout::direct(table).cast::<Block>();
+    // SAFETY: the caller vouches for the memory; any bits are a block and any a number.
+    let blocks = unsafe { core::slice::from_raw_parts_mut(table, free::blocks(end)) };
+    // SAFETY: the counts of holders lie behind the blocks.
+    let holders = unsafe { table.add(blocks.len()) };
+    HOLDERS.store(holders.cast(), Ordering::Relaxed);
+    FREE.lock().initialise(regions, blocks);
 }
 
 /// How many frames are free.
@@ -50,7 +53,16 @@ pub fn free_frames() -> usize {
 #[inline(always)]
 pub(super) unsafe fn holders(frame: u32) -> &'static AtomicU32 {
     // SAFETY: a frame that was taken has an entry in the table, which `initialise` has set.
-    unsafe { &*TABLE.load(Ordering::Relaxed).add(frame as usize) }
+    unsafe { &*HOLDERS.load(Ordering::Relaxed).add(frame as usize) }
+}
+
+/// Sets the number of holders of frames that were just taken to 1.
+#[inline(always)]
+fn hold(first: u32, count: u32) {
+    for frame in first..first + count {
+        // SAFETY: the caller has taken the frame.
+        unsafe { holders(frame) }.store(1, Ordering::Relaxed);
+    }
 }
 
 #[inline]
@@ -60,8 +72,24 @@ pub(super) fn take() -> Option<u32> {
         return None;
     }
     let frame = free.take()?;
+    hold(frame, 1);
     count(|counters| counters.frames_allocated += 1);
     Some(frame)
+}
+
+/// The most frames that [`take_run`] gives.
+pub(super) const LONGEST_RUN: usize = 64;
+
+/// Some frames in a row, if such are found soon.
+pub(super) fn take_run(length: u32) -> Option<u32> {
+    let mut free = FREE.lock();
+    if inject::fails() {
+        return None;
+    }
+    let first = free.take_run(length)?;
+    hold(first, length);
+    count(|counters| counters.frames_allocated += u64::from(length));
+    Some(first)
 }
 
 #[inline]
@@ -77,6 +105,7 @@ pub(super) fn take_row(length: usize) -> Option<u32> {
         return None;
     }
     let first = free.take_row(length)?;
+    hold(first, length as u32);
     count(|counters| counters.frames_allocated += length as u64);
     Some(first)
 }

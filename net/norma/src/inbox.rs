@@ -69,7 +69,9 @@ impl<P> Partial<P> {
     /// Takes over what came early and is not early any more.
     fn catch_up(&mut self) -> Result<(), NoMemory> {
         while !self.early.is_empty() {
-            let Some(parcel) = &mut self.parcel else { break };
+            let Some(parcel) = &mut self.parcel else {
+                break;
+            };
             let memory = parcel.message.memory_mut();
             let next = memory.pages().len();
             let Some(index) = self.early.iter().position(|(first, _)| *first == next) else {
