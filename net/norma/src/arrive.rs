@@ -17,7 +17,7 @@ use norma_wire::{context, descriptor};
 use crate::counters::Drop;
 use crate::flight::Acknowledgement;
 use crate::inbox::{Label, Parcel};
-use crate::limits::ACK_DELAY;
+use crate::limits::{ACK_DELAY, LOOK_AGAIN};
 use crate::node::{Node, PLACE_MASK};
 use crate::session::{Owed, Session, State};
 use crate::window::{Admission, before};
@@ -60,6 +60,7 @@ impl<S: PageSource> Node<S> {
         let Some(Ok(header)) = bytes.map(Header::from_array) else {
             return self.counters.drop(Drop::Malformed);
         };
+        self.unhurried = 0;
         let kind = header.kind();
         if matches!(kind, Kind::Hello | Kind::Welcome | Kind::Reset) {
             return self.handle_greeting(now, source, &header, length, frame);
@@ -145,6 +146,7 @@ impl<S: PageSource> Node<S> {
         inbox.window.mark(sequence);
         session.out.flight.ripen(inbox.window.next());
         inbox.unacknowledged = inbox.unacknowledged.saturating_add(1);
+        let waits = !inbox.is_empty();
         if inbox.window.has_gap() || inbox.unacknowledged >= every {
             session.owed.insert(Owed::ACK);
         } else if inbox.acknowledge_by.is_none() {
@@ -153,6 +155,30 @@ impl<S: PageSource> Node<S> {
             self.due(place, by);
         }
         self.deliver_whole(now, place);
+        if waits {
+            self.unhurried = self.unhurried_frames(now, place);
+        }
+    }
+
+    /// How many frames of a session may come before there is something to do about them.
+    fn unhurried_frames(&mut self, now: Instant, place: u32) -> u16 {
+        let every = u16::from(self.acknowledge_every);
+        let Some(session) = self.sessions.get(place) else {
+            return 0;
+        };
+        let inbox = &session.inbox;
+        let missing = inbox.least_missing() as u32;
+        if missing == 0 || inbox.window.has_gap() {
+            return 0;
+        }
+        let frames = missing.div_ceil(session.frame_pages.max(1));
+        // The one with which the acknowledgement is due is looked at.
+        let acknowledged = every - u16::from(inbox.unacknowledged) % every;
+        let frames = acknowledged.min(frames.min(u32::from(every)) as u16);
+        if frames > 1 {
+            self.due(place, now + LOOK_AGAIN);
+        }
+        frames - 1
     }
 
     #[inline]
@@ -194,8 +220,11 @@ impl<S: PageSource> Node<S> {
             Kind::Part => self.take_part(place, header, length, frame),
             _ => {
                 layout::check_fixed(header.kind(), length).map_err(|_| Drop::Malformed)?;
-                let control = Control::parse(header).map_err(|_| Drop::Malformed)?;
-                self.handle_control(now, place, control);
+                match Control::parse(header) {
+                    Ok(control) => self.handle_control(now, place, control),
+                    // It has arrived, and means nothing to us (W-26).
+                    Err(_) => self.counters.drop(Drop::Malformed),
+                }
                 Ok(())
             }
         }

@@ -326,3 +326,133 @@ impl Flight {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::window::{Admission, Window};
+    use alloc::vec::Vec;
+    use norma_wire::control::Control;
+    use proptest::prelude::*;
+
+    fn cargo(number: u32) -> Cargo {
+        Cargo::Control(Control::Dead { export: number })
+    }
+
+    /// A receiver that acknowledges, and now and then says something that settles.
+    struct Peer {
+        window: Window,
+        sent: u32,
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 300 }))]
+
+        /// Whatever is lost, doubled and overtaken: each frame is settled once, in order, after
+        /// it has arrived and all that the peer said before has, and in the end all are.
+        #[test]
+        fn each_frame_is_settled_once_and_in_order(
+            first in prop_oneof![Just(u32::MAX - 3), any::<u32>()],
+            steps in prop::collection::vec((0u8..8, any::<prop::sample::Index>()), 1..200),
+        ) {
+            let mut flight = Flight::new(first);
+            flight.open(8);
+            let mut round_trip = RoundTrip::new();
+            let mut peer = Peer { window: Window::new(first), sent: 100 };
+            let mut ours = Window::new(100);
+            let (mut there, mut back) = (Vec::new(), Vec::<(Acknowledgement, bool)>::new());
+            let mut now = Instant::from_millis(1);
+            let (mut launched, mut settled) = (0u32, 0u32);
+            let calm = (0..4000u32).map(|at| ((at % 6) as u8, None));
+            let wild = steps.into_iter().map(|(step, index)| (step, Some(index)));
+            for (step, index) in wild.chain(calm) {
+                now = now + core::time::Duration::from_millis(2);
+                let pick = |length: usize| index.map_or(0, |index| index.index(length));
+                match step {
+                    0 if flight.is_open() && (index.is_some() || launched < 20) => {
+                        flight.reserve().unwrap();
+                        let departure = flight.launch(now, cargo(launched), 0);
+                        prop_assert_eq!(departure.sequence, first.wrapping_add(launched));
+                        launched += 1;
+                        there.push(departure.sequence);
+                    }
+                    1 => {
+                        flight.expire(now, &mut round_trip);
+                        while let Some(again) = flight.has_lost().then(|| flight.relaunch(now)) {
+                            there.push(again.unwrap().sequence);
+                        }
+                    }
+                    2 if !there.is_empty() => {
+                        let sequence = there.remove(pick(there.len()));
+                        if peer.window.admit(sequence) == Admission::New {
+                            peer.window.mark(sequence);
+                        }
+                    }
+                    3 => {
+                        // It says something every other time.
+                        let speaks = launched % 2 == 0;
+                        back.push((Acknowledgement {
+                            acknowledged: peer.window.next(),
+                            selective: peer.window.selective(),
+                            credit: 8,
+                            horizon: peer.sent,
+                        }, speaks));
+                        peer.sent = peer.sent.wrapping_add(u32::from(speaks));
+                    }
+                    4 if !back.is_empty() => {
+                        let (said, spoke) = back.remove(pick(back.len()));
+                        if spoke && ours.admit(said.horizon) == Admission::New {
+                            ours.mark(said.horizon);
+                            flight.ripen(ours.next());
+                        }
+                        flight.acknowledge(now, said, ours.next(), &mut round_trip);
+                    }
+                    // Lost or doubled.
+                    6 if !there.is_empty() => drop(there.remove(pick(there.len()))),
+                    7 if !there.is_empty() => there.push(there[pick(there.len())]),
+                    _ => {}
+                }
+                while let Some(cargo_of) = flight.poll_settled() {
+                    prop_assert_eq!(cargo_of, cargo(settled));
+                    let number = first.wrapping_add(settled);
+                    prop_assert!(peer.window.contains(number));
+                    settled += 1;
+                }
+            }
+            prop_assert_eq!(settled, launched);
+            prop_assert!(flight.is_empty());
+        }
+    }
+
+    #[test]
+    fn an_acknowledgement_that_overtook_a_refusal_settles_nothing_yet() {
+        let (mut flight, mut round_trip) = (Flight::new(0), RoundTrip::new());
+        let now = Instant::from_millis(1);
+        flight.reserve().unwrap();
+        let _ = flight.launch(now, cargo(0), 7);
+        // The peer's frame 7 is missing here: it may be a refusal.
+        let said = Acknowledgement {
+            acknowledged: 1,
+            selective: 0,
+            credit: 8,
+            horizon: 8,
+        };
+        flight.acknowledge(now, said, 7, &mut round_trip);
+        assert_eq!(flight.poll_settled(), None);
+        flight.ripen(7);
+        assert_eq!(flight.poll_settled(), None);
+        flight.ripen(8);
+        assert_eq!(flight.poll_settled(), Some(cargo(0)));
+    }
+
+    #[test]
+    fn what_is_sent_again_says_what_it_said_before() {
+        let (mut flight, mut round_trip) = (Flight::new(0), RoundTrip::new());
+        flight.reserve().unwrap();
+        let departure = flight.launch(Instant::from_millis(1), cargo(0), 7);
+        let later = Instant::from_millis(1000);
+        flight.expire(later, &mut round_trip);
+        assert_eq!(flight.relaunch(later), Some(departure));
+        assert_eq!(flight.repeated(), 1);
+    }
+}

@@ -117,6 +117,16 @@ impl<P> Inbox<P> {
         self.partial.is_empty()
     }
 
+    /// How many pages are missing of the message that needs the fewest; 0 if none is
+    /// incomplete, or a head is missing.
+    pub(crate) fn least_missing(&self) -> usize {
+        let missing = self.partial.iter().map(|partial| match partial.parcel {
+            Some(_) => partial.missing,
+            None => 0,
+        });
+        missing.min().unwrap_or(0)
+    }
+
     /// Messages that are incomplete or wait.
     pub(crate) fn len(&self) -> usize {
         self.partial.len()
@@ -225,7 +235,8 @@ impl<P> Inbox<P> {
         let room = memory.reserve(partial.memory.div_ceil(PAGE_SIZE) - here);
         let hopeless = parcel.hopeless || room.is_err();
         partial.parcel = Some(parcel);
-        if partial.hopeless || hopeless {
+        // The head may have no pages, and all others be here already.
+        if partial.hopeless || hopeless || partial.catch_up().is_err() {
             partial.give_up();
         }
     }
@@ -250,5 +261,129 @@ impl<P> Inbox<P> {
     /// Removes any record, for a session that ends.
     pub(crate) fn remove_any(&mut self) -> Option<Option<Parcel<P>>> {
         self.partial.pop().map(|partial| partial.parcel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use norma_ipc::{HeapPage, HeapPages, Ipc, Page, PageSource};
+    use proptest::prelude::*;
+
+    fn parcel(ipc: &mut Ipc<HeapPage>, sequence: u32, after: u16) -> Parcel<HeapPage> {
+        let (flags, message) = (Flags::empty(), ipc.new_message().unwrap());
+        let label = Label {
+            sequence,
+            flags,
+            destination: 2,
+            reply: 0,
+            after,
+        };
+        Parcel {
+            label,
+            message,
+            descriptors: Vec::new(),
+            hopeless: false,
+        }
+    }
+
+    fn page(number: usize) -> HeapPage {
+        let mut page = HeapPages::default().allocate().unwrap();
+        page.bytes_mut().unwrap()[0] = number as u8;
+        page
+    }
+
+    /// A frame of the test: message by number, and which of its pages it carries.
+    type Sent = (u32, usize, usize);
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 200 }))]
+
+        /// Frames in any order: every message once, whole, in order.
+        #[test]
+        fn messages_are_put_together_and_keep_their_order(
+            sizes in prop::collection::vec(0usize..4, 1..6),
+            order in prop::collection::vec(any::<prop::sample::Index>(), 24),
+            start in prop_oneof![Just(u32::MAX - 2), any::<u32>()],
+        ) {
+            let mut ipc = Ipc::new();
+            let mut inbox = Inbox::new(start);
+            // The head, then each page in a frame of its own.
+            let mut frames: Vec<(u32, Sent)> = Vec::new();
+            let mut heads = Vec::new();
+            for (number, size) in sizes.iter().enumerate() {
+                let head = start.wrapping_add(frames.len() as u32);
+                heads.push(head);
+                for at in 0..=*size {
+                    let sequence = start.wrapping_add(frames.len() as u32);
+                    frames.push((sequence, (number as u32, at, *size)));
+                }
+            }
+            let mut delivered = Vec::new();
+            for index in order {
+                if frames.is_empty() {
+                    break;
+                }
+                let (sequence, (number, at, size)) = frames.remove(index.index(frames.len()));
+                let head = heads[number as usize];
+                let (first, count) = (at.saturating_sub(1), usize::from(at > 0));
+                let place = inbox.partial(head, size * PAGE_SIZE, first, count).unwrap();
+                let mut pages: Vec<_> = (0..count).map(|_| page(first)).collect();
+                let mut source = HeapPages::default();
+                inbox.put_pages(place, first, &mut pages, count * PAGE_SIZE, &mut source);
+                if at == 0 {
+                    let before = number.checked_sub(1).map(|n| heads[n as usize]);
+                    let after = before.map_or(0, |before| head.wrapping_sub(before) as u16);
+                    inbox.put_parcel(place, parcel(&mut ipc, head, after));
+                }
+                inbox.window.mark(sequence);
+                while let Some(parcel) = inbox.poll_whole() {
+                    prop_assert!(!parcel.hopeless);
+                    let pages = parcel.message.memory().pages();
+                    for (at, page) in pages.iter().enumerate() {
+                        prop_assert_eq!(page.bytes()[0], at as u8);
+                    }
+                    delivered.push((parcel.label.sequence, pages.len()));
+                    ipc.discard(parcel.message);
+                }
+            }
+            if frames.is_empty() {
+                prop_assert!(inbox.is_empty());
+                let all: Vec<_> = heads.into_iter().zip(sizes).collect();
+                prop_assert_eq!(delivered, all);
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_without_memory_for_its_pages_is_hopeless_and_ends() {
+        let mut ipc = Ipc::new();
+        let mut inbox: Inbox<HeapPage> = Inbox::new(0);
+        let place = inbox.partial(0, 2 * PAGE_SIZE, 0, 1).unwrap();
+        let mut source = HeapPages { left: 0 };
+        inbox.put_pages(place, 0, &mut [page(0)], PAGE_SIZE, &mut source);
+        inbox.put_parcel(place, parcel(&mut ipc, 0, 0));
+        assert!(inbox.poll_whole().is_none());
+        let place = inbox.partial(0, 2 * PAGE_SIZE, 1, 1).unwrap();
+        inbox.put_pages(place, 1, &mut [page(1)], PAGE_SIZE, &mut source);
+        assert!(inbox.poll_whole().is_some_and(|parcel| parcel.hopeless));
+        assert!(inbox.is_empty());
+    }
+
+    #[test]
+    fn contradictions_and_floods_are_refused() {
+        let mut inbox: Inbox<HeapPage> = Inbox::new(0);
+        inbox.partial(5, 2 * PAGE_SIZE, 0, 0).unwrap();
+        assert_eq!(inbox.partial(5, 3 * PAGE_SIZE, 0, 0), Err(Drop::Malformed));
+        assert_eq!(inbox.partial(6, PAGE_SIZE, 1, 1), Err(Drop::Malformed));
+        assert_eq!(
+            inbox.partial(6, PAGE_SIZE, usize::MAX, 1),
+            Err(Drop::Malformed)
+        );
+        assert_eq!(inbox.len(), 1);
+        for sequence in 10..200 {
+            let _ = inbox.partial(sequence, 0, 0, 0);
+        }
+        assert_eq!(inbox.len(), MAX_PARTIAL);
     }
 }

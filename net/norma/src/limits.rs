@@ -48,6 +48,10 @@ pub const MAX_LOOKUPS: usize = 256;
 /// retransmission time, so that a quiet link sends nothing twice.
 pub const ACK_DELAY: Duration = Duration::from_millis(5);
 
+/// How long frames of a large message may lie unseen while those behind them are awaited: what
+/// a message of someone else among them waits longer if these do not come.
+pub const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
 /// Unacknowledged frames after which an acknowledgement does not wait: a quarter of the window,
 /// so that a stream never stalls for one. Where a peer's credit is small, half of that.
 pub const ACK_EVERY: u8 = MAX_CREDIT / 4;

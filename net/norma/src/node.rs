@@ -143,6 +143,8 @@ pub struct Node<S: PageSource> {
     pub(crate) acknowledge_every: u8,
     /// Nothing is due in any session before this time (a lower bound).
     pub(crate) deadline: Instant,
+    /// What [`Node::unhurried`] says.
+    pub(crate) unhurried: u16,
 }
 
 /// The least Ethernet payload: FLIP and session headers with the first 64 bytes of data, as an
@@ -196,6 +198,7 @@ impl<S: PageSource> Node<S> {
             credit: 1,
             acknowledge_every: 1,
             deadline: Instant::NEVER,
+            unhurried: 0,
         };
         node.share_buffers();
         Ok(node)
@@ -364,6 +367,14 @@ impl<S: PageSource> Node<S> {
     }
 
     // Consequences.
+
+    /// How many frames may arrive next before anybody need look at them: the frame that came
+    /// last belongs to a message that cannot be whole, and to a sender that need hear nothing,
+    /// before them. Whoever makes use of it looks for frames before [`Node::handle_timeout`].
+    #[inline]
+    pub fn unhurried(&self) -> u16 {
+        self.unhurried
+    }
 
     /// The next thread to wake. Call after every other call until it gives `None`.
     #[inline]

@@ -387,3 +387,131 @@ impl<P> Outbox<P> {
         self.messages.remove(slot)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flight::Acknowledgement;
+    use crate::round_trip::RoundTrip;
+    use norma_ipc::{HeapPage, HeapPages, Ipc, Memory, PageSource, RemoteToken};
+
+    const PAGES_PER_FRAME: u32 = 2;
+
+    fn via(ipc: &mut Ipc<HeapPage>, import: u32) -> Via {
+        let port = ipc.create_proxy(RemoteToken(u64::from(import))).unwrap();
+        Via {
+            import,
+            serial: 1,
+            port,
+        }
+    }
+
+    fn outbound(ipc: &mut Ipc<HeapPage>, via: Via, pages: usize) -> Outbound<HeapPage> {
+        let mut message = ipc.new_message().unwrap();
+        let mut source = HeapPages::default();
+        let mut memory = Memory::new();
+        for _ in 0..pages {
+            memory.push(source.allocate().unwrap(), 4096).unwrap();
+        }
+        let _ = message.replace_memory(memory).unwrap();
+        Outbound::new(message, via.import, false, Some(via), 0)
+    }
+
+    /// Takes frames until there are none; each is acknowledged and settled at once.
+    fn slots_of(outbox: &mut Outbox<HeapPage>) -> Vec<u32> {
+        let mut slots = Vec::new();
+        let mut round_trip = RoundTrip::new();
+        let now = Instant::from_millis(1);
+        while let Some(departure) = outbox.take(now, 0, |_, _| PAGES_PER_FRAME) {
+            let Cargo::Pages { slot, .. } = departure.cargo else {
+                panic!("no news was queued");
+            };
+            slots.push(slot);
+            assert!(outbox.begun.len() <= MAX_BEGUN);
+            let acknowledged = departure.sequence.wrapping_add(1);
+            let said = Acknowledgement {
+                acknowledged,
+                selective: 0,
+                credit: 4,
+                horizon: 0,
+            };
+            outbox.flight.acknowledge(now, said, 0, &mut round_trip);
+            while outbox.poll_settled().is_some() {}
+        }
+        slots
+    }
+
+    #[test]
+    fn all_frames_of_a_message_leave_before_the_next_to_the_same_port() {
+        let (mut ipc, mut outbox) = (Ipc::new(), Outbox::new(u32::MAX));
+        let to = via(&mut ipc, 0);
+        let mut tail = None;
+        let mut slots = Vec::new();
+        for pages in [5, 0, 3, 0] {
+            outbox.reserve().unwrap();
+            tail = outbox.enqueue(outbound(&mut ipc, to, pages), tail).ok();
+            slots.extend(tail);
+        }
+        let [a, b, c, d] = slots[..] else {
+            panic!("four slots")
+        };
+        assert_eq!(slots_of(&mut outbox), [a, a, a, b, c, c, d]);
+        assert!(outbox.flight.is_empty());
+    }
+
+    #[test]
+    fn a_large_message_does_not_hold_up_small_ones_to_other_ports() {
+        let (mut ipc, mut outbox) = (Ipc::new(), Outbox::new(0));
+        let (large, small) = (via(&mut ipc, 0), via(&mut ipc, 1));
+        outbox.reserve().unwrap();
+        let first = outbox.enqueue(outbound(&mut ipc, large, 10), None).unwrap();
+        outbox.reserve().unwrap();
+        let second = outbox.enqueue(outbound(&mut ipc, small, 0), None).unwrap();
+        assert!(slots_of(&mut outbox)[..3].contains(&second));
+        let _ = first;
+    }
+
+    #[test]
+    fn few_messages_are_begun_at_a_time_and_all_end() {
+        let (mut ipc, mut outbox) = (Ipc::new(), Outbox::new(0));
+        let mut expected = 0;
+        for import in 0..40 {
+            let to = via(&mut ipc, import);
+            outbox.reserve().unwrap();
+            outbox.enqueue(outbound(&mut ipc, to, 7), None).unwrap();
+            expected += 4;
+        }
+        assert_eq!(slots_of(&mut outbox).len(), expected);
+        assert!(!outbox.has_frame());
+    }
+
+    #[test]
+    fn a_frame_behind_which_news_waits_acknowledges_no_more_than_the_one_before() {
+        let mut outbox: Outbox<HeapPage> = Outbox::new(0);
+        outbox.flight.open(8);
+        outbox.begin_acknowledging(500);
+        outbox.promise(2).unwrap();
+        for sequence in [500, 501] {
+            let reason = norma_wire::control::Reason::Full;
+            outbox.control(Control::Refused { sequence, reason });
+            outbox.forgive(1);
+        }
+        assert_eq!(outbox.horizon(), 2);
+        let mut said = || {
+            outbox
+                .take(Instant::ZERO, 502, |_, _| 0)
+                .map(|d| d.acknowledged)
+        };
+        assert_eq!((said(), said(), said()), (Some(500), Some(502), None));
+        assert_eq!((outbox.horizon(), outbox.promised()), (2, 0));
+    }
+
+    #[test]
+    fn news_without_a_promise_takes_no_memory() {
+        let mut outbox: Outbox<HeapPage> = Outbox::new(0);
+        for export in 0..100 {
+            outbox.control(Control::Room { export });
+        }
+        assert_eq!(outbox.horizon(), 0);
+    }
+}

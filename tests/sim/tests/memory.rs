@@ -1,0 +1,111 @@
+//! Memory that runs out: the one request fails, the node lives on.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{dead, drained, must};
+use norma_ipc::{Memory, Reason};
+use norma_sim::{Config, Message, World};
+
+fn config() -> Config {
+    Config {
+        audit_every: 0,
+        ..Config::default().calm()
+    }
+}
+
+fn with_memory(w: &mut World, machine: usize, bytes: usize) -> Message {
+    let mut message = w.message(machine, b"large");
+    let data = vec![7; bytes];
+    let memory = Memory::copy_from(&data, w.machine(machine).node().source()).unwrap();
+    let _ = message.replace_memory(memory).unwrap();
+    message
+}
+
+/// Whatever page it is that cannot be had, the caller learns it, and the next call succeeds.
+#[test]
+fn a_request_for_which_the_server_has_no_pages_fails_alone() {
+    for bytes in [100, 5000, 60_000, 200_000] {
+        for left in 0..bytes_to_pages(bytes) {
+            let mut w = World::new(&config());
+            let port = w.serve(1, "echo");
+            let (a, b) = (w.thread(0), w.thread(1));
+            let name = must(w.look_up(0, a, "echo"));
+            w.machine(1).node().source().left = left;
+            let message = with_memory(&mut w, 0, bytes);
+            let begun = w.now();
+            must(w.begin_call(0, a, name, message));
+            assert_eq!(
+                dead(w.await_reply(0, a)),
+                Reason::NoMemory,
+                "{bytes} bytes, {left} left"
+            );
+            assert!(w.now() - begun < Duration::from_millis(500));
+
+            w.machine(1).node().source().left = usize::MAX;
+            let message = with_memory(&mut w, 0, bytes);
+            must(w.begin_call(0, a, name, message));
+            let request = w.receive(1, b, port).unwrap();
+            assert_eq!(request.memory().len(), bytes);
+            w.reply(1, request).unwrap();
+            let reply = must(w.await_reply(0, a));
+            assert_eq!(reply.memory().len(), bytes);
+            w.discard(0, reply).unwrap();
+            w.give_up(0, name).unwrap();
+            drained(&mut w);
+        }
+    }
+}
+
+#[test]
+fn a_reply_for_which_the_caller_has_no_pages_is_not_waited_for_for_ever() {
+    for bytes in [100, 200_000] {
+        for left in 0..bytes_to_pages(bytes) {
+            let mut w = World::new(&config());
+            let port = w.serve(1, "echo");
+            let (a, b) = (w.thread(0), w.thread(1));
+            let name = must(w.look_up(0, a, "echo"));
+            let message = w.message(0, b"?");
+            must(w.begin_call(0, a, name, message));
+            let mut request = w.receive(1, b, port).unwrap();
+            let memory = vec![1; bytes];
+            let memory = Memory::copy_from(&memory, w.machine(1).node().source()).unwrap();
+            let _ = request.replace_memory(memory).unwrap();
+            w.machine(0).node().source().left = left;
+            w.reply(1, request).unwrap();
+            assert_eq!(
+                dead(w.await_reply(0, a)),
+                Reason::NoMemory,
+                "{bytes} bytes, {left} left"
+            );
+            w.give_up(0, name).unwrap();
+            drained(&mut w);
+        }
+    }
+}
+
+/// A trailer needs pages of its own to be sent: until there are some, the message waits.
+#[test]
+fn a_sender_without_pages_sends_when_there_are_some_again() {
+    let mut w = World::new(&config());
+    let port = w.serve(1, "echo");
+    let (a, b) = (w.thread(0), w.thread(1));
+    let name = must(w.look_up(0, a, "echo"));
+    w.machine(0).node().source().left = 0;
+    let message = w.message(0, &[3; 1000]);
+    must(w.begin_call(0, a, name, message));
+    w.run_for(Duration::from_millis(300)).unwrap();
+    w.machine(0).node().source().left = usize::MAX;
+    let request = w.receive(1, b, port).unwrap();
+    assert_eq!(request.data(), [3; 1000]);
+    w.reply(1, request).unwrap();
+    let reply = must(w.await_reply(0, a));
+    w.discard(0, reply).unwrap();
+    w.give_up(0, name).unwrap();
+    drained(&mut w);
+}
+
+fn bytes_to_pages(bytes: usize) -> usize {
+    bytes.div_ceil(4096)
+}
