@@ -2,6 +2,7 @@
 
 use anyhow::{Result, anyhow, bail};
 use qemu_runner::Context;
+use qemu_runner::commands::test::environment;
 use qemu_runner::images::{self, Images};
 use qemu_runner::link::LinkKind;
 use qemu_runner::qemu::{Accelerator, Machine, Outcome};
@@ -23,18 +24,28 @@ pub struct Lab {
 impl Lab {
     /// Builds the images.
     pub fn new() -> Result<Self> {
+        // Unless `cargo norma test` says otherwise, the one that every host has.
+        let accelerator = match std::env::var(environment::ACCELERATOR).as_deref() {
+            Ok("kvm") => Accelerator::Kvm,
+            _ => Accelerator::Tcg,
+        };
         let context = Context {
             ui: Ui::new(true),
             workspace: Workspace::find()?,
-            accelerator: Accelerator::Tcg,
-            accelerator_reason: "the one that every host has".into(),
+            accelerator,
+            accelerator_reason: String::new(),
             machine: Machine::Microvm,
             link: LinkKind::default(),
-            dry_run: false,
+            dry_run: std::env::var_os(environment::DRY_RUN).is_some(),
             yes: false,
         };
         let images = images::build(&context)?;
         Ok(Self { context, images })
+    }
+
+    /// Whether commands are to be printed and nothing started.
+    pub fn is_dry(&self) -> bool {
+        self.context.dry_run
     }
 
     /// The workspace's top folder.
@@ -59,6 +70,13 @@ impl Lab {
 
     /// Runs a plan and, when the body fails, adds what the nodes printed.
     pub fn run(&self, plan: Plan, body: impl FnOnce(&mut Run) -> Result<()>) -> Result<()> {
+        let plan = plan.accelerator(self.context.accelerator);
+        if self.is_dry() {
+            plan.command_lines()
+                .iter()
+                .for_each(|line| println!("{line}"));
+            return Ok(());
+        }
         let mut run = plan.quiet(true).start(&self.context.ui)?;
         body(&mut run).map_err(|error| anyhow!("{error:#}\n{}", run.failure_reports()))
     }

@@ -30,16 +30,17 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let tests = [
+    let machines = [
         boot::tests(),
         machine::tests(),
         kernel::tests(),
         faults::tests(),
         network::tests(),
-        demo::tests(),
-        runner::tests(),
-        setup::tests(),
     ];
+    let commands = [demo::tests(), runner::tests(), setup::tests()];
+    // A dry run prints the commands of the machines; the others run the command itself.
+    let commands = commands.into_iter().filter(|_| !lab.is_dry());
+    let tests = machines.into_iter().chain(commands);
     let trials = tests
         .into_iter()
         .flatten()

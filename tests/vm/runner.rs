@@ -6,6 +6,7 @@
 use crate::Test;
 use crate::lab::Lab;
 use anyhow::{Context as _, Result, ensure};
+use qemu_runner::commands::test::environment;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use std::io::{BufRead, BufReader};
@@ -43,7 +44,7 @@ pub fn tests() -> Vec<Test> {
 
 /// The program under test: the one that runs these tests, or else the one beside them.
 pub fn program() -> Result<PathBuf> {
-    let program = match std::env::var_os("NORMA_PROGRAM") {
+    let program = match std::env::var_os(environment::PROGRAM) {
         Some(given) => PathBuf::from(given),
         None => std::env::current_exe()?
             .ancestors()

@@ -7,9 +7,23 @@ use super::tally::Tally;
 use super::{data, prepare};
 use crate::context::Context;
 use crate::images;
+use crate::qemu::PROGRAM;
+use crate::qemu::accelerator::{Wanted, choose};
+use crate::setup;
 use crate::status::Status;
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+
+/// What the VM tests are told by the environment.
+pub mod environment {
+    /// The command under test: a path.
+    pub const PROGRAM: &str = "NORMA_PROGRAM";
+    /// The accelerator: QEMU's word.
+    pub const ACCELERATOR: &str = "NORMA_ACCELERATOR";
+    /// If set, the tests print QEMU's commands and start nothing.
+    pub const DRY_RUN: &str = "NORMA_DRY_RUN";
+}
 
 /// Arguments of `cargo norma test`.
 #[derive(Clone, Debug, clap::Args)]
@@ -22,6 +36,12 @@ pub struct TestArgs {
     /// Only the tests of whole virtual machines
     #[arg(long)]
     pub vm: bool,
+    /// What runs the guests' code; every host has TCG, so that results compare
+    #[arg(long, value_enum, default_value = "tcg", value_name = "WHICH")]
+    pub accel: Wanted,
+    /// Print the commands of the tests, QEMU's among them, and run none
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Runs the tests and prints the closing line.
@@ -29,25 +49,25 @@ pub struct TestArgs {
 /// # Errors
 /// Something is missing and was not installed, or an image does not compile.
 pub fn run(context: &Context, args: &TestArgs) -> anyhow::Result<Status> {
+    let (accelerator, accelerator_reason) = choose(args.accel);
+    let context = &Context {
+        accelerator,
+        accelerator_reason,
+        dry_run: args.dry_run,
+        ..context.clone()
+    };
+    let commands = commands(context, args)?;
+    if args.dry_run {
+        return dry_run(context, args, commands);
+    }
     if !args.host {
         prepare(context)?;
         images::build(context)?;
     }
     let mut tally = Tally::default();
-    let filter = args.filter.as_slice();
-    if !args.vm {
-        context.ui.progress("tests of the crates");
-        let mut command = context.cargo();
-        command.args(["test", "--no-fail-fast"]);
-        tested(&mut tally, command.args(filter))?;
-    }
-    if !args.host {
-        context.ui.progress("tests of virtual machines");
-        let mut command = context.cargo();
-        command.args(["test", "--package", "norma-tests", "--test", "vm", "--"]);
-        // Some of them try the command itself.
-        command.env("NORMA_PROGRAM", std::env::current_exe()?);
-        tested(&mut tally, command.args(filter))?;
+    for (what, mut command) in commands {
+        context.ui.progress(what);
+        tested(&mut tally, &mut command)?;
     }
     data(&tally.closing_line());
     let nothing_ran = tally.passed + tally.failed == 0;
@@ -55,6 +75,63 @@ pub fn run(context: &Context, args: &TestArgs) -> anyhow::Result<Status> {
         context.ui.warn("no test has that in its name");
     }
     Ok(if tally.failed == 0 && !nothing_ran {
+        Status::Pass
+    } else {
+        Status::Failed
+    })
+}
+
+/// The test commands, and what each tests.
+fn commands(context: &Context, args: &TestArgs) -> anyhow::Result<Vec<(&'static str, Command)>> {
+    let mut commands = Vec::new();
+    if !args.vm {
+        let mut command = context.cargo();
+        command.args(["test", "--no-fail-fast"]).args(&args.filter);
+        commands.push(("tests of the crates", command));
+    }
+    if !args.host {
+        let mut command = context.cargo();
+        command
+            .args(["test", "--package", "norma-tests", "--test", "vm", "--"])
+            .args(&args.filter);
+        // Some of them try the command itself.
+        command.env(environment::PROGRAM, std::env::current_exe()?);
+        command.env(environment::ACCELERATOR, context.accelerator.word());
+        commands.push(("tests of virtual machines", command));
+    }
+    Ok(commands)
+}
+
+/// Prints what would be run. Only the VM tests know their QEMU commands, so they are asked; the
+/// images are built for that, because the paths of real ones are in the commands.
+fn dry_run(
+    context: &Context,
+    args: &TestArgs,
+    commands: Vec<(&str, Command)>,
+) -> anyhow::Result<Status> {
+    for (_, command) in &commands {
+        let words = command.get_args().map(|word| word.to_string_lossy());
+        data(&format!("cargo {}", words.collect::<Vec<_>>().join(" ")));
+    }
+    if args.host {
+        return Ok(Status::Pass);
+    }
+    setup::ensure_target(context)?;
+    images::build(context)?;
+    let Some((_, mut command)) = commands.into_iter().last() else {
+        return Ok(Status::Pass);
+    };
+    let output = command
+        .env(environment::DRY_RUN, "1")
+        .stderr(Stdio::inherit())
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines: BTreeSet<_> = text
+        .lines()
+        .filter(|line| line.starts_with(PROGRAM))
+        .collect();
+    lines.iter().for_each(|line| data(line));
+    Ok(if output.status.success() {
         Status::Pass
     } else {
         Status::Failed
