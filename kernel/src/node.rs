@@ -276,7 +276,8 @@ impl Engine {
         }
     }
 
-    /// Takes every frame that has arrived, and asks for an interrupt at the next.
+    /// Takes every frame that has arrived, and asks for an interrupt at the next that need be
+    /// looked at.
     #[inline]
     fn receive(&mut self, now: Instant) {
         let Some(card) = &mut self.card else { return };
@@ -292,7 +293,7 @@ impl Engine {
                     },
                 );
             });
-            if taken.is_none() && !card.enable_receive_interrupt() {
+            if taken.is_none() && !card.enable_receive_interrupt_behind(core.unhurried()) {
                 break;
             }
         }
@@ -368,6 +369,7 @@ fn on_timeout(now: u64) {
         return;
     }
     let now = Instant(now);
+    engine.receive(now);
     engine.core.handle_timeout(now);
     engine.act(now);
 }

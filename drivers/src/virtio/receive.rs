@@ -134,9 +134,11 @@ impl<P: DmaPage> ReceiveQueue<P> {
         counters.notifications += u64::from(self.queue.tell());
     }
 
-    /// Asks for an interrupt at the next frame; true if there is one already.
-    pub(super) fn enable_interrupt(&mut self, counters: &mut NetCounters) -> bool {
-        let (waiting, told) = self.queue.enable_interrupt(0);
+    /// Asks for an interrupt at the next frame but `after`; true if there is that one already.
+    #[inline]
+    pub(super) fn enable_interrupt(&mut self, after: u16, counters: &mut NetCounters) -> bool {
+        // More buffers than there are never come to be used.
+        let (waiting, told) = self.queue.enable_interrupt(after.min(self.queue.given() / 2));
         counters.notifications += u64::from(told);
         waiting
     }
