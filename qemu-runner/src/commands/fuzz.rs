@@ -37,6 +37,14 @@ pub fn run(context: &Context, args: &FuzzArgs) -> anyhow::Result<Status> {
         }
         return Ok(Status::Pass);
     };
+    let known = targets(&folder)?;
+    if !known.contains(target) {
+        let text = format!(
+            "there is no fuzz target `{target}`; expected one of: {}",
+            known.join(", ")
+        );
+        return Err(Ended::usage(text).into());
+    }
     let mut probe = nightly(context);
     if !succeeds(probe.args(["fuzz", "--version"])).unwrap_or(false) {
         let text = "fuzzing needs a nightly Rust and cargo-fuzz. To install them, run\n  \
