@@ -15,6 +15,8 @@
 //! systems", ACM TOCS 1993; Amoeba 5, `rawflip.n`.
 #![no_std]
 #![forbid(unsafe_code)]
+// See clippy.toml: nothing here may abort for want of memory.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_macros))]
 
 extern crate alloc;
 

@@ -14,6 +14,8 @@
 //! (RFC 9000) for session numbers chosen by the receiver. The frames are in `docs/wire.md`.
 #![no_std]
 #![forbid(unsafe_code)]
+// See clippy.toml: nothing here may abort for want of memory.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_macros))]
 
 extern crate alloc;
 

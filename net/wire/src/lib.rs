@@ -14,6 +14,8 @@
 //! Source: `docs/wire.md`, the specification. The numbers W-… in comments are its rules.
 #![no_std]
 #![forbid(unsafe_code)]
+// See clippy.toml: nothing here may abort for want of memory.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_macros))]
 
 mod bytes;
 pub mod context;
