@@ -8,6 +8,7 @@
 //! Why a list for the whole process: a signal is for the whole process.
 
 use crate::limits::ORDERLY_END;
+use crate::status::Status;
 use rustix::process::{Pid, Signal, kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::collections::BTreeSet;
@@ -33,9 +34,9 @@ pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
-fn on_signal(signal: i32) {
+fn on_signal(_signal: i32) {
     let again = INTERRUPTED.swap(true, Ordering::SeqCst);
-    let code = 128 + signal;
+    let code = i32::from(Status::Interrupted.code());
     let groups = std::mem::take(&mut *groups());
     for group in &groups {
         kill(*group);
