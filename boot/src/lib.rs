@@ -5,11 +5,13 @@
 //! Leaves to others: everything that goes on after `main` has been called.
 //!
 //! An image is a crate with
-//! ```ignore
+//! ```text
 //! #![no_std]
 //! #![no_main]
 //! norma_boot::image!(main);
-//! fn main(node: norma_boot::Node) -> Result<(), Error> { … }
+//! fn main(node: norma_boot::Node) -> Result<(), norma_boot::Failure> {
+//!     Ok(())
+//! }
 //! ```
 #![cfg_attr(not(test), no_std)]
 
@@ -33,8 +35,8 @@ pub use information::BootInfo;
 pub use node::Node;
 #[cfg(target_os = "none")]
 pub use norma_kernel::face::{
-    CallError, CheckInError, Context, Counts, Failure, Memory, Message, PAGE_SIZE, Page, RawCard,
-    ReceiveRight, SendError, SendOnceRight, SendRight,
+    CallError, CheckInError, Context, Counts, Failure, Frame, Frames, Memory, Message, PAGE_SIZE,
+    Page, PageSource, RawCard, ReceiveRight, SendError, SendOnceRight, SendRight,
 };
 #[cfg(target_os = "none")]
 pub use norma_kernel::{print, println};

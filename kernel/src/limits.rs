@@ -34,6 +34,9 @@ pub const PHYSICAL_LIMIT: u64 = 1 << 40;
 /// are taken, or single ones. Mostly the first has some.
 pub const RUN_TRIES: usize = 4;
 
+/// Frames that are given back with interrupts off, one after the other: a few microseconds.
+pub const RELEASED_AT_ONCE: usize = 256;
+
 /// Bytes by which the heap for large blocks grows at least.
 pub const HEAP_STEP: usize = 64 * 1024;
 
@@ -46,6 +49,13 @@ pub const RECEIVE_BUFFERS: usize = 64;
 
 /// The same on a small machine (1 MiB).
 pub const RECEIVE_BUFFERS_SMALL: usize = 16;
+
+/// Frames taken from the card before threads have their turn: several times what two peers may
+/// have under way to us, so that only a flood ever meets it.
+pub const RECEIVE_BUDGET: usize = 256;
+
+/// How soon the rest is looked at then: as long as it takes to carry out a few calls.
+pub const RECEIVE_AGAIN_NS: u64 = 100_000;
 
 /// A machine with fewer free frames than this is small: 24 MiB.
 pub const SMALL_MACHINE: usize = 6 * 1024;

@@ -9,7 +9,10 @@
 //! is needed next. A frame that arrives is taken from the card in the interrupt, and the thread
 //! for which it is becomes ready there and then.
 
-use crate::limits::{RECEIVE_BUFFERS, RECEIVE_BUFFERS_SMALL, SMALL_MACHINE};
+use crate::limits::{
+    RECEIVE_AGAIN_NS, RECEIVE_BUDGET, RECEIVE_BUFFERS, RECEIVE_BUFFERS_SMALL, SMALL_MACHINE,
+    THREADS,
+};
 use crate::memory::{self, DmaRegion, Frame, Frames, device};
 use crate::sync::{IrqGuard, IrqLock};
 use crate::thread::{self, Wake};
@@ -30,6 +33,8 @@ pub(crate) struct Engine {
     card: Option<NetDevice<Frame>>,
     /// The thread that uses the card bare ([`crate::face::RawCard`]).
     diverted: Option<ThreadId>,
+    /// Frames were left in the card, and no interrupt will tell of them.
+    behind: bool,
     /// The space of the kernel's own task: all threads of an image share it.
     pub(crate) space: SpaceId,
 }
@@ -115,12 +120,13 @@ pub fn start(identity: Identity<'_>, card: Option<FoundNetworkDevice>) -> Result
         .create_space(norma_ipc::limits::DEFAULT_NAMES)
         .map_err(|_| NodeError::NoMemory)?;
     core.ipc()
-        .register_thread(thread::current())
+        .register_thread(ThreadId(THREADS as u32 - 1))
         .map_err(|_| NodeError::NoMemory)?;
     let mut engine = Engine {
         core,
         card,
         diverted: None,
+        behind: false,
         space,
     };
     engine.receive(now());
@@ -242,7 +248,12 @@ impl Engine {
             thread::wake_uninterrupted(thread);
         }
         self.transmit(now);
-        timer::set_network_deadline(self.core.poll_timeout().map(|due| due.0));
+        let due = self.core.poll_timeout().map(|due| due.0);
+        timer::set_network_deadline(if self.behind {
+            Some(now.0 + RECEIVE_AGAIN_NS)
+        } else {
+            due
+        });
     }
 
     #[inline]
@@ -277,12 +288,14 @@ impl Engine {
     }
 
     /// Takes every frame that has arrived, and asks for an interrupt at the next that need be
-    /// looked at.
+    /// looked at. After [`RECEIVE_BUDGET`] frames it is the threads' turn, and the timer's to
+    /// bring us back: a flood of frames costs time, and never all of it.
     #[inline]
     fn receive(&mut self, now: Instant) {
         let Some(card) = &mut self.card else { return };
         let core = &mut self.core;
-        loop {
+        self.behind = false;
+        for _ in 0..RECEIVE_BUDGET {
             let taken = card.receive(|head, length, pages| {
                 core.handle_frame(
                     now,
@@ -294,9 +307,10 @@ impl Engine {
                 );
             });
             if taken.is_none() && !card.enable_receive_interrupt_behind(core.unhurried()) {
-                break;
+                return;
             }
         }
+        self.behind = true;
     }
 
     /// What the card has counted.

@@ -5,9 +5,7 @@ use crate::counts::{self, Stretch};
 use crate::item::{Item, Kind};
 use crate::raw::{self, BEGIN, DATA, ECHO, END, Look, STOP, SYNC, address, look, send_small};
 use alloc::vec::Vec;
-use norma_boot::{Failure, Node, PAGE_SIZE, Page, RawCard};
-use norma_ipc::PageSource;
-use norma_kernel::memory::{Frame, Frames};
+use norma_boot::{Failure, Frame, Frames, Node, PAGE_SIZE, Page, PageSource, RawCard};
 
 /// How long the other node may take to go over to raw frames, before it is asked again.
 const SYNC_NS: u64 = 100_000_000;

@@ -2,9 +2,7 @@
 
 use crate::client::{Peer, take};
 use crate::control::{DROP, ECHO};
-use norma_boot::{Failure, Message, PAGE_SIZE, Page};
-use norma_ipc::PageSource;
-use norma_kernel::memory::{Frame, Frames};
+use norma_boot::{Failure, Frame, Frames, Message, PAGE_SIZE, Page, PageSource};
 
 /// Calls with inline data. One message goes back and forth.
 pub struct Inline {

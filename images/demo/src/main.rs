@@ -13,7 +13,7 @@ mod server;
 mod text;
 
 use core::fmt;
-use norma_boot::{CallError, CheckInError, Failure, Node, SendError};
+use norma_boot::{Failure, Node};
 
 norma_boot::image!(main);
 
@@ -41,40 +41,11 @@ trait Doing<T> {
     fn doing(self, what: &'static str) -> Result<T, Error>;
 }
 
-impl<T, E: Into<Why>> Doing<T> for Result<T, E> {
+impl<T, E: Into<Failure>> Doing<T> for Result<T, E> {
     fn doing(self, what: &'static str) -> Result<T, Error> {
         self.map_err(|error| Error {
             doing: what,
-            failure: error.into().0,
-        })
-    }
-}
-
-struct Why(Failure);
-
-impl From<Failure> for Why {
-    fn from(failure: Failure) -> Self {
-        Why(failure)
-    }
-}
-
-impl From<CallError> for Why {
-    fn from(error: CallError) -> Self {
-        Why(error.failure)
-    }
-}
-
-impl From<SendError> for Why {
-    fn from(error: SendError) -> Self {
-        Why(error.failure)
-    }
-}
-
-impl From<CheckInError> for Why {
-    fn from(error: CheckInError) -> Self {
-        Why(match error {
-            CheckInError::Full => Failure::NoMemory,
-            _ => Failure::InvalidRight,
+            failure: error.into(),
         })
     }
 }

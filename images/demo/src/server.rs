@@ -71,7 +71,10 @@ fn text(message: &mut Message) -> Result<(), Failure> {
     match Request::from_id(message.id()) {
         Some(Request::Count) => count(message, &memory),
         Some(Request::Search) => search(message, &memory),
-        Some(Request::Discard) => Ok(message.clear_data()),
+        Some(Request::Discard) => {
+            message.clear_data();
+            Ok(())
+        }
         Some(Request::CallBack) => call_back(message),
         None => Err(Failure::InvalidRight),
     }

@@ -4,7 +4,7 @@ use crate::face::Message;
 use crate::node::Engine;
 use core::fmt;
 use norma_ipc::{NoMemory, Reason, RightError, SendFailure};
-use norma_net::NodeName;
+use norma_net::{CheckInError, NodeName};
 
 /// Why an operation on ports failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,10 @@ pub enum Failure {
     },
     /// Nobody has checked that name in.
     NameUnknown,
+    /// A name has 1 to 63 bytes.
+    BadName,
+    /// This node has checked that name in already.
+    NameTaken,
     /// There was no memory, here or where the message was to go.
     NoMemory,
     /// The right cannot be used for that.
@@ -85,6 +89,8 @@ impl fmt::Display for Failure {
             }
             Failure::NodeDied { name, .. } => write!(f, "node {name} died"),
             Failure::NameUnknown => f.write_str("nobody has checked that name in"),
+            Failure::BadName => f.write_str("a name has 1 to 63 bytes"),
+            Failure::NameTaken => f.write_str("this node has checked that name in already"),
             Failure::NoMemory => f.write_str("out of memory"),
             Failure::InvalidRight => f.write_str("the right cannot be used for that"),
         }
@@ -126,6 +132,19 @@ impl fmt::Display for CallError {
 }
 
 impl core::error::Error for CallError {}
+
+impl core::error::Error for SendError {}
+
+impl From<CheckInError> for Failure {
+    fn from(error: CheckInError) -> Self {
+        match error {
+            CheckInError::Full => Failure::NoMemory,
+            CheckInError::BadName => Failure::BadName,
+            CheckInError::Taken => Failure::NameTaken,
+            CheckInError::Right(_) => Failure::InvalidRight,
+        }
+    }
+}
 
 impl From<SendError> for CallError {
     fn from(error: SendError) -> Self {

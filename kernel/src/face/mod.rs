@@ -21,5 +21,8 @@ pub use norma_ipc::{Context, PAGE_SIZE, Page};
 pub use norma_net::CheckInError;
 pub use rights::{ReceiveRight, SendOnceRight, SendRight};
 
+pub use crate::memory::{Frame, Frames};
+pub use norma_ipc::PageSource;
+
 /// Out-of-line memory: whole frames that move without a copy.
 pub type Memory = norma_ipc::Memory<crate::memory::Frame>;

@@ -53,9 +53,6 @@ impl Node {
     ) -> Result<thread::JoinHandle, thread::SpawnError> {
         thread::spawn(name, priority, move || {
             let this = thread::current();
-            if node::lock().core.ipc().register_thread(this).is_err() {
-                return;
-            }
             body();
             let mut engine = node::lock();
             engine.core.ipc().unregister_thread(this);
@@ -70,6 +67,10 @@ impl Node {
     /// [`Failure::NameUnknown`] after about a second at the most; [`Failure::TimedOut`] after
     /// three if the node that has the name is there and does not answer.
     pub fn look_up(&self, name: &str) -> Result<SendRight, Failure> {
+        self.look_up_within(name, Patience::of(LOOK_UP_PATIENCE))
+    }
+
+    fn look_up_within(&self, name: &str, patience: Patience) -> Result<SendRight, Failure> {
         let thread = thread::current();
         let mut engine = node::lock();
         let now = node::now();
@@ -86,8 +87,7 @@ impl Node {
             }
             Ok(LookUp::Asked) => {
                 engine.act(now);
-                let answer =
-                    await_reply(&mut engine, thread, None, Patience::of(LOOK_UP_PATIENCE))?;
+                let answer = await_reply(&mut engine, thread, None, patience)?;
                 drop(engine);
                 named(Message::wrap(answer))
             }
@@ -98,12 +98,17 @@ impl Node {
     /// Looks a name up until somebody has checked it in, for at most `timeout`.
     ///
     /// # Errors
-    /// [`Failure::NameUnknown`] when the time is up.
+    /// [`Failure::NameUnknown`] or [`Failure::TimedOut`] when the time is up.
     pub fn wait_for(&self, name: &str, timeout: Duration) -> Result<SendRight, Failure> {
-        let deadline = timer::now().saturating_add(timeout.as_nanos() as u64);
+        let deadline =
+            timer::now().saturating_add(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
         loop {
-            match self.look_up(name) {
-                Err(Failure::NameUnknown | Failure::NodeDied { .. }) if timer::now() < deadline => {
+            let left = deadline.saturating_sub(timer::now());
+            let patience = LOOK_UP_PATIENCE.min(Duration::from_nanos(left));
+            match self.look_up_within(name, Patience::of(patience)) {
+                Err(Failure::NameUnknown | Failure::TimedOut | Failure::NodeDied { .. })
+                    if timer::now() < deadline =>
+                {
                     // Looking up is itself slow when nobody answers; this is for when somebody
                     // says at once that the name is not there yet.
                     thread::sleep(20_000_000);

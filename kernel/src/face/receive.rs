@@ -36,7 +36,8 @@ impl ReceiveRight {
     }
 
     /// Sends `reply` to whoever sent it as a request, and waits for the next message: what a
-    /// server does all day, as one operation. A caller that is gone is passed over.
+    /// server does all day, as one operation. A reply that cannot be sent (its caller is gone, or
+    /// there is no memory to carry it) is dropped, and a caller that is still there learns so.
     ///
     /// # Errors
     /// As [`ReceiveRight::receive`].

@@ -24,9 +24,7 @@ pub use running::{
     yield_now,
 };
 #[cfg(target_os = "none")]
-pub(crate) use running::{
-    interrupts_on, leave_interrupt, wait_uninterrupted, wake_uninterrupted,
-};
+pub(crate) use running::{interrupts_on, leave_interrupt, wait_uninterrupted, wake_uninterrupted};
 #[cfg(target_os = "none")]
 pub use spawn::{JoinHandle, SpawnError, exit, spawn};
 

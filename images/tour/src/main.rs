@@ -1,0 +1,162 @@
+//! Every snippet of docs/service.md.
+#![no_std]
+#![no_main]
+
+use core::time::Duration;
+use norma_boot::{
+    CallError, Failure, Message, Node, ReceiveRight, SendError, SendOnceRight, SendRight, println,
+};
+
+norma_boot::image!(main);
+
+fn main(node: Node) -> Result<(), Failure> {
+    match node.argument("role") {
+        Some("server") => serve(&node),
+        _ => client(&node),
+    }
+}
+
+fn make_port() -> Result<(ReceiveRight, SendRight), Failure> {
+    let port = ReceiveRight::new()?;
+    port.set_queue_limit(64);
+    let right = port.make_send()?;
+    Ok((port, right))
+}
+
+fn serve(node: &Node) -> Result<(), Failure> {
+    let (port, right) = make_port()?;
+    if let Err(error) = right.check_in("sum") {
+        println!("cannot check in: {error}");
+        return Err(Failure::InvalidRight);
+    }
+    let (later, right) = make_port()?;
+    right.check_in("later").map_err(|_| Failure::InvalidRight)?;
+    node.spawn("sum", 4, move || sums(&port))
+        .map_err(|_| Failure::NoMemory)?;
+    answer_in_pairs(&later)
+}
+
+fn sums(port: &ReceiveRight) {
+    let mut received = port.receive();
+    while let Ok(mut message) = received {
+        received = match add_up(&mut message) {
+            Ok(()) => port.reply_and_receive(message),
+            Err(failure) => {
+                println!("sum: {failure}");
+                drop(message); // The caller is told that there will be no answer.
+                port.receive()
+            }
+        };
+    }
+}
+
+fn add_up(message: &mut Message) -> Result<(), Failure> {
+    let memory = message.take_memory();
+    let sum: u64 = memory.chunks().flatten().map(|byte| u64::from(*byte)).sum();
+    message.set_data(&sum.to_le_bytes())
+}
+
+fn answer_in_pairs(port: &ReceiveRight) -> Result<(), Failure> {
+    let mut first: Option<SendOnceRight> = None;
+    loop {
+        let mut message = port.receive()?;
+        if let Some(subscriber) = message.take_right()? {
+            let _ = subscriber.send(Message::with_data(b"welcome")?);
+        }
+        if !message.expects_reply() {
+            continue;
+        }
+        if let Some(waiting) = first.take() {
+            let _ = waiting.send(Message::with_data(b"one more came")?);
+            let _ = message.reply();
+        } else {
+            first = Some(message.take_reply()?);
+        }
+    }
+}
+
+fn client(node: &Node) -> Result<(), Failure> {
+    let sum = node.wait_for("sum", Duration::from_secs(20))?;
+    let mut message = Message::new()?;
+    message.set_memory(&[1; 100_000])?;
+    let answer = sum.call(message)?;
+    println!("{}", answer.data().escape_ascii());
+    message = answer;
+    message.clear_data();
+    let message = ask(&sum, message)?;
+    drop(message);
+    let later = node.wait_for("later", Duration::from_secs(20))?;
+    let second = later.copy()?;
+    node.spawn("second", 4, move || {
+        let _ = Message::new().map(|message| second.call(message));
+    })
+    .map_err(|_| Failure::NoMemory)?;
+    let answer = later.call(Message::new()?)?;
+    println!("{}", answer.data().escape_ascii());
+    tell(&later, Message::new()?)?;
+    hand_out(&later)?;
+    fill()?;
+    println!("done");
+    Ok(())
+}
+
+fn ask(service: &SendRight, message: Message) -> Result<Message, Failure> {
+    match service.call_timeout(message, Duration::from_millis(500)) {
+        Ok(answer) => Ok(answer),
+        Err(CallError {
+            failure,
+            message: Some(message),
+        }) => {
+            println!(
+                "not sent: {failure}; {} bytes are here again",
+                message.data().len()
+            );
+            Err(failure)
+        }
+        Err(CallError { failure, .. }) => {
+            println!("sent, and no answer: {failure}");
+            Err(failure)
+        }
+    }
+}
+
+fn tell(service: &SendRight, message: Message) -> Result<(), Failure> {
+    match service.try_send(message) {
+        Ok(()) => Ok(()),
+        Err(SendError {
+            failure: Failure::Full,
+            message,
+        }) => Ok(service.send_timeout(message, Duration::from_secs(1))?),
+        Err(error) => Err(error.failure),
+    }
+}
+
+fn hand_out(service: &SendRight) -> Result<(), Failure> {
+    let port = ReceiveRight::new()?;
+    let mut message = Message::with_data(b"tell me here")?;
+    message
+        .push_right(port.make_send()?)
+        .map_err(|_| Failure::NoMemory)?;
+    service.send(message)?;
+    match port.receive_timeout(Duration::from_millis(50)) {
+        Ok(news) => println!("{}", news.data().escape_ascii()),
+        Err(failure) => println!("no news: {failure}"),
+    }
+    Ok(())
+}
+
+fn fill() -> Result<(), Failure> {
+    let mut message = Message::new()?;
+    message.set_memory(&[0; 8192])?;
+    let pages = message.memory_mut().pages_mut();
+    if let Some(bytes) = pages.first_mut().and_then(norma_boot::Page::bytes_mut) {
+        bytes[..5].copy_from_slice(b"start");
+    }
+    let memory = message.take_memory();
+    let mut other = Message::new()?;
+    other
+        .replace_memory(memory)
+        .map_err(|_| Failure::NoMemory)?;
+    println!("{} bytes", other.memory().len());
+    Ok(())
+}
