@@ -138,7 +138,9 @@ impl<P: DmaPage> ReceiveQueue<P> {
     #[inline]
     pub(super) fn enable_interrupt(&mut self, after: u16, counters: &mut NetCounters) -> bool {
         // More buffers than there are never come to be used.
-        let (waiting, told) = self.queue.enable_interrupt(after.min(self.queue.given() / 2));
+        let (waiting, told) = self
+            .queue
+            .enable_interrupt(after.min(self.queue.given() / 2));
         counters.notifications += u64::from(told);
         waiting
     }
@@ -176,22 +178,23 @@ impl<P: DmaPage> Buffer<P> {
             entries += 1;
         };
         add(heads.physical_address(index), PIECE as u32, false);
-        for_each_run(&self.addresses, &mut add);
+        for_each_run(&self.addresses, add);
         queue.write_indirect(index, entries);
     }
 
     /// Looks which of the first `touched` pages the handler replaced. True if any.
+    #[inline]
     fn note_swaps(&mut self, touched: usize) -> bool {
-        let mut swapped = false;
-        let pages = self.pages.iter().zip(&mut self.addresses).take(touched);
-        for (page, address) in pages {
+        // Differences are gathered, not branched on: mostly all pages are new, or none is.
+        let mut swapped = 0;
+        for (page, address) in self.pages[..touched].iter().zip(&mut self.addresses) {
             // Also where the address is the same: the page may be another handle on it.
             assert!(page.is_exclusive(), "{NOT_EXCLUSIVE}");
             let now = page.physical_address();
-            swapped |= now != *address;
+            swapped |= now ^ *address;
             *address = now;
         }
-        swapped
+        swapped != 0
     }
 }
 
@@ -200,19 +203,20 @@ impl<P: DmaPage> Buffer<P> {
 const NOT_EXCLUSIVE: &str = "a page in a receive buffer is shared";
 
 /// Calls `add(address, length, last)` for each run of neighbouring pages.
-pub(super) fn for_each_run(addresses: &[u64], add: &mut dyn FnMut(u64, u32, bool)) {
-    let mut rest = addresses;
-    while let Some(&start) = rest.first() {
-        let mut length = PAGE_SIZE as u64;
-        rest = &rest[1..];
-        while let Some(&next) = rest.first()
-            && next == start + length
-        {
-            length += PAGE_SIZE as u64;
-            rest = &rest[1..];
+#[inline(always)]
+pub(super) fn for_each_run(addresses: &[u64], mut add: impl FnMut(u64, u32, bool)) {
+    let Some((&first, rest)) = addresses.split_first() else {
+        return;
+    };
+    let (mut start, mut end) = (first, first + PAGE_SIZE as u64);
+    for &next in rest {
+        if next != end {
+            add(start, (end - start) as u32, false);
+            start = next;
         }
-        add(start, length as u32, rest.is_empty());
+        end = next + PAGE_SIZE as u64;
     }
+    add(start, (end - start) as u32, true);
 }
 
 #[cfg(test)]
@@ -222,7 +226,7 @@ mod tests {
     fn runs(pages: &[u64]) -> Vec<(u64, u32, bool)> {
         let addresses: Vec<u64> = pages.iter().map(|page| page * 4096).collect();
         let mut runs = Vec::new();
-        for_each_run(&addresses, &mut |address, length, last| {
+        for_each_run(&addresses, |address, length, last| {
             runs.push((address / 4096, length / 4096, last));
         });
         runs

@@ -294,7 +294,7 @@ impl Inner<'_> {
         let (queue, slot) = (&*self.queue, self.index);
         queue.write_entry(slot, 0, self.state.head_address, PIECE as u32, 0, false);
         let mut entries = 1;
-        for_each_run(&addresses[..count], &mut |address, length, last| {
+        for_each_run(&addresses[..count], |address, length, last| {
             let length = if last { length - unused } else { length };
             queue.write_entry(slot, entries, address, length, 0, last);
             entries += 1;

@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 use crate::event::{Event, PER_PORT, PER_THREAD, PER_TOKEN};
 use crate::ipc::Ipc;
 use crate::message::Message;
+use crate::page::Page;
 use crate::port::{Holder, Port, PortId, Queued, Sink};
 use crate::right::{Right, RightKind, Target};
 use crate::wait::{Completion, Delivery, List, NOBODY, State};
@@ -90,7 +91,7 @@ fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String>
     if holds { Ok(()) } else { Err(otherwise()) }
 }
 
-impl<P> Ipc<P> {
+impl<P: Page> Ipc<P> {
     /// Counts every reference anew and compares. `outside` are all rights that the caller
     /// holds, also those in messages that it holds.
     ///

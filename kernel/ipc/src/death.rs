@@ -7,11 +7,12 @@
 use crate::error::Reason;
 use crate::event::{Event, PER_TOKEN};
 use crate::ipc::Ipc;
+use crate::page::Page;
 use crate::port::{Holder, PortId, Queued, Sink};
 use crate::right::{Right, RightKind, Target};
 use crate::wait::{Completion, Notification, State, ThreadId};
 
-impl<P> Ipc<P> {
+impl<P: Page> Ipc<P> {
     /// Destroys a right that is in nobody's space.
     pub fn release(&mut self, right: Right) {
         self.release_because(right, Reason::Unanswered);

@@ -10,6 +10,7 @@ use crate::error::{NoMemory, Reason, RightError};
 use crate::event::{Event, Events, PER_PORT, PER_THREAD};
 use crate::limits::MAX_THREADS;
 use crate::message::{Message, Pool};
+use crate::page::Page;
 use crate::port::{Holder, Port, PortId, Sink};
 use crate::receive::Cancelled;
 use crate::slab::Slab;
@@ -31,13 +32,13 @@ pub struct Ipc<P> {
     pub(crate) tally: Tally,
 }
 
-impl<P> Default for Ipc<P> {
+impl<P: Page> Default for Ipc<P> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<P> Ipc<P> {
+impl<P: Page> Ipc<P> {
     /// No ports, no spaces.
     pub const fn new() -> Self {
         Ipc {

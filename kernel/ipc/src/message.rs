@@ -12,7 +12,7 @@ use crate::error::NoMemory;
 use crate::limits::{
     FIRST_INLINE, KEEP_INLINE, KEEP_MESSAGES, KEEP_PAGES, MAX_INLINE, MAX_MEMORY, MAX_RIGHTS,
 };
-use crate::page::Memory;
+use crate::page::{Memory, Page};
 use crate::right::{Right, RightKind};
 
 /// What travels with a call besides its data.
@@ -263,7 +263,7 @@ pub(crate) struct Pool<P> {
     free: Vec<Message<P>>,
 }
 
-impl<P> Pool<P> {
+impl<P: Page> Pool<P> {
     pub(crate) const fn new() -> Self {
         Pool { free: Vec::new() }
     }

@@ -7,11 +7,12 @@ use crate::error::{NoMemory, Reason, RightError};
 use crate::event::{Event, PER_TOKEN};
 use crate::ipc::Ipc;
 use crate::message::Message;
+use crate::page::Page;
 use crate::port::{Holder, PortId, RemoteToken, Sink};
 use crate::right::{Right, RightKind, Target};
 use crate::wait::{Completion, State, ThreadId};
 
-impl<P> Ipc<P> {
+impl<P: Page> Ipc<P> {
     /// Where a port's messages go, or why it is dead.
     ///
     /// # Errors

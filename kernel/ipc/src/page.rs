@@ -14,6 +14,9 @@ use crate::limits::MAX_MEMORY;
 /// Bytes in a page.
 pub const PAGE_SIZE: usize = 4096;
 
+/// Pages of the largest region.
+const MAX_PAGES: usize = MAX_MEMORY / PAGE_SIZE;
+
 /// A 4 KiB page, held by one owner or shared read-only by several.
 ///
 /// Dropping the last holder frees the page.
@@ -27,6 +30,12 @@ pub trait Page: Sized {
 
     /// The contents for writing, or `None` while the page is shared.
     fn bytes_mut(&mut self) -> Option<&mut [u8; PAGE_SIZE]>;
+
+    /// Drops many pages, which may cost less than one after the other.
+    #[inline]
+    fn release(pages: &mut Vec<Self>) {
+        pages.clear();
+    }
 }
 
 /// Where fresh pages come from.
@@ -94,7 +103,7 @@ impl<P> Memory<P> {
     /// [`NoMemory`], also for more than [`MAX_MEMORY`] bytes in all; nothing has changed then.
     #[inline]
     pub fn reserve(&mut self, pages: usize) -> Result<(), NoMemory> {
-        if pages > MAX_MEMORY / PAGE_SIZE - self.pages.len() {
+        if pages > MAX_PAGES - self.pages.len() {
             return Err(NoMemory);
         }
         self.pages.try_reserve(pages).map_err(|_| NoMemory)
@@ -105,6 +114,7 @@ impl<P> Memory<P> {
     /// # Errors
     /// Gives the page back when there is no memory for the list, when the page before it is not
     /// full, when `used` exceeds a page, or when there are [`MAX_MEMORY`] bytes already.
+    #[inline]
     pub fn push(&mut self, page: P, used: usize) -> Result<(), P> {
         let whole = self.length == self.pages.len() * PAGE_SIZE;
         if used > PAGE_SIZE || !whole || self.reserve(1).is_err() {
@@ -137,8 +147,9 @@ impl<P> Memory<P> {
         let mut places = pages.iter_mut();
         let taken = &mut self.pages;
         let given = source.allocate_many(count, |fresh| {
-            let places = places.next();
-            taken.extend(places.map(|place| core::mem::replace(place, fresh)));
+            if let Some(place) = places.next() {
+                taken.push(core::mem::replace(place, fresh)); // There is room.
+            }
         });
         self.length = (self.length + used).min(self.pages.len() * PAGE_SIZE);
         if given == count {
@@ -162,12 +173,6 @@ impl<P> Memory<P> {
         Ok(())
     }
 
-    /// Drops the pages and keeps the list's capacity, for reuse.
-    pub fn clear(&mut self) {
-        self.pages.clear();
-        self.length = 0;
-    }
-
     /// How many pages the list can hold without asking for memory.
     pub fn capacity(&self) -> usize {
         self.pages.capacity()
@@ -175,6 +180,12 @@ impl<P> Memory<P> {
 }
 
 impl<P: Page> Memory<P> {
+    /// Drops the pages and keeps the list's capacity, for reuse.
+    pub fn clear(&mut self) {
+        P::release(&mut self.pages);
+        self.length = 0;
+    }
+
     /// The used bytes of page after page.
     pub fn chunks(&self) -> impl Iterator<Item = &[u8]> {
         let length = self.length;

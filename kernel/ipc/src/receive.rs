@@ -4,6 +4,7 @@ use crate::error::{ReceiveError, RightError};
 use crate::ipc::Ipc;
 use crate::message::Message;
 use crate::name::Name;
+use crate::page::Page;
 use crate::port::{PortId, Queued};
 use crate::space::SpaceId;
 use crate::wait::{Completion, Delivery, State, ThreadId};
@@ -20,7 +21,7 @@ pub enum Cancelled<P> {
     Completed(Completion<P>),
 }
 
-impl<P> Ipc<P> {
+impl<P: Page> Ipc<P> {
     /// Takes the first message from the port whose receive right is under `name`.
     ///
     /// # Errors

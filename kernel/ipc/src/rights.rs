@@ -6,11 +6,12 @@ use crate::error::{InsertError, RightError};
 use crate::ipc::Ipc;
 use crate::limits::MAX_QUEUE_LIMIT;
 use crate::name::Name;
+use crate::page::Page;
 use crate::port::{Holder, Port, PortId, Sink};
 use crate::right::{Right, RightKind, Target};
 use crate::space::{Entry, SpaceId};
 
-impl<P> Ipc<P> {
+impl<P: Page> Ipc<P> {
     /// A new port; the space holds its receive right under the returned name.
     ///
     /// # Errors

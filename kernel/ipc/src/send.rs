@@ -8,6 +8,7 @@ use crate::event::PER_TOKEN;
 use crate::ipc::Ipc;
 use crate::message::Message;
 use crate::name::Name;
+use crate::page::Page;
 use crate::port::{Holder, PortId, Queued, RemoteToken, Sink};
 use crate::right::{Right, RightKind, Target};
 use crate::space::{Entry, SpaceId};
@@ -35,7 +36,7 @@ pub enum Sent<P> {
     Waiting,
 }
 
-impl<P> Ipc<P> {
+impl<P: Page> Ipc<P> {
     /// Sends `message` to the send or send-once right under `name`. With `wait`, a full queue
     /// makes that thread wait ([`Sent::Waiting`]) instead of failing.
     ///

@@ -6,6 +6,8 @@
 
 use super::{FRAME, frames};
 use crate::arch::layout;
+use crate::limits::RELEASED_AT_ONCE;
+use alloc::vec::Vec;
 use core::num::NonZeroU32;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 use norma_drivers::virtio::DmaPage;
@@ -46,6 +48,24 @@ impl Frame {
     pub(crate) unsafe fn from_physical(physical: u64) -> Option<Self> {
         let number = NonZeroU32::new((physical / FRAME as u64) as u32)?;
         Some(Self { number })
+    }
+
+    /// Counts one holder less; whether that was the last.
+    #[inline(always)]
+    fn leave(&self) -> bool {
+        let last = self.holders().fetch_sub(1, Ordering::Release) == 1;
+        if last {
+            // All that the other holders did with the frame comes before its next use.
+            fence(Ordering::Acquire);
+        }
+        last
+    }
+
+    /// Drops this holder; if it was the last, the frame's number, to be given back.
+    #[inline(always)]
+    fn give_up(self) -> Option<u32> {
+        let frame = core::mem::ManuallyDrop::new(self);
+        frame.leave().then_some(frame.number.get())
     }
 
     #[inline(always)]
@@ -93,14 +113,21 @@ impl Page for Frame {
         self.is_only_holder()
             .then(|| unsafe { &mut *self.pointer() })
     }
+
+    #[inline]
+    fn release(pages: &mut Vec<Self>) {
+        while !pages.is_empty() {
+            // From the end, and some at a time, because interrupts are off meanwhile.
+            let rest = pages.len().saturating_sub(RELEASED_AT_ONCE);
+            frames::give_all(pages.drain(rest..).filter_map(Frame::give_up));
+        }
+    }
 }
 
 impl Drop for Frame {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        if self.holders().fetch_sub(1, Ordering::Release) == 1 {
-            // All that the other holders did with the frame comes before its next use.
-            fence(Ordering::Acquire);
+        if self.leave() {
             frames::give(self.number.get());
         }
     }

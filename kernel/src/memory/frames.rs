@@ -92,11 +92,19 @@ pub(super) fn take_run(length: u32) -> Option<u32> {
     Some(first)
 }
 
-#[inline]
+#[inline(never)]
 pub(super) fn give(frame: u32) {
     let mut free = FREE.lock();
     count(|counters| counters.frames_freed += 1);
     free.give(frame);
+}
+
+/// Gives several back.
+#[inline]
+pub(super) fn give_all(frames: impl Iterator<Item = u32>) {
+    let mut free = FREE.lock();
+    let given = frames.map(|frame| free.give(frame)).count();
+    count(|counters| counters.frames_freed += given as u64);
 }
 
 pub(super) fn take_row(length: usize) -> Option<u32> {

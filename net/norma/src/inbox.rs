@@ -8,7 +8,7 @@
 use alloc::vec::Vec;
 
 use norma_flip::Instant;
-use norma_ipc::{Memory, Message, NoMemory, PAGE_SIZE, PageSource};
+use norma_ipc::{Memory, Message, NoMemory, PAGE_SIZE, Page, PageSource};
 use norma_wire::descriptor;
 use norma_wire::session::Flags;
 
@@ -31,9 +31,16 @@ pub(crate) struct Label {
 pub(crate) struct Parcel<P> {
     pub(crate) label: Label,
     pub(crate) message: Message<P>,
-    pub(crate) descriptors: Vec<descriptor::Repr>,
-    /// There was no memory for it: it will be refused.
-    pub(crate) hopeless: bool,
+    pub(crate) contents: Contents,
+}
+
+/// What a message brings besides its data.
+#[derive(Debug)]
+pub(crate) enum Contents {
+    /// These rights.
+    Rights(Vec<descriptor::Repr>),
+    /// There was no memory for all of it: it will be refused.
+    Hopeless,
 }
 
 /// A message that is not complete, or may not be delivered yet.
@@ -55,7 +62,7 @@ pub(crate) struct Partial<P> {
     hopeless: bool,
 }
 
-impl<P> Partial<P> {
+impl<P: Page> Partial<P> {
     fn is_whole(&self) -> bool {
         self.missing == 0 && self.parcel.is_some()
     }
@@ -101,7 +108,7 @@ pub(crate) struct Inbox<P> {
     pub(crate) acknowledge_by: Option<Instant>,
 }
 
-impl<P> Inbox<P> {
+impl<P: Page> Inbox<P> {
     pub(crate) fn new(first: u32) -> Self {
         Inbox {
             window: Window::new(first),
@@ -233,7 +240,7 @@ impl<P> Inbox<P> {
         let here = memory.pages().len();
         partial.missing -= here;
         let room = memory.reserve(partial.memory.div_ceil(PAGE_SIZE) - here);
-        let hopeless = parcel.hopeless || room.is_err();
+        let hopeless = matches!(parcel.contents, Contents::Hopeless) || room.is_err();
         partial.parcel = Some(parcel);
         // The head may have no pages, and all others be here already.
         if partial.hopeless || hopeless || partial.catch_up().is_err() {
@@ -254,7 +261,9 @@ impl<P> Inbox<P> {
         let partial = self.partial.swap_remove(index);
         let mut parcel = partial.parcel?;
         // As many pages as were missing have come; a peer may have sent some of them twice.
-        parcel.hopeless |= partial.hopeless || parcel.message.memory().len() != partial.memory;
+        if partial.hopeless || parcel.message.memory().len() != partial.memory {
+            parcel.contents = Contents::Hopeless;
+        }
         Some(parcel)
     }
 
@@ -272,6 +281,7 @@ mod tests {
 
     fn parcel(ipc: &mut Ipc<HeapPage>, sequence: u32, after: u16) -> Parcel<HeapPage> {
         let (flags, message) = (Flags::empty(), ipc.new_message().unwrap());
+        let contents = Contents::Rights(Vec::new());
         let label = Label {
             sequence,
             flags,
@@ -282,8 +292,7 @@ mod tests {
         Parcel {
             label,
             message,
-            descriptors: Vec::new(),
-            hopeless: false,
+            contents,
         }
     }
 
@@ -338,7 +347,7 @@ mod tests {
                 }
                 inbox.window.mark(sequence);
                 while let Some(parcel) = inbox.poll_whole() {
-                    prop_assert!(!parcel.hopeless);
+                    prop_assert!(matches!(parcel.contents, Contents::Rights(_)));
                     let pages = parcel.message.memory().pages();
                     for (at, page) in pages.iter().enumerate() {
                         prop_assert_eq!(page.bytes()[0], at as u8);
@@ -366,7 +375,11 @@ mod tests {
         assert!(inbox.poll_whole().is_none());
         let place = inbox.partial(0, 2 * PAGE_SIZE, 1, 1).unwrap();
         inbox.put_pages(place, 1, &mut [page(1)], PAGE_SIZE, &mut source);
-        assert!(inbox.poll_whole().is_some_and(|parcel| parcel.hopeless));
+        assert!(
+            inbox
+                .poll_whole()
+                .is_some_and(|parcel| matches!(parcel.contents, Contents::Hopeless))
+        );
         assert!(inbox.is_empty());
     }
 

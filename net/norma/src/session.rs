@@ -158,7 +158,7 @@ pub(crate) struct Session<P> {
     pub(crate) deadline: Instant,
 }
 
-impl<P> Session<P> {
+impl<P: norma_ipc::Page> Session<P> {
     pub(crate) fn new(
         state: State,
         number: u32,
