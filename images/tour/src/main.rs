@@ -25,12 +25,9 @@ fn make_port() -> Result<(ReceiveRight, SendRight), Failure> {
 
 fn serve(node: &Node) -> Result<(), Failure> {
     let (port, right) = make_port()?;
-    if let Err(error) = right.check_in("sum") {
-        println!("cannot check in: {error}");
-        return Err(Failure::InvalidRight);
-    }
+    right.check_in("sum")?;
     let (later, right) = make_port()?;
-    right.check_in("later").map_err(|_| Failure::InvalidRight)?;
+    right.check_in("later")?;
     node.spawn("sum", 4, move || sums(&port))
         .map_err(|_| Failure::NoMemory)?;
     answer_in_pairs(&later)

@@ -16,8 +16,7 @@ fn main(node: Node) -> Result<(), Failure> {
 
 fn serve() -> Result<(), Failure> {
     let port = ReceiveRight::new()?;
-    let checked_in = port.make_send()?.check_in("upper");
-    checked_in.map_err(|_| Failure::InvalidRight)?;
+    port.make_send()?.check_in("upper")?;
     let mut message = port.receive()?;
     loop {
         message.data_mut().make_ascii_uppercase();
