@@ -16,8 +16,8 @@ use norma_wire::{context, descriptor};
 
 use crate::counters::Drop;
 use crate::flight::Acknowledgement;
-use crate::inbox::{Label, Parcel};
-use crate::limits::{ACK_DELAY, LOOK_AGAIN};
+use crate::inbox::{Contents, Label, Parcel};
+use crate::limits::LOOK_AGAIN;
 use crate::node::{Node, PLACE_MASK};
 use crate::session::{Owed, Session, State};
 use crate::window::{Admission, before};
@@ -111,12 +111,15 @@ impl<S: PageSource> Node<S> {
         session.confirmed = true;
         session.lost_route = false;
         let kind = header.kind();
+        let mut new = false;
         if kind.is_sequenced() {
             match session.inbox.window.admit(header.sequence()) {
-                Admission::New => match self.take_content(now, place, header, length, frame) {
-                    Ok(()) => self.arrived(now, place, header.sequence()),
-                    Err(reason) => return self.counters.drop(reason),
-                },
+                Admission::New => {
+                    if let Err(reason) = self.take_content(now, place, header, length, frame) {
+                        return self.counters.drop(reason);
+                    }
+                    new = true;
+                }
                 Admission::Duplicate => {
                     // Our acknowledgement was lost, or the peer is impatient.
                     session.owed.insert(Owed::ACK);
@@ -132,30 +135,42 @@ impl<S: PageSource> Node<S> {
                 session.owed.insert(Owed::ANSWER);
             }
         }
-        self.handle_acknowledgement(now, place, header);
+        self.handle_acknowledgement(now, place, header, new);
     }
 
-    /// A new frame has been taken: acknowledge it, soon or at once.
+    /// What every frame says about ours; and if it is a `new` one, when to acknowledge it.
     #[inline]
-    fn arrived(&mut self, now: Instant, place: u32, sequence: u32) {
-        let every = self.acknowledge_every;
+    fn handle_acknowledgement(&mut self, now: Instant, place: u32, header: &Header<'_>, new: bool) {
         let Some(session) = self.sessions.get_mut(place) else {
             return;
         };
-        let inbox = &mut session.inbox;
-        inbox.window.mark(sequence);
-        session.out.flight.ripen(inbox.window.next());
-        inbox.unacknowledged = inbox.unacknowledged.saturating_add(1);
-        let waits = !inbox.is_empty();
-        if inbox.window.has_gap() || inbox.unacknowledged >= every {
-            session.owed.insert(Owed::ACK);
-        } else if inbox.acknowledge_by.is_none() {
-            let by = now + ACK_DELAY;
-            inbox.acknowledge_by = Some(by);
-            self.due(place, by);
+        if new {
+            let every = self.acknowledge_every;
+            session.arrived(now, header.sequence(), every, &mut self.deadline);
         }
-        self.deliver_whole(now, place);
+        let said = Acknowledgement {
+            acknowledged: header.acknowledged(),
+            selective: header.selective(),
+            credit: header.credit(),
+            horizon: header.sequence(),
+        };
+        let Session {
+            inbox,
+            out,
+            round_trip,
+            ..
+        } = session;
+        let waits = new && !inbox.is_empty();
+        out.flight
+            .acknowledge(now, said, inbox.window.next(), round_trip);
+        let mut settled = out.poll_settled();
+        while let Some(slot) = settled {
+            self.settle(now, place, slot);
+            let session = self.sessions.get_mut(place);
+            settled = session.and_then(|session| session.out.poll_settled());
+        }
         if waits {
+            self.deliver_whole(now, place);
             self.unhurried = self.unhurried_frames(now, place);
         }
     }
@@ -179,31 +194,6 @@ impl<S: PageSource> Node<S> {
             self.due(place, now + LOOK_AGAIN);
         }
         frames - 1
-    }
-
-    #[inline]
-    fn handle_acknowledgement(&mut self, now: Instant, place: u32, header: &Header<'_>) {
-        let Some(session) = self.sessions.get_mut(place) else {
-            return;
-        };
-        let said = Acknowledgement {
-            acknowledged: header.acknowledged(),
-            selective: header.selective(),
-            credit: header.credit(),
-            horizon: header.sequence(),
-        };
-        let arrived = session.inbox.window.next();
-        session
-            .out
-            .flight
-            .acknowledge(now, said, arrived, &mut session.round_trip);
-        while let Some(slot) = self
-            .sessions
-            .get_mut(place)
-            .and_then(|session| session.out.poll_settled())
-        {
-            self.settle(now, place, slot);
-        }
     }
 
     #[inline]
@@ -257,17 +247,28 @@ impl<S: PageSource> Node<S> {
         };
         let here = plan.page_bytes >= memory;
         let now_or_later = here && session.inbox.may_deliver(&label);
-        let parcel = match self.read_parcel(header, &plan, label, frame, here) {
-            Ok(parcel) => parcel,
+        let Ok(mut message) = self.ipc.new_message() else {
+            session.out.forgive(1);
+            return Err(Drop::NoMemory);
+        };
+        let contents = match self.read_message(header, &plan, frame, here, &mut message) {
+            Ok(rights) => Contents::Rights(rights),
+            Err(Drop::NoMemory) => Contents::Hopeless,
             Err(reason) => {
+                self.ipc.discard(message);
                 self.forgive(place, 1);
                 return Err(reason);
             }
         };
         if now_or_later {
-            self.deliver(now, place, parcel);
+            self.deliver(now, place, &label, message, contents);
             return Ok(());
         }
+        let parcel = Parcel {
+            label,
+            message,
+            contents,
+        };
         if here {
             // Nothing of it is missing, nor will be, even if there was no memory for all.
             let memory = parcel.message.memory().len();
@@ -309,40 +310,9 @@ impl<S: PageSource> Node<S> {
         Ok(())
     }
 
-    /// Reads a message off its frame; with `whole`, its memory too. Where there is no memory
-    /// for what is in it, it will be refused.
+    /// Reads a message off its frame; with `whole`, its memory too. Returns its rights.
     #[inline]
-    fn read_parcel(
-        &mut self,
-        header: &Header<'_>,
-        plan: &MessageLayout,
-        label: Label,
-        frame: &mut Incoming<'_, S::Page>,
-        whole: bool,
-    ) -> Result<Parcel<S::Page>, Drop> {
-        let mut message = self.ipc.new_message().map_err(|_| Drop::NoMemory)?;
-        match self.fill_parcel(header, plan, frame, whole, &mut message) {
-            Ok(descriptors) => Ok(Parcel {
-                label,
-                message,
-                descriptors,
-                hopeless: false,
-            }),
-            Err(Drop::NoMemory) => Ok(Parcel {
-                label,
-                message,
-                descriptors: Vec::new(),
-                hopeless: true,
-            }),
-            Err(reason) => {
-                self.ipc.discard(message);
-                Err(reason)
-            }
-        }
-    }
-
-    #[inline]
-    fn fill_parcel(
+    fn read_message(
         &mut self,
         header: &Header<'_>,
         plan: &MessageLayout,
@@ -434,7 +404,12 @@ impl<S: PageSource> Node<S> {
             && !session.inbox.is_empty()
             && let Some(parcel) = session.inbox.poll_whole()
         {
-            self.deliver(now, place, parcel);
+            let Parcel {
+                label,
+                message,
+                contents,
+            } = parcel;
+            self.deliver(now, place, &label, message, contents);
         }
     }
 }

@@ -14,7 +14,7 @@ use norma_ipc::{
 use norma_wire::descriptor;
 
 use crate::node::Node;
-use crate::outbox::{Outbound, Via};
+use crate::outbox::{Outbound, Packed, Via};
 use crate::rights::{Destination, NO_EXPORT, parse_token};
 
 /// How a right leaves: as an export of ours, or home to the peer.
@@ -22,13 +22,6 @@ enum Leaving {
     Export,
     Dead,
     Home(u32),
-}
-
-/// The rights of a message as they travel.
-struct Packed {
-    reply: u32,
-    descriptors: Vec<descriptor::Repr>,
-    held: Vec<Right>,
 }
 
 impl<S: PageSource> Node<S> {
@@ -96,29 +89,30 @@ impl<S: PageSource> Node<S> {
         once: bool,
         mut message: Message<S::Page>,
     ) -> Result<(), SendError<S::Page>> {
-        let packed = match self.pack_rights(place, &mut message) {
-            Ok(packed) => packed,
-            Err(NoMemory) => {
-                return Err(SendError {
-                    failure: NoMemory.into(),
-                    message,
-                });
-            }
+        let rights = match self.pack_rights(place, &mut message) {
+            Ok(rights) => rights,
+            Err(NoMemory) => return Err(out_of_memory(message)),
         };
-        let Some(session) = self.sessions.get_mut(place) else {
-            return Err(SendError {
-                failure: NoMemory.into(),
-                message,
-            });
+        let Node {
+            sessions,
+            ready,
+            deadline,
+            ..
+        } = self;
+        let Some(session) = sessions.get_mut(place) else {
+            return Err(out_of_memory(message));
         };
         if !session.shares() {
             session.liveness.pause(now);
         }
-        let mut outbound = Outbound::new(message, destination, once, via, packed.reply);
-        outbound.descriptors = packed.descriptors;
-        outbound.held = packed.held;
         // Room for it was reserved with the rights.
-        match via.and_then(|via| session.imports.of(via)) {
+        let reply = match message.take_reply() {
+            Some(right) => session.exports.add(right).unwrap_or(NO_EXPORT),
+            None => NO_EXPORT,
+        };
+        let outbound = Outbound::new(message, destination, once, via, reply, rights);
+        let import = via.and_then(|via| session.imports.of(via));
+        match import {
             Some(import) if !import.refused.is_empty() => {
                 if let Ok(slot) = session.out.messages.insert(outbound) {
                     import.refused.push_back(slot);
@@ -132,69 +126,43 @@ impl<S: PageSource> Node<S> {
                 let _ = session.out.enqueue(outbound, None);
             }
         }
-        self.counters.carried += 1;
-        if self
-            .sessions
-            .get(place)
-            .is_some_and(|session| session.lost_route)
-        {
-            self.due(place, now);
+        if session.lost_route {
+            session.due(now, deadline);
         }
-        self.list(place);
+        session.list(place, ready);
+        self.counters.carried += 1;
         Ok(())
     }
 
-    /// Turns the rights of a message into descriptors, and its reply right into an export.
+    /// Turns the rights of a message into descriptors, and makes room for all that follows.
     #[inline]
     fn pack_rights(
         &mut self,
         place: u32,
         message: &mut Message<S::Page>,
-    ) -> Result<Packed, NoMemory> {
+    ) -> Result<Vec<Packed>, NoMemory> {
         let session = self.sessions.get_mut(place).ok_or(NoMemory)?;
         session.out.reserve()?;
-        let mut packed = Packed {
-            reply: NO_EXPORT,
-            descriptors: Vec::new(),
-            held: Vec::new(),
-        };
         if message.rights().is_empty() {
             if message.reply().is_some() {
                 session.exports.reserve(1)?;
             }
-        } else {
-            self.reserve_rights(place, message, &mut packed)?;
+            return Ok(Vec::new());
         }
-        // From here nothing fails.
-        if let (Some(right), Some(session)) = (message.take_reply(), self.sessions.get_mut(place)) {
-            packed.reply = session.exports.add(right)?;
-        }
-        while let Some(right) = message.take_right() {
-            let repr = self.pack_right(place, right, &mut packed.held);
-            packed.descriptors.push(repr);
-        }
-        Ok(packed)
-    }
-
-    fn reserve_rights(
-        &mut self,
-        place: u32,
-        message: &Message<S::Page>,
-        packed: &mut Packed,
-    ) -> Result<(), NoMemory> {
-        let session = self.sessions.get_mut(place).ok_or(NoMemory)?;
         let count = message.rights().len();
         session
             .exports
             .reserve(count + usize::from(message.reply().is_some()))?;
         session.exports.reserve_ports(count)?;
-        packed
-            .descriptors
-            .try_reserve_exact(count)
-            .map_err(|_| NoMemory)?;
-        packed.held.try_reserve_exact(count).map_err(|_| NoMemory)?;
+        let mut rights = Vec::new();
+        rights.try_reserve_exact(count).map_err(|_| NoMemory)?;
         // DEAD and ROOM for each.
-        session.out.promise(2 * count)
+        session.out.promise(2 * count)?;
+        // From here nothing fails.
+        while let Some(right) = message.take_right() {
+            rights.push(self.pack_right(place, right));
+        }
+        Ok(rights)
     }
 
     fn leaving(&self, place: u32, generation: u16, right: &Right) -> Leaving {
@@ -221,7 +189,7 @@ impl<S: PageSource> Node<S> {
     }
 
     /// Turns one right into a descriptor. Room was reserved; two control frames promised.
-    fn pack_right(&mut self, place: u32, right: Right, held: &mut Vec<Right>) -> descriptor::Repr {
+    fn pack_right(&mut self, place: u32, right: Right) -> Packed {
         let kind = match right.kind() {
             RightKind::Send => descriptor::Kind::Send,
             RightKind::SendOnce => descriptor::Kind::SendOnce,
@@ -238,6 +206,7 @@ impl<S: PageSource> Node<S> {
             .sessions
             .get(place)
             .map_or(0, |session| session.generation);
+        let mut held = None;
         match self.leaving(place, generation, &right) {
             Leaving::Export => repr.index = self.export(place, right),
             Leaving::Dead => {
@@ -248,10 +217,10 @@ impl<S: PageSource> Node<S> {
                 self.forgive(place, 2);
                 repr.origin = descriptor::Origin::Receiver;
                 repr.index = index;
-                held.push(right);
+                held = Some(right);
             }
         }
-        repr
+        Packed { repr, held }
     }
 
     /// Exports a right; equal send rights have one index.
@@ -302,5 +271,13 @@ impl<S: PageSource> Node<S> {
             session.out.forgive(1);
             self.list(place);
         }
+    }
+}
+
+#[cold]
+fn out_of_memory<P>(message: Message<P>) -> SendError<P> {
+    SendError {
+        failure: NoMemory.into(),
+        message,
     }
 }

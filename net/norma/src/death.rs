@@ -214,7 +214,7 @@ impl<S: PageSource> Node<S> {
             self.ipc.kill_port(import.port, reason);
         }
         while let Some(outbound) = session.out.remove_any() {
-            for right in outbound.held {
+            for right in outbound.rights.into_iter().filter_map(|packed| packed.held) {
                 self.ipc.forget_right(right, reason);
             }
             self.counters.failed += 1;

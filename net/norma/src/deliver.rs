@@ -4,109 +4,161 @@
 //! right in it is imported, so that a refused message leaves no trace.
 
 use norma_flip::Instant;
-use norma_ipc::{NoMemory, PageSource, PortId, Reason, Right, RightError, RightKind, Sent};
+use norma_ipc::{
+    Ipc, Message, NoMemory, Page, PageSource, PortId, Reason, Right, RightError, RightKind, Sent,
+};
 use norma_wire::control::{self, Control};
 use norma_wire::descriptor::{Kind, Origin, Repr};
 use norma_wire::session::Flags;
 
-use crate::inbox::Parcel;
+use crate::inbox::{Contents, Label};
 use crate::node::Node;
 use crate::rights::{Destination, Export, NAME_SERVICE, NO_EXPORT, token};
+use crate::session::Session;
 
-/// What the port to which a message is addressed says to it.
+/// What the port to which a message is addressed says to it, if it does not refuse it.
+#[derive(Clone, Copy)]
 enum Door {
     Post(PortId),
     Once,
     Names,
-    Refuse(control::Reason),
+}
+
+/// Asks the destination of a message whether it can take it.
+#[inline]
+fn knock<P: Page>(
+    session: &mut Session<P>,
+    ipc: &mut Ipc<P>,
+    label: &Label,
+) -> Result<Door, control::Reason> {
+    if label.destination == NAME_SERVICE {
+        return Ok(Door::Names);
+    }
+    let export = session.exports.get_mut(label.destination);
+    let export = export.ok_or(control::Reason::Dead)?;
+    let once = label.flags.contains(Flags::SEND_ONCE);
+    if once != export.is_once() {
+        return Err(control::Reason::Dead);
+    }
+    if once {
+        return Ok(Door::Once);
+    }
+    let port = export.right.port().ok_or(control::Reason::Dead)?;
+    if export.refusing && !label.flags.contains(Flags::FRESH) {
+        return Err(control::Reason::Full);
+    }
+    match ipc.is_full(port) {
+        Ok(false) => {
+            export.refusing = false;
+            Ok(Door::Post(port))
+        }
+        Ok(true) => {
+            export.refusing = true;
+            ipc.want_room(port);
+            Err(control::Reason::Full)
+        }
+        Err(_) => Err(control::Reason::Dead),
+    }
+}
+
+/// A send-once right of the peer, by its export index.
+#[inline]
+fn import_once<P: Page>(
+    session: &mut Session<P>,
+    ipc: &mut Ipc<P>,
+    place: u32,
+    index: u32,
+) -> Result<Right, NoMemory> {
+    session.out.promise(1)?;
+    let token = token(place, session.generation, Destination::Once(index));
+    let right = ipc.import_send_once(token);
+    if right.is_err() {
+        session.out.forgive(1);
+    }
+    right
 }
 
 impl<S: PageSource> Node<S> {
     /// Decides about a whole message whose turn it is. Room for a refusal was promised.
     #[inline]
-    pub(crate) fn deliver(&mut self, now: Instant, place: u32, parcel: Parcel<S::Page>) {
-        let door = if parcel.hopeless {
-            Door::Refuse(control::Reason::NoMemory)
-        } else {
-            self.knock(place, &parcel)
+    pub(crate) fn deliver(
+        &mut self,
+        now: Instant,
+        place: u32,
+        label: &Label,
+        mut message: Message<S::Page>,
+        contents: Contents,
+    ) {
+        let rights = match contents {
+            Contents::Rights(rights) => rights,
+            Contents::Hopeless => {
+                return self.refuse(place, label, message, control::Reason::NoMemory);
+            }
         };
-        match door {
-            Door::Refuse(reason) => self.refuse(place, parcel, reason),
-            _ => match self.unpack_rights(place, parcel) {
-                Ok(parcel) => {
-                    self.forgive(place, 1);
-                    self.counters.delivered += 1;
-                    self.enter(now, place, door, parcel);
+        let Node {
+            sessions,
+            ipc,
+            counters,
+            ..
+        } = self;
+        let Some(session) = sessions.get_mut(place) else {
+            return ipc.discard(message);
+        };
+        let door = match knock(session, ipc, label) {
+            Ok(door) => door,
+            Err(reason) => return self.refuse(place, label, message, reason),
+        };
+        if label.reply != NO_EXPORT {
+            match import_once(session, ipc, place, label.reply) {
+                // A message off the wire has no reply right yet.
+                Ok(right) => drop(message.set_reply(right)),
+                Err(NoMemory) => {
+                    return self.refuse(place, label, message, control::Reason::NoMemory);
                 }
-                Err(parcel) => self.refuse(place, parcel, control::Reason::NoMemory),
-            },
-        }
-    }
-
-    #[inline]
-    fn knock(&mut self, place: u32, parcel: &Parcel<S::Page>) -> Door {
-        let label = &parcel.label;
-        if label.destination == NAME_SERVICE {
-            return Door::Names;
-        }
-        let dead = Door::Refuse(control::Reason::Dead);
-        let Some(session) = self.sessions.get_mut(place) else {
-            return dead;
-        };
-        let Some(export) = session.exports.get_mut(label.destination) else {
-            return dead;
-        };
-        let once = label.flags.contains(Flags::SEND_ONCE);
-        if once != (export.right.kind() == RightKind::SendOnce) {
-            return dead;
-        }
-        if once {
-            return Door::Once;
-        }
-        let Some(port) = export.right.port() else {
-            return dead;
-        };
-        let full = Door::Refuse(control::Reason::Full);
-        if export.refusing && !label.flags.contains(Flags::FRESH) {
-            return full;
-        }
-        match self.ipc.is_full(port) {
-            Ok(false) => {
-                export.refusing = false;
-                Door::Post(port)
             }
-            Ok(true) => {
-                export.refusing = true;
-                self.ipc.want_room(port);
-                full
-            }
-            Err(_) => dead,
         }
+        if rights.is_empty() {
+            session.out.forgive(1);
+            counters.delivered += 1;
+            return self.enter(now, place, label, door, message);
+        }
+        if self.unpack_rights(place, &mut message, &rights).is_err() {
+            return self.refuse_unpacked(place, label, message);
+        }
+        self.forgive(place, 1);
+        self.counters.delivered += 1;
+        self.enter(now, place, label, door, message);
     }
 
     /// Hands a message over, as it now is with all its rights.
     #[inline]
-    fn enter(&mut self, now: Instant, place: u32, door: Door, parcel: Parcel<S::Page>) {
-        let Parcel { label, message, .. } = parcel;
+    fn enter(
+        &mut self,
+        now: Instant,
+        place: u32,
+        label: &Label,
+        door: Door,
+        message: Message<S::Page>,
+    ) {
+        let Node { sessions, ipc, .. } = self;
         let sent = match door {
-            Door::Post(port) => self.ipc.post(port, message, None),
+            Door::Post(port) => ipc.post(port, message, None),
             Door::Once => {
-                let right = self
-                    .sessions
-                    .get_mut(place)
-                    .and_then(|s| s.exports.remove(label.destination));
+                let session = sessions.get_mut(place);
+                let right = session.and_then(|s| s.exports.remove(label.destination));
                 let Some(right) = right else {
-                    return self.ipc.discard(message);
+                    return ipc.discard(message);
                 };
-                self.ipc
-                    .send_to(right, message, None)
-                    .map_err(|(right, error)| {
+                match ipc.send_to(right, message, None) {
+                    Ok(sent) => Ok(sent),
+                    Err((right, error)) => {
                         // The port died a moment ago: the message ends here.
-                        self.ipc.release(right);
-                        error
-                    })
+                        ipc.release(right);
+                        Err(error)
+                    }
+                }
             }
-            _ => return self.answer_look_up(now, message),
+            Door::Names => return self.answer_look_up(now, message),
         };
         match sent {
             Ok(Sent::Handed(thread)) => self.ipc.defer_wake(thread),
@@ -125,13 +177,19 @@ impl<S: PageSource> Node<S> {
         }
     }
 
-    fn refuse(&mut self, place: u32, parcel: Parcel<S::Page>, reason: control::Reason) {
+    #[cold]
+    fn refuse(
+        &mut self,
+        place: u32,
+        label: &Label,
+        message: Message<S::Page>,
+        reason: control::Reason,
+    ) {
         self.counters.refused += 1;
-        self.ipc.discard(parcel.message);
+        self.ipc.discard(message);
         let Some(session) = self.sessions.get_mut(place) else {
             return;
         };
-        let label = &parcel.label;
         session.out.control(Control::Refused {
             sequence: label.sequence,
             reason,
@@ -149,50 +207,44 @@ impl<S: PageSource> Node<S> {
         }
     }
 
+    /// There was no memory for the rights of a message: its reply right, which was taken over
+    /// already, goes the same way.
+    #[cold]
+    fn refuse_unpacked(&mut self, place: u32, label: &Label, mut message: Message<S::Page>) {
+        if let Some(reply) = message.take_reply() {
+            self.ipc.forget_send_once(reply);
+            self.forgive(place, 1);
+        }
+        self.refuse(place, label, message, control::Reason::NoMemory);
+    }
+
     // Rights.
 
-    /// Imports the reply right and all others of a message, or none of them.
-    #[inline]
+    /// Imports all rights of a message but the reply right, or none of them.
     fn unpack_rights(
         &mut self,
         place: u32,
-        mut parcel: Parcel<S::Page>,
-    ) -> Result<Parcel<S::Page>, Parcel<S::Page>> {
-        for repr in &parcel.descriptors {
-            let imported = self.import(place, repr);
-            let kept = imported.and_then(|right| {
-                parcel.message.push_right(right).map_err(|right| {
+        message: &mut Message<S::Page>,
+        rights: &[Repr],
+    ) -> Result<(), NoMemory> {
+        for repr in rights {
+            let kept = self.import(place, repr).and_then(|right| {
+                message.push_right(right).map_err(|right| {
                     self.undo_import(place, repr, right);
                     NoMemory
                 })
             });
             if kept.is_err() {
-                self.undo_imports(place, &mut parcel);
-                return Err(parcel);
+                for repr in rights {
+                    let Some(right) = message.take_right() else {
+                        break;
+                    };
+                    self.undo_import(place, repr, right);
+                }
+                return Err(NoMemory);
             }
         }
-        if parcel.label.reply != NO_EXPORT {
-            match self.import_once(place, parcel.label.reply) {
-                Ok(right) => {
-                    // A message off the wire has no reply right yet.
-                    let _ = parcel.message.set_reply(right);
-                }
-                Err(NoMemory) => {
-                    self.undo_imports(place, &mut parcel);
-                    return Err(parcel);
-                }
-            }
-        }
-        Ok(parcel)
-    }
-
-    fn undo_imports(&mut self, place: u32, parcel: &mut Parcel<S::Page>) {
-        for repr in &parcel.descriptors {
-            let Some(right) = parcel.message.take_right() else {
-                break;
-            };
-            self.undo_import(place, repr, right);
-        }
+        Ok(())
     }
 
     /// As if the right had never arrived: the sender takes it back when it reads the refusal.
@@ -213,21 +265,14 @@ impl<S: PageSource> Node<S> {
         self.ipc.release(right);
     }
 
-    #[inline]
-    fn import_once(&mut self, place: u32, index: u32) -> Result<Right, NoMemory> {
-        let session = self.sessions.get_mut(place).ok_or(NoMemory)?;
-        session.out.promise(1)?;
-        let token = token(place, session.generation, Destination::Once(index));
-        self.ipc
-            .import_send_once(token)
-            .inspect_err(|_| session.out.forgive(1))
-    }
-
     fn import(&mut self, place: u32, repr: &Repr) -> Result<Right, NoMemory> {
         match (repr.origin, repr.kind) {
             (Origin::Sender, _) if repr.index == NO_EXPORT => self.dead_right(),
             (Origin::Sender, Kind::Send) => self.import_send(place, repr.index),
-            (Origin::Sender, Kind::SendOnce) => self.import_once(place, repr.index),
+            (Origin::Sender, Kind::SendOnce) => {
+                let session = self.sessions.get_mut(place).ok_or(NoMemory)?;
+                import_once(session, &mut self.ipc, place, repr.index)
+            }
             (Origin::Receiver, Kind::Send) => self.come_home(place, repr.index),
             (Origin::Receiver, Kind::SendOnce) => {
                 let session = self.sessions.get_mut(place).ok_or(NoMemory)?;

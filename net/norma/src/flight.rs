@@ -311,6 +311,17 @@ impl Flight {
         Some(oldest + round_trip.timeout())
     }
 
+    /// There is no way to the peer: counts all that is under way as lost.
+    #[cold]
+    pub(crate) fn lose_all(&mut self) {
+        for frame in &mut self.frames {
+            if frame.fate == Fate::UnderWay {
+                frame.fate = Fate::Lost;
+                self.lost += 1;
+            }
+        }
+    }
+
     /// Counts every frame as lost whose time is over.
     pub(crate) fn expire(&mut self, now: Instant, round_trip: &mut RoundTrip) {
         let timeout = round_trip.timeout();

@@ -17,11 +17,11 @@ use norma_wire::session::{Header, Kind, Repr};
 use norma_wire::{hello, session};
 
 use crate::counters::Drop;
+use crate::fill::pages_per_frame;
 use crate::inbox::Inbox;
 use crate::limits::{ATTEMPT_FRESH, HELLO_INTERVAL, MAX_OFFERS, OFFER_EXPIRES, SURELY_ALIVE};
 use crate::node::{Node, PLACE_MASK};
 use crate::session::{Owed, State};
-use crate::transmit::pages_per_frame;
 
 /// Features that this implementation offers: none of the optional ones yet.
 const FEATURES: u32 = 0;
@@ -54,7 +54,8 @@ impl<S: PageSource> Node<S> {
         let limit = self.frame_limit();
         let (incarnation, cluster, name) =
             (self.incarnation, self.config.cluster, self.config.name);
-        let session = self.sessions.get(place)?;
+        let credit = self.credit;
+        let session = self.sessions.get_mut(place)?;
         let body = hello::Repr {
             lowest: session::VERSION,
             highest: session::VERSION,
@@ -67,7 +68,7 @@ impl<S: PageSource> Node<S> {
             first_sequence: session.out.flight.next(),
             name,
         };
-        self.write_unsequenced(place, kind, frame);
+        session.write_unsequenced(kind, credit, frame);
         body.emit(layout::body_mut(frame.head));
         Some(HEAD_PAYLOAD)
     }

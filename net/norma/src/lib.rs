@@ -24,6 +24,7 @@ mod carry;
 mod counters;
 mod death;
 mod deliver;
+mod fill;
 mod flight;
 mod handshake;
 mod inbox;

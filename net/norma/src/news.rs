@@ -40,8 +40,8 @@ impl<S: PageSource> Node<S> {
         };
         outbound.verdict = match reason {
             control::Reason::Full => Verdict::Full,
-            control::Reason::Dead => Verdict::Failed(Reason::Destroyed),
-            control::Reason::NoMemory => Verdict::Failed(Reason::NoMemory),
+            control::Reason::Dead => Verdict::Dead,
+            control::Reason::NoMemory => Verdict::NoMemory,
         };
         true
     }
@@ -85,7 +85,7 @@ impl<S: PageSource> Node<S> {
             if let Some(session) = self.sessions.get_mut(place)
                 && let Some(outbound) = session.out.messages.get_mut(slot)
             {
-                outbound.verdict = Verdict::Failed(Reason::Destroyed);
+                outbound.verdict = Verdict::Dead;
             }
             self.settle(now, place, slot);
         }

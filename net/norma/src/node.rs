@@ -271,11 +271,12 @@ impl<S: PageSource> Node<S> {
             .iter()
             .flat_map(|(_, session)| session.exports.iter().map(|(_, export)| &export.right));
         let going_home = self.sessions.iter().flat_map(|(_, session)| {
-            session
-                .out
-                .messages
-                .iter()
-                .flat_map(|(_, outbound)| outbound.held.iter())
+            session.out.messages.iter().flat_map(|(_, outbound)| {
+                outbound
+                    .rights
+                    .iter()
+                    .filter_map(|packed| packed.held.as_ref())
+            })
         });
         exported
             .chain(going_home)
@@ -390,13 +391,8 @@ impl<S: PageSource> Node<S> {
     /// Puts a session into the list of those that may have a frame to send.
     #[inline]
     pub(crate) fn list(&mut self, place: u32) {
-        if let Some(session) = self.sessions.get_mut(place)
-            && !session.listed
-            && !session.lost_route
-            && session.has_frame()
-        {
-            session.listed = true;
-            self.ready.push_back(place); // Room was reserved when the session was made.
+        if let Some(session) = self.sessions.get_mut(place) {
+            session.list(place, &mut self.ready);
         }
     }
 
@@ -433,11 +429,8 @@ impl<S: PageSource> Node<S> {
     /// Something of a session is due at `due`.
     #[inline]
     pub(crate) fn due(&mut self, place: u32, due: Instant) {
-        if let Some(session) = self.sessions.get_mut(place)
-            && due < session.deadline
-        {
-            session.deadline = due;
-            self.deadline = self.deadline.min(due);
+        if let Some(session) = self.sessions.get_mut(place) {
+            session.due(due, &mut self.deadline);
         }
     }
 }

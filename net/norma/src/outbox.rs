@@ -14,7 +14,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use norma_flip::Instant;
-use norma_ipc::{Message, NoMemory, PortId, Reason, Right};
+use norma_ipc::{Message, NoMemory, PortId, Right};
 use norma_wire::control::Control;
 use norma_wire::descriptor;
 
@@ -29,8 +29,18 @@ pub(crate) enum Verdict {
     Accepted,
     /// Its queue was full: to be sent again.
     Full,
-    /// It cannot have it.
-    Failed(Reason),
+    /// There is nothing any more to which it could be sent.
+    Dead,
+    /// There was no memory for it.
+    NoMemory,
+}
+
+/// A right in a message that is on its way.
+#[derive(Debug)]
+pub(crate) struct Packed {
+    pub(crate) repr: descriptor::Repr,
+    /// A right that goes home is held until it has arrived.
+    pub(crate) held: Option<Right>,
 }
 
 /// Through which stand-in a message goes.
@@ -61,13 +71,11 @@ pub(crate) struct Outbound<P> {
     pub(crate) via: Option<Via>,
     /// Our export index of the reply right.
     pub(crate) reply: u32,
-    pub(crate) descriptors: Vec<descriptor::Repr>,
-    /// Rights that go home: held until they have arrived.
-    pub(crate) held: Vec<Right>,
+    pub(crate) rights: Vec<Packed>,
     /// Sequence number of its MESSAGE frame, once that was sent.
     pub(crate) sequence: u32,
-    /// The number for which `after` and `fresh` were worked out: once per sending.
-    pub(crate) numbered: Option<u32>,
+    /// `after` and `fresh` were worked out: once per sending.
+    pub(crate) labelled: bool,
     pub(crate) after: u16,
     pub(crate) fresh: bool,
     /// The first page that was not sent yet.
@@ -87,6 +95,7 @@ impl<P> Outbound<P> {
         once: bool,
         via: Option<Via>,
         reply: u32,
+        rights: Vec<Packed>,
     ) -> Self {
         Outbound {
             message,
@@ -94,10 +103,9 @@ impl<P> Outbound<P> {
             once,
             via,
             reply,
-            descriptors: Vec::new(),
-            held: Vec::new(),
+            rights,
             sequence: 0,
-            numbered: None,
+            labelled: false,
             after: 0,
             fresh: false,
             next_page: 0,
@@ -250,6 +258,7 @@ impl<P> Outbox<P> {
     pub(crate) fn requeue(&mut self, slot: u32, tail: Option<u32>) {
         if let Some(outbound) = self.messages.get_mut(slot) {
             outbound.started = false;
+            outbound.labelled = false;
             outbound.next_page = 0;
             outbound.verdict = Verdict::Accepted;
             self.line_up(slot, tail);
@@ -414,7 +423,7 @@ mod tests {
             memory.push(source.allocate().unwrap(), 4096).unwrap();
         }
         let _ = message.replace_memory(memory).unwrap();
-        Outbound::new(message, via.import, false, Some(via), 0)
+        Outbound::new(message, via.import, false, Some(via), 0, Vec::new())
     }
 
     /// Takes frames until there are none; each is acknowledged and settled at once.

@@ -3,13 +3,14 @@
 //! Owns: its state, its identity, who was last heard when. The halves are in `outbox` and
 //! `inbox`, the rights in `rights`.
 
+use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use norma_flip::{Address, Instant};
 use norma_wire::hello::NodeName;
 
 use crate::inbox::Inbox;
-use crate::limits::{DEAD_AFTER, DEAD_PROBES, PROBE_AFTER, PROBE_INTERVAL};
+use crate::limits::{ACK_DELAY, DEAD_AFTER, DEAD_PROBES, PROBE_AFTER, PROBE_INTERVAL};
 use crate::outbox::Outbox;
 use crate::rights::{Exports, Imports};
 use crate::round_trip::RoundTrip;
@@ -208,6 +209,46 @@ impl<P: norma_ipc::Page> Session<P> {
     #[inline]
     pub(crate) fn has_frame(&self) -> bool {
         !self.owed.is_empty() || (self.state == State::Established && self.out.has_frame())
+    }
+
+    /// A new frame has been taken: acknowledge it, soon or, after `every` frames, at once.
+    #[inline]
+    pub(crate) fn arrived(
+        &mut self,
+        now: Instant,
+        sequence: u32,
+        every: u8,
+        earliest: &mut Instant,
+    ) {
+        let inbox = &mut self.inbox;
+        inbox.window.mark(sequence);
+        self.out.flight.ripen(inbox.window.next());
+        inbox.unacknowledged = inbox.unacknowledged.saturating_add(1);
+        if inbox.window.has_gap() || inbox.unacknowledged >= every {
+            self.owed.insert(Owed::ACK);
+        } else if inbox.acknowledge_by.is_none() {
+            let by = now + ACK_DELAY;
+            inbox.acknowledge_by = Some(by);
+            self.due(by, earliest);
+        }
+    }
+
+    /// Puts itself, from its place, into the list of those that may have a frame to send.
+    #[inline]
+    pub(crate) fn list(&mut self, place: u32, ready: &mut VecDeque<u32>) {
+        if !self.listed && !self.lost_route && self.has_frame() {
+            self.listed = true;
+            ready.push_back(place); // Room was reserved when the session was made.
+        }
+    }
+
+    /// Something is due at `due`; the node's earliest deadline follows.
+    #[inline]
+    pub(crate) fn due(&mut self, due: Instant, earliest: &mut Instant) {
+        if due < self.deadline {
+            self.deadline = due;
+            *earliest = due.min(*earliest);
+        }
     }
 
     /// When something is due, recomputed.

@@ -10,7 +10,7 @@ use norma_wire::control::Control;
 use norma_wire::descriptor;
 
 use crate::node::Node;
-use crate::outbox::{Outbound, Verdict, Via};
+use crate::outbox::{Outbound, Packed, Verdict, Via};
 use crate::rights::NO_EXPORT;
 use crate::session::Session;
 use crate::window::before;
@@ -19,6 +19,36 @@ impl<S: PageSource> Node<S> {
     /// The fate of the message in `slot` is known.
     #[inline]
     pub(crate) fn settle(&mut self, now: Instant, place: u32, slot: u32) {
+        let Node { sessions, ipc, .. } = self;
+        let Some(session) = sessions.get_mut(place) else {
+            return;
+        };
+        let Session { out, imports, .. } = session;
+        let Some(outbound) = out.messages.get(slot) else {
+            return;
+        };
+        let via = outbound.via;
+        if outbound.verdict != Verdict::Accepted || !outbound.rights.is_empty() {
+            return self.settle_other(now, place, slot);
+        }
+        if let Some(message) = out.messages.remove_part(slot, |outbound| outbound.message) {
+            ipc.discard(message);
+        }
+        if let Some(via) = via {
+            let idle = imports.of(via).is_some_and(|import| {
+                import.unsettled = import.unsettled.saturating_sub(1);
+                import.unsettled == 0
+            });
+            self.place_is_free(now, via.port);
+            if idle {
+                self.resume(now, place, Some(via));
+            }
+        }
+    }
+
+    /// The fate of a message that was refused, or had rights in it.
+    #[cold]
+    fn settle_other(&mut self, now: Instant, place: u32, slot: u32) {
         let Some(session) = self.sessions.get(place) else {
             return;
         };
@@ -37,9 +67,8 @@ impl<S: PageSource> Node<S> {
         };
         match verdict {
             Verdict::Accepted => self.accepted(place, outbound),
-            Verdict::Failed(reason) => self.failed(place, outbound, reason),
-            // There is nothing any more to which it could be sent again.
-            Verdict::Full => self.failed(place, outbound, Reason::Destroyed),
+            Verdict::NoMemory => self.failed(place, outbound, Reason::NoMemory),
+            Verdict::Dead | Verdict::Full => self.failed(place, outbound, Reason::Destroyed),
         }
         if let Some(via) = via {
             let session = self.sessions.get_mut(place);
@@ -51,20 +80,17 @@ impl<S: PageSource> Node<S> {
         }
     }
 
-    #[inline]
     fn accepted(&mut self, place: u32, outbound: Outbound<S::Page>) {
-        if !outbound.held.is_empty() || !outbound.descriptors.is_empty() {
-            for repr in &outbound.descriptors {
-                self.tell_of_death(place, repr);
-            }
-            for right in outbound.held {
-                if right.remote().is_some() {
-                    // It is used up here.
+        for Packed { repr, held } in outbound.rights {
+            self.tell_of_death(place, &repr);
+            match held {
+                // It is used up here.
+                Some(right) if right.remote().is_some() => {
                     self.ipc.forget_send_once(right);
                     self.forgive(place, 1);
-                } else {
-                    self.ipc.release(right);
                 }
+                Some(right) => self.ipc.release(right),
+                None => {}
             }
         }
         self.ipc.discard(outbound.message);
@@ -91,14 +117,13 @@ impl<S: PageSource> Node<S> {
 
     /// The peer did not take it: the rights in it are here again, and die here.
     fn failed(&mut self, place: u32, outbound: Outbound<S::Page>, reason: Reason) {
-        for right in outbound.held {
-            self.ipc.release(right);
-        }
         if outbound.reply != NO_EXPORT {
             self.unexport(place, outbound.reply, 1, reason);
         }
-        for repr in &outbound.descriptors {
-            if repr.origin == descriptor::Origin::Sender && repr.index != NO_EXPORT {
+        for Packed { repr, held } in outbound.rights {
+            if let Some(right) = held {
+                self.ipc.release(right);
+            } else if repr.index != NO_EXPORT {
                 self.unexport(place, repr.index, 1, reason);
             }
         }

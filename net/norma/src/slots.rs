@@ -63,6 +63,14 @@ impl<T> Slots<T> {
         Some(value)
     }
 
+    /// Removes an entry and keeps a part of it: cheaper than moving all of it.
+    #[inline]
+    pub(crate) fn remove_part<R>(&mut self, index: u32, part: impl FnOnce(T) -> R) -> Option<R> {
+        let value = self.slots.get_mut(index as usize)?.take()?;
+        self.free.push(index);
+        Some(part(value))
+    }
+
     #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&T> {
         self.slots.get(index as usize)?.as_ref()

@@ -1,0 +1,298 @@
+//! Writing one frame of a session: headers, data, and pages shared with the message.
+//!
+//! A frame is written straight into the device's memory. Pages are shared with the message,
+//! which keeps them until its fate is known; nothing of them is copied.
+
+use norma_flip::{Instant, Outgoing};
+use norma_ipc::{PAGE_SIZE, Page, PageSource};
+use norma_wire::layout::{self, HEAD_BODY, HEAD_PAYLOAD, MessageLayout};
+use norma_wire::session::{self, Flags, Kind, Repr};
+use norma_wire::{context, descriptor};
+
+use crate::counters::Counters;
+use crate::flight::Departure;
+use crate::outbox::{Cargo, Outbound, Packed};
+use crate::session::{Owed, Session, State};
+
+/// Pages of a frame that may carry out-of-line memory; the last is kept for a trailer.
+const DATA_PAGES: u32 = norma_flip::FRAME_PAGES as u32 - 1;
+
+impl<P: Page> Session<P> {
+    /// Writes session header and body of the next frame that is no greeting; returns the bytes
+    /// of FLIP payload.
+    #[inline]
+    pub(crate) fn fill(
+        &mut self,
+        now: Instant,
+        credit: u8,
+        source: &mut impl PageSource<Page = P>,
+        counters: &mut Counters,
+        frame: &mut Outgoing<'_, P>,
+    ) -> Option<usize> {
+        if self.state != State::Established {
+            return None;
+        }
+        if self.owed.intersects(Owed::PROBE | Owed::ANSWER) {
+            return Some(self.fill_owed(credit, frame));
+        }
+        let limits = (self.frame_pages, self.frame_limit);
+        let arrived = self.inbox.window.next();
+        let taken = self
+            .out
+            .take(now, arrived, |outbound, head| plan(outbound, head, limits));
+        let Some(Departure {
+            sequence,
+            cargo,
+            acknowledged,
+        }) = taken
+        else {
+            let owed = self.owed.contains(Owed::ACK);
+            return owed.then(|| self.write_unsequenced(Kind::Ack, credit, frame));
+        };
+        let mut header = Repr {
+            sequence,
+            acknowledged,
+            credit,
+            ..Repr::new(Kind::Message)
+        };
+        match cargo {
+            Cargo::Pages {
+                slot,
+                head: true,
+                first: _,
+                count,
+            } => self.fill_message(header, slot, u32::from(count), source, counters, frame),
+            Cargo::Pages {
+                slot,
+                head: false,
+                first,
+                count,
+            } => self.fill_part(header, slot, first, u32::from(count), frame),
+            Cargo::Control(control) => {
+                control.emit(&mut header);
+                self.write_header(header, frame);
+                Some(session::LENGTH)
+            }
+        }
+    }
+
+    #[cold]
+    fn fill_owed(&mut self, credit: u8, frame: &mut Outgoing<'_, P>) -> usize {
+        let (owed, kind) = if self.owed.contains(Owed::PROBE) {
+            (Owed::PROBE, Kind::Probe)
+        } else {
+            (Owed::ANSWER, Kind::Ack)
+        };
+        self.owed.remove(owed);
+        self.write_unsequenced(kind, credit, frame)
+    }
+
+    /// Writes a frame without a number, which acknowledges everything that has arrived.
+    pub(crate) fn write_unsequenced(
+        &mut self,
+        kind: Kind,
+        credit: u8,
+        frame: &mut Outgoing<'_, P>,
+    ) -> usize {
+        let (sequence, acknowledged) = (self.out.horizon(), self.inbox.window.next());
+        self.write_header(
+            Repr {
+                sequence,
+                acknowledged,
+                credit,
+                ..Repr::new(kind)
+            },
+            frame,
+        );
+        session::LENGTH
+    }
+
+    /// Completes the header with the session's state and writes it. Most frames acknowledge all
+    /// that has arrived.
+    #[inline]
+    fn write_header(&mut self, mut header: Repr, frame: &mut Outgoing<'_, P>) {
+        header.session = self.peer_number;
+        let inbox = &mut self.inbox;
+        if header.acknowledged == inbox.window.next() {
+            header.selective = inbox.window.selective();
+            inbox.unacknowledged = 0;
+            inbox.acknowledge_by = None;
+            self.owed.remove(Owed::ACK);
+        }
+        header.emit(layout::session_mut(frame.head));
+    }
+
+    #[inline]
+    fn fill_message(
+        &mut self,
+        mut header: Repr,
+        slot: u32,
+        count: u32,
+        source: &mut impl PageSource<Page = P>,
+        counters: &mut Counters,
+        frame: &mut Outgoing<'_, P>,
+    ) -> Option<usize> {
+        let outbound = label(self, slot, header.sequence)?;
+        let message = &outbound.message;
+        let memory = message.memory();
+        let sent = memory.len().min(count as usize * PAGE_SIZE);
+        let with_context = message.context() != norma_ipc::Context::default();
+        let inline = message.data().len();
+        let plan = MessageLayout::plan(inline, outbound.rights.len(), with_context, sent);
+        header.flags.set(Flags::CONTEXT, with_context);
+        header.flags.set(Flags::RPC, message.expects_reply());
+        header.flags.set(Flags::SEND_ONCE, outbound.once);
+        header.flags.set(Flags::FRESH, outbound.fresh);
+        header.rights = outbound.rights.len() as u8;
+        header.inline = inline as u16;
+        header.destination = outbound.destination;
+        header.reply = outbound.reply;
+        header.id = message.id();
+        header.memory = memory.len() as u32;
+        header.after = outbound.after;
+        for page in &memory.pages()[..count as usize] {
+            frame.pages.push(page.share()).ok()?;
+        }
+        let body = layout::body_mut(frame.head);
+        counters.inline_copies += u64::from(plan.stream > 0);
+        if plan.trailer == 0 && outbound.rights.is_empty() && !with_context {
+            if inline > 0 {
+                body[..inline].copy_from_slice(message.data());
+            }
+            if plan.pages > 0 {
+                body[inline..].fill(0);
+            }
+        } else {
+            for _ in 0..plan.trailer_pages() {
+                let Some(page) = source.allocate() else {
+                    self.out.flight.spoil(header.sequence);
+                    return None;
+                };
+                frame.pages.push(page).ok()?;
+            }
+            let trailer = &mut frame.pages[count as usize..];
+            write_stream(outbound, with_context, body, trailer)?;
+        }
+        self.write_header(header, frame);
+        Some(plan.payload_length())
+    }
+
+    fn fill_part(
+        &mut self,
+        mut header: Repr,
+        slot: u32,
+        first: u32,
+        count: u32,
+        frame: &mut Outgoing<'_, P>,
+    ) -> Option<usize> {
+        let outbound = self.out.messages.get(slot)?;
+        let memory = outbound.message.memory();
+        let (from, to) = (first as usize, (first + count) as usize);
+        let bytes = memory.len().min(to * PAGE_SIZE) - from * PAGE_SIZE;
+        for page in &memory.pages()[from..to] {
+            frame.pages.push(page.share()).ok()?;
+        }
+        header.kind = Kind::Part;
+        header.destination = outbound.sequence;
+        header.reply = first;
+        header.memory = memory.len() as u32;
+        layout::body_mut(frame.head).fill(0);
+        self.write_header(header, frame);
+        Some(HEAD_PAYLOAD + bytes)
+    }
+}
+
+/// Pages of `outbound` for its next frame to a peer whose frames carry `(pages, bytes)`.
+#[inline]
+fn plan<P>(outbound: &Outbound<P>, head: bool, limits: (u32, u32)) -> u32 {
+    let (pages, bytes) = limits;
+    if !head {
+        return pages;
+    }
+    let message = &outbound.message;
+    let context = message.context() != norma_ipc::Context::default();
+    let plan = MessageLayout::plan(message.data().len(), outbound.rights.len(), context, 0);
+    if plan.trailer == 0 {
+        return pages;
+    }
+    // The trailer travels with the head, in pages of the receiver's buffer behind the data.
+    let room = (bytes as usize).saturating_sub(HEAD_PAYLOAD + plan.trailer) / PAGE_SIZE;
+    let places = norma_flip::FRAME_PAGES - plan.trailer_pages();
+    pages.min(room.min(places) as u32)
+}
+
+/// How many whole pages fit a frame with `limit` bytes of session payload. At least one:
+/// where a page does not fit, FLIP cuts the frame.
+pub(crate) fn pages_per_frame(limit: u32) -> u32 {
+    (limit.saturating_sub(HEAD_PAYLOAD as u32) / PAGE_SIZE as u32).clamp(1, DATA_PAGES)
+}
+
+/// Gives a message that is sent for the first time its number and its place in the order of
+/// messages to the same port.
+#[inline]
+fn label<P>(session: &mut Session<P>, slot: u32, sequence: u32) -> Option<&Outbound<P>> {
+    let first = session.out.flight.first_unsettled();
+    let outbound = session.out.messages.get_mut(slot)?;
+    if !outbound.labelled {
+        outbound.labelled = true;
+        outbound.after = 0;
+        if let Some(import) = outbound.via.and_then(|via| session.imports.of(via)) {
+            if let Some(last) = import
+                .last
+                .filter(|last| !crate::window::before(*last, first))
+            {
+                outbound.after = sequence.wrapping_sub(last) as u16;
+            }
+            import.last = Some(sequence);
+            outbound.fresh = core::mem::take(&mut import.fresh);
+        }
+    }
+    Some(outbound)
+}
+
+/// Writes inline data, descriptors and context one behind the other: first into the head, then
+/// into the trailer's pages.
+fn write_stream<P: Page>(
+    outbound: &Outbound<P>,
+    with_context: bool,
+    body: &mut [u8; HEAD_BODY],
+    trailer: &mut [P],
+) -> Option<()> {
+    let mut at = 0;
+    let mut write = |mut bytes: &[u8]| -> Option<()> {
+        while !bytes.is_empty() {
+            let space = if at < HEAD_BODY {
+                &mut body[at..]
+            } else {
+                let behind = at - HEAD_BODY;
+                &mut trailer.get_mut(behind / PAGE_SIZE)?.bytes_mut()?[behind % PAGE_SIZE..]
+            };
+            let count = space.len().min(bytes.len());
+            space[..count].copy_from_slice(&bytes[..count]);
+            bytes = &bytes[count..];
+            at += count;
+        }
+        Some(())
+    };
+    write(outbound.message.data())?;
+    for Packed { repr, .. } in &outbound.rights {
+        let mut bytes = [0; descriptor::LENGTH];
+        repr.emit(&mut bytes);
+        write(&bytes)?;
+    }
+    if with_context {
+        let call = outbound.message.context();
+        let mut bytes = [0; context::LENGTH];
+        let repr = context::Repr {
+            deadline: call.deadline,
+            trace: call.trace,
+            priority: call.priority,
+        };
+        repr.emit(&mut bytes);
+        write(&bytes)?;
+    }
+    if at < HEAD_BODY {
+        body[at..].fill(0);
+    }
+    Some(())
+}
