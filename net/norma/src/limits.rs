@@ -52,11 +52,7 @@ pub const ACK_DELAY: Duration = Duration::from_millis(5);
 /// a message of someone else among them waits longer if these do not come.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
-/// Unacknowledged frames after which an acknowledgement does not wait: a quarter of the window,
-/// so that a stream never stalls for one. Where a peer's credit is small, half of that.
-pub const ACK_EVERY: u8 = MAX_CREDIT / 4;
-
-/// The shortest retransmission time: twice [`ACK_DELAY`].
+/// The shortest retransmission time: more than [`ACK_DELAY`] and [`LOOK_AGAIN`] together.
 pub const MIN_RTO: Duration = Duration::from_millis(10);
 
 /// The retransmission time before the first measurement.

@@ -13,7 +13,7 @@ use norma_ipc::{
 use norma_wire::hello::NodeName;
 
 use crate::counters::Counters;
-use crate::limits::{ACK_EVERY, MAX_CREDIT, MAX_SESSIONS, REMEMBERED_PEERS};
+use crate::limits::{MAX_CREDIT, MAX_SESSIONS, REMEMBERED_PEERS};
 use crate::names::{Lookups, Names};
 use crate::random::Random;
 use crate::rights::Map;
@@ -129,7 +129,7 @@ pub struct Node<S: PageSource> {
     pub(crate) by_peer: Map<u64, u32>,
     /// Sessions that may have a frame to send, each once.
     pub(crate) ready: VecDeque<u32>,
-    pub(crate) resets: heapless::Deque<(Address, u32), 8>,
+    pub(crate) resets: heapless::Vec<(Address, u32), 8>,
     pub(crate) names: Names,
     pub(crate) lookups: Lookups,
     pub(crate) random: Random,
@@ -188,7 +188,7 @@ impl<S: PageSource> Node<S> {
             generation: 0,
             by_peer: Map::default(),
             ready: VecDeque::new(),
-            resets: heapless::Deque::new(),
+            resets: heapless::Vec::new(),
             names: Names::new(),
             lookups: Lookups::new(),
             random,
@@ -423,7 +423,9 @@ impl<S: PageSource> Node<S> {
         let sessions = self.by_peer.len().max(1);
         let share = usize::from(self.config.receive_buffers) / sessions;
         self.credit = share.clamp(1, usize::from(MAX_CREDIT)) as u8;
-        self.acknowledge_every = self.credit.div_ceil(2).min(ACK_EVERY);
+        // Half of it: the other half is on its way while the acknowledgement is, and a stream
+        // does not stall.
+        self.acknowledge_every = self.credit.div_ceil(2);
     }
 
     /// Something of a session is due at `due`.
