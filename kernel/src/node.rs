@@ -185,6 +185,12 @@ pub(crate) fn lock() -> EngineGuard {
     EngineGuard(ENGINE.lock())
 }
 
+/// The same in an interrupt.
+#[inline(always)]
+fn lock_in_handler() -> EngineGuard {
+    EngineGuard(ENGINE.lock_in_handler())
+}
+
 /// Access to the node.
 pub(crate) struct EngineGuard(IrqGuard<'static, Option<Engine>>);
 
@@ -346,7 +352,8 @@ fn discard(core: &mut norma_net::Node<Frames>, now: Instant) {
 
 /// The card has frames for us, or room for ours.
 fn on_interrupt() {
-    let mut engine = lock();
+    let mut guard = lock_in_handler();
+    let engine = &mut *guard;
     if let Some(card) = &mut engine.card {
         card.acknowledge_interrupt();
     }
@@ -377,7 +384,7 @@ pub(crate) fn divert(away: bool) -> bool {
 
 /// Something that the core waits for is due.
 fn on_timeout(now: u64) {
-    let mut engine = lock();
+    let mut engine = lock_in_handler();
     if engine.diverted.is_some() {
         // What is due is done when the card is given back.
         return;

@@ -35,6 +35,20 @@ impl<T: ?Sized> IrqLock<T> {
     #[track_caller]
     pub fn lock(&self) -> IrqGuard<'_, T> {
         let interrupts_were_on = arch::interrupts_off();
+        self.take(interrupts_were_on)
+    }
+
+    /// As [`IrqLock::lock`], for an interrupt handler: interrupts are off and stay off, so that
+    /// nobody has to ask.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn lock_in_handler(&self) -> IrqGuard<'_, T> {
+        self.take(false)
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    fn take(&self, interrupts_were_on: bool) -> IrqGuard<'_, T> {
         match self.inner.try_lock() {
             Some(guard) => IrqGuard {
                 lock: self,

@@ -86,8 +86,13 @@ impl<P: Page> Ipc<P> {
     }
 
     /// Destroys a message: every right in it is released, its memory freed.
+    #[inline]
     pub fn discard(&mut self, message: Message<P>) {
-        self.discard_because(message, Reason::Unanswered);
+        if message.has_rights() {
+            self.discard_because(message, Reason::Unanswered);
+        } else {
+            self.pool.give(message);
+        }
     }
 
     /// Destroys a message; whoever waits for its answer learns `reason`.

@@ -30,7 +30,8 @@ pub struct Context {
 pub(crate) struct Body<P> {
     pub(crate) id: u32,
     pub(crate) expects_reply: bool,
-    pub(crate) context: Context,
+    /// `None` for the default, which nearly every message has.
+    pub(crate) context: Option<Context>,
     pub(crate) reply: Option<Right>,
     pub(crate) data: Vec<u8>,
     pub(crate) rights: Vec<Right>,
@@ -55,7 +56,7 @@ impl<P> Message<P> {
         body.push(Body {
             id: 0,
             expects_reply: false,
-            context: Context::default(),
+            context: None,
             reply: None,
             data,
             rights: Vec::new(),
@@ -93,20 +94,28 @@ impl<P> Message<P> {
 
     /// What travels with the call besides its data.
     pub fn context(&self) -> Context {
-        self.body().context
+        self.body().context.unwrap_or_default()
+    }
+
+    /// Whether more than the default travels with the call.
+    #[inline]
+    pub fn has_context(&self) -> bool {
+        self.body().context.is_some()
     }
 
     /// Sets what travels with the call besides its data.
     pub fn set_context(&mut self, context: Context) {
-        self.body_mut().context = context;
+        self.body_mut().context = (context != Context::default()).then_some(context);
     }
 
     /// Whether the sender waits for the reply (it was sent by a call).
+    #[inline]
     pub fn expects_reply(&self) -> bool {
         self.body().expects_reply
     }
 
     /// Marks the message as sent by a call. The network layer says so for a remote caller.
+    #[inline]
     pub fn set_expects_reply(&mut self, expects: bool) {
         self.body_mut().expects_reply = expects;
     }
@@ -184,6 +193,7 @@ impl<P> Message<P> {
     }
 
     /// The rights, in order, without the reply right.
+    #[inline]
     pub fn rights(&self) -> &[Right] {
         &self.body().rights
     }
@@ -252,6 +262,7 @@ impl<P> Message<P> {
     }
 
     /// Whether any right is in it.
+    #[inline]
     pub(crate) fn has_rights(&self) -> bool {
         self.body().reply.is_some() || !self.body().rights.is_empty()
     }
@@ -278,6 +289,7 @@ impl<P: Page> Pool<P> {
     }
 
     /// Takes an emptied message back: it has no rights any more.
+    #[inline]
     pub(crate) fn give(&mut self, mut message: Message<P>) {
         debug_assert!(!message.has_rights());
         let body = message.body_mut();
@@ -289,7 +301,7 @@ impl<P: Page> Pool<P> {
         }
         body.id = 0;
         body.expects_reply = false;
-        body.context = Context::default();
+        body.context = None;
         body.data.clear();
         if body.memory.capacity() > KEEP_PAGES {
             body.memory = Memory::new();

@@ -46,7 +46,7 @@ impl<P: Page> Ipc<P> {
     ///
     /// # Errors
     /// [`NoMemory`].
-    #[inline]
+    #[inline(always)]
     pub fn import_send_once(&mut self, token: RemoteToken) -> Result<Right, NoMemory> {
         self.events.reserve(PER_TOKEN)?;
         self.tally.create();
@@ -161,7 +161,7 @@ impl<P: Page> Ipc<P> {
     ///
     /// # Errors
     /// The port is dead.
-    #[inline]
+    #[inline(always)]
     pub fn is_full(&self, port: PortId) -> Result<bool, RightError> {
         let port = self.port(port).ok_or(RightError::InvalidName)?;
         match port.dead {
@@ -187,7 +187,7 @@ impl<P: Page> Ipc<P> {
     ///
     /// # Errors
     /// [`RightError::NoMemory`], or the thread is not known.
-    #[inline]
+    #[inline(always)]
     pub fn make_reply_right(&mut self, thread: ThreadId) -> Result<Right, RightError> {
         let Some(waiter) = self.waiters.get(thread.0 as usize) else {
             return Err(RightError::InvalidName);

@@ -134,6 +134,7 @@ impl<P: Page> Ipc<P> {
     ///
     /// # Errors
     /// Right and message come back.
+    #[inline(always)]
     pub fn send_to(
         &mut self,
         right: Right,
@@ -226,7 +227,7 @@ impl<P: Page> Ipc<P> {
     }
 
     /// Uses a send-once right up, if it can be.
-    #[inline]
+    #[inline(always)]
     fn send_once(&mut self, right: &Right, message: Message<P>) -> Result<Sent<P>, SendError<P>> {
         let id = match right.target {
             Target::Port(id) => id,

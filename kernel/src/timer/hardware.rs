@@ -1,6 +1,6 @@
 //! The table of deadlines joined to the clock and the local APIC's timer.
 
-use super::table::{NEVER, TimerTable};
+use super::table::NEVER;
 use crate::counters::count;
 use crate::sync::IrqLock;
 use crate::{arch, interrupt, processor, thread};
@@ -81,10 +81,11 @@ pub fn nanoseconds(ticks: u64) -> u64 {
 }
 
 /// Has the network's callback called at `deadline`, or not at all. Replaces the deadline set
-/// before.
-#[inline]
-pub fn set_network_deadline(deadline: Option<u64>) {
-    change(|timers| timers.set_network(deadline.unwrap_or(NEVER)));
+/// before. Interrupts must be off.
+#[inline(always)]
+pub(crate) fn set_network_deadline(deadline: Option<u64>) {
+    // SAFETY: interrupts are off, and the reference does not outlive the line.
+    program(unsafe { processor::this().timers() }.set_network(deadline.unwrap_or(NEVER)));
 }
 
 /// Sets what is called, from an interrupt and with the time, when the network's deadline has
@@ -117,16 +118,6 @@ pub(crate) fn set_slice(length: u64) {
     let end = now() + length;
     // SAFETY: interrupts are off, and the reference does not outlive the line.
     program(unsafe { processor::this().timers() }.set_slice(end));
-}
-
-#[inline(always)]
-fn change(with: impl FnOnce(&mut TimerTable) -> Option<u64>) {
-    let were_on = arch::interrupts_off();
-    // SAFETY: interrupts are off, and the reference does not outlive the line.
-    program(with(unsafe { processor::this().timers() }));
-    if were_on {
-        thread::interrupts_on();
-    }
 }
 
 #[inline(always)]

@@ -14,7 +14,7 @@ use crate::frame::{HEAD, Outgoing};
 use crate::input::HERE_IS_PAYLOAD;
 use crate::limits::{MAX_DATAGRAM, MAXIMUM_HOP};
 use crate::time::Instant;
-use crate::{Address, DropReason, FragmentError, NoRoute, PREFIX};
+use crate::{Address, DropReason, FragmentError, NoRoute, PREFIX, Route};
 
 /// A packet of FLIP's own that waits to be sent.
 pub(crate) struct Answer {
@@ -92,11 +92,25 @@ impl<P: Page> Flip<P> {
         payload_length: usize,
         frame: &mut Outgoing<'_, P>,
     ) -> Result<(), NoRoute> {
-        debug_assert!(!self.needs_fragmenting(payload_length));
-        let Some(route) = self.routes.get(now, destination) else {
+        let Some(route) = self.route(now, destination) else {
             self.counters.no_route += 1;
             return Err(NoRoute);
         };
+        self.emit_over(&route, destination, source, payload_length, frame);
+        Ok(())
+    }
+
+    /// As [`Flip::emit`], over a route that was asked for a moment ago.
+    #[inline]
+    pub fn emit_over(
+        &mut self,
+        route: &Route,
+        destination: Address,
+        source: Address,
+        payload_length: usize,
+        frame: &mut Outgoing<'_, P>,
+    ) {
+        debug_assert!(!self.needs_fragmenting(payload_length));
         let stations = ethernet::Repr {
             destination: route.station,
             source: self.station,
@@ -114,7 +128,6 @@ impl<P: Page> Flip<P> {
         );
         header.emit(layout::flip_mut(frame.head));
         frame.length = PREFIX + payload_length;
-        Ok(())
     }
 
     /// Takes a datagram that is too large for the network, to be sent in pieces.

@@ -108,7 +108,7 @@ impl<S: PageSource> Node<S> {
         hasher.update(&self.config.cluster);
         hasher.update(text.as_bytes());
         let mut bytes = [0; 8];
-        hasher.finalize_xof().fill(&mut bytes);
+        bytes.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
         PrivateAddress::new(NAME_SPACE, u64::from_le_bytes(bytes))
     }
 

@@ -1,27 +1,35 @@
-//! Random numbers from a seed: BLAKE3's extendable output.
+//! Random numbers from a seed: BLAKE3 keyed with the seed over a counter.
 //!
 //! Why: the seed is an argument, so that a simulation repeats; in a kernel it comes from the
-//! machine, and then nobody can guess a session number or an incarnation.
+//! machine, and then nobody can guess a session number or an incarnation. The plain hash and
+//! not the extendable output, which is a thousand more instructions to translate at boot.
 
-pub(crate) struct Random(blake3::OutputReader);
+pub(crate) struct Random {
+    key: [u8; 32],
+    drawn: u64,
+}
 
 impl Random {
-    pub(crate) fn new(seed: &[u8; 32]) -> Self {
-        Random(blake3::Hasher::new_keyed(seed).finalize_xof())
+    pub(crate) const fn new(seed: &[u8; 32]) -> Self {
+        Random {
+            key: *seed,
+            drawn: 0,
+        }
     }
 
-    pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
-        let mut bytes = [0; N];
-        self.0.fill(&mut bytes);
-        bytes
+    /// 32 random bytes.
+    pub(crate) fn bytes(&mut self) -> [u8; 32] {
+        self.drawn += 1;
+        *blake3::keyed_hash(&self.key, &self.drawn.to_le_bytes()).as_bytes()
     }
 
     pub(crate) fn u64(&mut self) -> u64 {
-        u64::from_le_bytes(self.bytes())
+        let [a, b, c, d, e, f, g, h, ..] = self.bytes();
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
     }
 
     pub(crate) fn u32(&mut self) -> u32 {
-        u32::from_le_bytes(self.bytes())
+        self.u64() as u32
     }
 }
 
