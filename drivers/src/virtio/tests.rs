@@ -177,6 +177,22 @@ fn one_interrupt_comes_for_each_time_it_is_asked_for() {
 }
 
 #[test]
+fn an_interrupt_waits_for_as_many_frames_as_it_may() {
+    let mut pair = Pair::new(8);
+    assert!(!pair.net.enable_receive_interrupt_behind(2));
+    assert!(!pair.deliver(&[1; 20]) && !pair.deliver(&[2; 20]));
+    assert!(pair.deliver(&[3; 20]), "the one behind them");
+    assert!(pair.net.enable_receive_interrupt_behind(2), "it is here");
+    for _ in 0..3 {
+        pair.received().expect("a frame");
+    }
+    // Never for so many that the device could run out of buffers first.
+    assert!(!pair.net.enable_receive_interrupt_behind(u16::MAX));
+    let interrupts = (0..8).filter(|_| pair.deliver(&[4; 20])).count();
+    assert_eq!(interrupts, 1);
+}
+
+#[test]
 fn indices_wrap_around() {
     let mut pair = Pair::new(2);
     let rounds = if cfg!(miri) { 200 } else { 70_000u32 };

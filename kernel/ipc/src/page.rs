@@ -254,3 +254,70 @@ impl PageSource for HeapPages {
         Some(HeapPage(alloc::rc::Rc::new([0; PAGE_SIZE])))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pages(marks: &[u8]) -> Vec<HeapPage> {
+        let page = |mark: &u8| {
+            let mut page = HeapPages::default().allocate().unwrap();
+            page.bytes_mut().unwrap()[0] = *mark;
+            page
+        };
+        marks.iter().map(page).collect()
+    }
+
+    fn marks(memory: &Memory<HeapPage>) -> Vec<u8> {
+        memory.pages().iter().map(|page| page.bytes()[0]).collect()
+    }
+
+    #[test]
+    fn pages_are_taken_over_and_fresh_ones_left() {
+        let (mut memory, mut source) = (Memory::new(), HeapPages::default());
+        let mut frame = pages(&[1, 2, 3]);
+        memory
+            .take_over(&mut frame[..2], 2 * PAGE_SIZE, &mut source)
+            .unwrap();
+        assert_eq!(marks(&memory), [1, 2]);
+        assert!(frame.iter_mut().all(|page| page.bytes_mut().is_some()));
+        memory.take_over(&mut frame[2..], 7, &mut source).unwrap();
+        assert_eq!(
+            (marks(&memory), memory.len()),
+            (alloc::vec![1, 2, 3], 2 * PAGE_SIZE + 7)
+        );
+        // Nothing comes behind a page that is not full.
+        assert_eq!(
+            memory.take_over(&mut frame[..1], 1, &mut source),
+            Err(NoMemory)
+        );
+        assert!(memory.append(&mut Memory::new()).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_is_not_taken() {
+        let (mut memory, mut source) = (Memory::new(), HeapPages { left: 1 });
+        let mut frame = pages(&[1, 2]);
+        let taken = memory.take_over(&mut frame, 2 * PAGE_SIZE, &mut source);
+        assert_eq!(taken, Err(NoMemory));
+        assert_eq!((marks(&memory), memory.len()), (alloc::vec![1], PAGE_SIZE));
+        assert_eq!(frame[1].bytes()[0], 2);
+    }
+
+    #[test]
+    fn regions_are_joined() {
+        let (mut memory, mut source) = (Memory::new(), HeapPages::default());
+        let mut rest = Memory::new();
+        memory
+            .take_over(&mut pages(&[1]), PAGE_SIZE, &mut source)
+            .unwrap();
+        rest.take_over(&mut pages(&[2, 3]), PAGE_SIZE + 1, &mut source)
+            .unwrap();
+        memory.append(&mut rest).unwrap();
+        assert_eq!(
+            (marks(&memory), memory.len()),
+            (alloc::vec![1, 2, 3], 2 * PAGE_SIZE + 1)
+        );
+        assert!(rest.is_empty() && rest.pages().is_empty());
+    }
+}
