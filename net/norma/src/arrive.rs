@@ -91,7 +91,7 @@ impl<S: PageSource> Node<S> {
             _ => {}
         }
         // Tell the peer that it talks to nobody; the list is short on purpose.
-        let _ = self.resets.push_back((source, number));
+        let _ = self.resets.push((source, number));
         None
     }
 
@@ -261,7 +261,7 @@ impl<S: PageSource> Node<S> {
             }
         };
         if now_or_later {
-            self.deliver(now, place, &label, message, contents);
+            self.deliver(now, place, &label, message, &contents);
             return Ok(());
         }
         let parcel = Parcel {
@@ -409,7 +409,7 @@ impl<S: PageSource> Node<S> {
                 message,
                 contents,
             } = parcel;
-            self.deliver(now, place, &label, message, contents);
+            self.deliver(now, place, &label, message, &contents);
         }
     }
 }

@@ -4,11 +4,12 @@
 //! move; so a message that cannot be carried comes back whole.
 //! Leaves to others: what happens when the fate of the message is known (`settle`).
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use norma_flip::{Address, Instant};
 use norma_ipc::{
-    Message, NoMemory, PageSource, PortId, Reason, RemoteToken, Right, RightError, RightKind,
+    Message, NoMemory, Page, PageSource, PortId, Reason, RemoteToken, Right, RightError, RightKind,
     SendError, SendFailure, Sink,
 };
 use norma_wire::descriptor;
@@ -16,12 +17,23 @@ use norma_wire::descriptor;
 use crate::node::Node;
 use crate::outbox::{Outbound, Packed, Via};
 use crate::rights::{Destination, NO_EXPORT, parse_token};
+use crate::session::Session;
 
 /// How a right leaves: as an export of ours, or home to the peer.
 enum Leaving {
     Export,
     Dead,
     Home(u32),
+}
+
+/// Where a message goes in its session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Target {
+    /// The peer's export index.
+    pub(crate) index: u32,
+    /// The stand-in, unless it is a send-once right.
+    pub(crate) via: Option<Via>,
+    pub(crate) once: bool,
 }
 
 impl<S: PageSource> Node<S> {
@@ -38,104 +50,88 @@ impl<S: PageSource> Node<S> {
         message: Message<S::Page>,
     ) -> Result<(), SendError<S::Page>> {
         let (place, generation, destination) = parse_token(token);
-        let found = self
-            .sessions
-            .get(place)
-            .filter(|session| session.generation == generation);
-        let Some(session) = found else {
-            let reason = Reason::NodeDied(self.buried(place, generation));
-            return Err(SendError {
-                failure: SendFailure::Right(RightError::Dead(reason)),
-                message,
-            });
+        let session = self.sessions.get_mut(place);
+        let Some(session) = session.filter(|session| session.generation == generation) else {
+            return Err(self.nobody(place, generation, message));
         };
-        let (index, via, once) = match destination {
-            Destination::Once(index) => (index, None, true),
-            Destination::Import(import) => match (session.imports.get(import), via) {
-                (Some(entry), Some(port)) => (
-                    entry.index,
-                    Some(Via {
+        let target = match (destination, via) {
+            (Destination::Once(index), _) => Target {
+                index,
+                via: None,
+                once: true,
+            },
+            (Destination::Import(import), Some(port)) => match session.imports.get(import) {
+                Some(entry) => {
+                    let via = Via {
                         import,
                         serial: entry.serial,
                         port,
-                    }),
-                    false,
-                ),
-                _ => {
-                    let failure = SendFailure::Right(RightError::InvalidName);
-                    return Err(SendError { failure, message });
+                    };
+                    Target {
+                        index: entry.index,
+                        via: Some(via),
+                        once: false,
+                    }
                 }
+                None => return Err(refuse(RightError::InvalidName, message)),
             },
+            _ => return Err(refuse(RightError::InvalidName, message)),
         };
-        self.dispatch(now, place, index, via, once, message)?;
-        if once {
-            // A right that is used up needs no NO_REPLY.
-            self.forgive(place, 1);
+        if !message.rights().is_empty() {
+            return self.dispatch(now, place, target, message);
         }
-        Ok(())
+        match session.dispatch(now, target, Vec::new(), message) {
+            Ok(()) => {
+                session.dispatched(now, place, &mut self.ready, &mut self.deadline);
+                self.counters.carried += 1;
+                Ok(())
+            }
+            Err(message) => Err(refuse(RightError::NoMemory, message)),
+        }
     }
 
-    /// Puts a message into a session's outbox.
+    #[cold]
+    fn nobody(
+        &mut self,
+        place: u32,
+        generation: u16,
+        message: Message<S::Page>,
+    ) -> SendError<S::Page> {
+        let reason = Reason::NodeDied(self.buried(place, generation));
+        refuse(RightError::Dead(reason), message)
+    }
+
+    /// Puts a message into a session's outbox, with the rights that are in it.
     ///
     /// # Errors
     /// The message comes back whole.
-    #[inline]
     pub(crate) fn dispatch(
         &mut self,
         now: Instant,
         place: u32,
-        destination: u32,
-        via: Option<Via>,
-        once: bool,
+        target: Target,
         mut message: Message<S::Page>,
     ) -> Result<(), SendError<S::Page>> {
-        let rights = match self.pack_rights(place, &mut message) {
-            Ok(rights) => rights,
-            Err(NoMemory) => return Err(out_of_memory(message)),
+        let Ok(rights) = self.pack_rights(place, &mut message) else {
+            return Err(refuse(RightError::NoMemory, message));
         };
-        let Node {
-            sessions,
-            ready,
-            deadline,
-            ..
-        } = self;
-        let Some(session) = sessions.get_mut(place) else {
-            return Err(out_of_memory(message));
+        let session = self.sessions.get_mut(place);
+        let sent = match session {
+            Some(session) => session.dispatch(now, target, rights, message),
+            None => Err(message),
         };
-        if !session.shares() {
-            session.liveness.pause(now);
+        if let Err(message) = sent {
+            return Err(refuse(RightError::NoMemory, message));
         }
-        // Room for it was reserved with the rights.
-        let reply = match message.take_reply() {
-            Some(right) => session.exports.add(right).unwrap_or(NO_EXPORT),
-            None => NO_EXPORT,
-        };
-        let outbound = Outbound::new(message, destination, once, via, reply, rights);
-        let import = via.and_then(|via| session.imports.of(via));
-        match import {
-            Some(import) if !import.refused.is_empty() => {
-                if let Ok(slot) = session.out.messages.insert(outbound) {
-                    import.refused.push_back(slot);
-                }
-            }
-            Some(import) => {
-                import.unsettled += 1;
-                import.tail = session.out.enqueue(outbound, import.tail).ok();
-            }
-            None => {
-                let _ = session.out.enqueue(outbound, None);
-            }
+        if let Some(session) = self.sessions.get_mut(place) {
+            session.dispatched(now, place, &mut self.ready, &mut self.deadline);
         }
-        if session.lost_route {
-            session.due(now, deadline);
-        }
-        session.list(place, ready);
         self.counters.carried += 1;
         Ok(())
     }
 
-    /// Turns the rights of a message into descriptors, and makes room for all that follows.
-    #[inline]
+    /// Turns the rights of a message into descriptors, and makes room for all that follows: so
+    /// that the message can be put into the outbox for certain.
     fn pack_rights(
         &mut self,
         place: u32,
@@ -143,16 +139,8 @@ impl<S: PageSource> Node<S> {
     ) -> Result<Vec<Packed>, NoMemory> {
         let session = self.sessions.get_mut(place).ok_or(NoMemory)?;
         session.out.reserve()?;
-        if message.rights().is_empty() {
-            if message.reply().is_some() {
-                session.exports.reserve(1)?;
-            }
-            return Ok(Vec::new());
-        }
         let count = message.rights().len();
-        session
-            .exports
-            .reserve(count + usize::from(message.reply().is_some()))?;
+        session.exports.reserve(count + 1)?;
         session.exports.reserve_ports(count)?;
         let mut rights = Vec::new();
         rights.try_reserve_exact(count).map_err(|_| NoMemory)?;
@@ -274,10 +262,71 @@ impl<S: PageSource> Node<S> {
     }
 }
 
+impl<P: Page> Session<P> {
+    /// Puts a message, whose rights are packed, into the outbox.
+    ///
+    /// # Errors
+    /// The message, when there is no memory; never after [`Node::pack_rights`].
+    #[inline]
+    fn dispatch(
+        &mut self,
+        now: Instant,
+        target: Target,
+        rights: Vec<Packed>,
+        mut message: Message<P>,
+    ) -> Result<(), Message<P>> {
+        let Target { index, via, once } = target;
+        let replies = message.reply().is_some();
+        if self.out.reserve().is_err() || (replies && self.exports.reserve(1).is_err()) {
+            return Err(message);
+        }
+        if !self.shares() {
+            self.liveness.pause(now);
+        }
+        let reply = match message.take_reply() {
+            Some(right) => self.exports.add(right).unwrap_or(NO_EXPORT),
+            None => NO_EXPORT,
+        };
+        let outbound = || Outbound::new(message, index, once, via, reply, rights);
+        match via.and_then(|via| self.imports.of(via)) {
+            Some(import) if !import.refused.is_empty() => {
+                import
+                    .refused
+                    .push_back(self.out.messages.insert_reserved(outbound));
+            }
+            Some(import) => {
+                import.unsettled += 1;
+                import.tail = Some(self.out.enqueue(outbound, import.tail));
+            }
+            None => {
+                self.out.enqueue(outbound, None);
+                // A right that is used up needs no NO_REPLY.
+                self.out.forgive(usize::from(once));
+            }
+        }
+        Ok(())
+    }
+
+    /// There is a message to send.
+    #[inline]
+    fn dispatched(
+        &mut self,
+        now: Instant,
+        place: u32,
+        ready: &mut VecDeque<u32>,
+        earliest: &mut Instant,
+    ) {
+        if self.lost_route {
+            self.due(now, earliest);
+        }
+        self.list(place, ready);
+    }
+}
+
 #[cold]
-fn out_of_memory<P>(message: Message<P>) -> SendError<P> {
+fn refuse<P>(error: RightError, message: Message<P>) -> SendError<P> {
     SendError {
-        failure: NoMemory.into(),
+        failure: SendFailure::Right(error),
         message,
     }
 }

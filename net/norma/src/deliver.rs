@@ -87,20 +87,12 @@ impl<S: PageSource> Node<S> {
         place: u32,
         label: &Label,
         mut message: Message<S::Page>,
-        contents: Contents,
+        contents: &Contents,
     ) {
-        let rights = match contents {
-            Contents::Rights(rights) => rights,
-            Contents::Hopeless => {
-                return self.refuse(place, label, message, control::Reason::NoMemory);
-            }
+        let Contents::Rights(rights) = contents else {
+            return self.refuse(place, label, message, control::Reason::NoMemory);
         };
-        let Node {
-            sessions,
-            ipc,
-            counters,
-            ..
-        } = self;
+        let Node { sessions, ipc, .. } = self;
         let Some(session) = sessions.get_mut(place) else {
             return ipc.discard(message);
         };
@@ -119,13 +111,11 @@ impl<S: PageSource> Node<S> {
         }
         if rights.is_empty() {
             session.out.forgive(1);
-            counters.delivered += 1;
-            return self.enter(now, place, label, door, message);
-        }
-        if self.unpack_rights(place, &mut message, &rights).is_err() {
+        } else if self.unpack_rights(place, &mut message, rights).is_ok() {
+            self.forgive(place, 1);
+        } else {
             return self.refuse_unpacked(place, label, message);
         }
-        self.forgive(place, 1);
         self.counters.delivered += 1;
         self.enter(now, place, label, door, message);
     }

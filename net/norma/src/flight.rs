@@ -215,12 +215,13 @@ impl Flight {
         self.credit = credit.clamp(1, MAX_CREDIT);
         if acknowledged != self.acknowledged {
             let first = self.first_unsettled();
-            let from = self.acknowledged.wrapping_sub(first) as usize;
-            let to = acknowledged.wrapping_sub(first) as usize;
-            for frame in self.frames.range_mut(from..to) {
-                Self::arrived(frame, now, &mut self.lost, round_trip);
+            while self.acknowledged != acknowledged {
+                let index = self.acknowledged.wrapping_sub(first) as usize;
+                if let Some(frame) = self.frames.get_mut(index) {
+                    Self::arrived(frame, now, &mut self.lost, round_trip);
+                }
+                self.acknowledged = self.acknowledged.wrapping_add(1);
             }
-            self.acknowledged = acknowledged;
             round_trip.progress();
         }
         if selective != 0 {

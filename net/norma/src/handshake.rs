@@ -281,7 +281,8 @@ impl<S: PageSource> Node<S> {
     /// Tells a peer that its frame was for no session of this node.
     #[cold]
     pub(crate) fn emit_reset(&mut self, now: Instant, frame: &mut Outgoing<'_, S::Page>) -> bool {
-        while let Some((peer, number)) = self.resets.pop_front() {
+        while !self.resets.is_empty() {
+            let (peer, number) = self.resets.remove(0);
             let header = Repr {
                 destination: number,
                 ..Repr::new(Kind::Reset)

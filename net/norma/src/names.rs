@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 use norma_flip::{Address, Instant, PrivateAddress};
 use norma_ipc::{Message, Name, PageSource, Reason, Right, RightError, SpaceId, ThreadId};
 
+use crate::carry::Target;
 use crate::limits::{MAX_LOOKUPS, MAX_NAME, MAX_NAMES};
 use crate::node::Node;
 use crate::rights::NAME_SERVICE;
@@ -262,13 +263,18 @@ impl<S: PageSource> Node<S> {
         let Ok(mut message) = self.ipc.new_message() else {
             return self.ipc.release_because(asking.reply, Reason::NoMemory);
         };
+        let target = Target {
+            index: NAME_SERVICE,
+            via: None,
+            once: false,
+        };
         let filled = message.set_data(asking.text.as_bytes());
         // A fresh message has no reply right yet.
         let _ = message.set_reply(asking.reply);
         message.set_expects_reply(true);
         let sent = match filled {
             Ok(()) => self
-                .dispatch(now, place, NAME_SERVICE, None, false, message)
+                .dispatch(now, place, target, message)
                 .map_err(|error| error.message),
             Err(_) => Err(message),
         };

@@ -147,7 +147,7 @@ pub(crate) struct Outbox<P> {
     /// Messages of which nothing was sent, in order.
     waiting: VecDeque<u32>,
     /// Messages of which pages are left to send, in turn.
-    begun: heapless::Deque<u32, MAX_BEGUN>,
+    begun: heapless::Vec<u32, MAX_BEGUN>,
     /// Whether the next frame is for one that was begun.
     turn: bool,
     controls: VecDeque<Control>,
@@ -163,7 +163,7 @@ impl<P> Outbox<P> {
             flight: Flight::new(first),
             messages: Slots::new(MAX_MESSAGES),
             waiting: VecDeque::new(),
-            begun: heapless::Deque::new(),
+            begun: heapless::Vec::new(),
             turn: false,
             controls: VecDeque::new(),
             promised: 0,
@@ -231,12 +231,12 @@ impl<P> Outbox<P> {
     #[inline]
     pub(crate) fn enqueue(
         &mut self,
-        outbound: Outbound<P>,
+        outbound: impl FnOnce() -> Outbound<P>,
         tail: Option<u32>,
-    ) -> Result<u32, NoMemory> {
-        let slot = self.messages.insert(outbound)?;
+    ) -> u32 {
+        let slot = self.messages.insert_reserved(outbound);
         self.line_up(slot, tail);
-        Ok(slot)
+        slot
     }
 
     #[inline]
@@ -268,7 +268,7 @@ impl<P> Outbox<P> {
     /// Whether [`Outbox::take`] would give a frame, if there is memory.
     #[inline]
     pub(crate) fn has_frame(&self) -> bool {
-        self.flight.has_lost() || (self.has_news() && self.flight.is_open())
+        (self.has_news() && self.flight.is_open()) || self.flight.has_lost()
     }
 
     #[inline]
@@ -334,7 +334,7 @@ impl<P> Outbox<P> {
         outbound.frames += 1;
         if !outbound.all_sent() {
             // There is a place: `next_slot` saw to it.
-            let _ = self.begun.push_back(slot);
+            let _ = self.begun.push(slot);
         } else if let Some(successor) = outbound.successor.take() {
             self.waiting.push_back(successor);
         }
@@ -359,7 +359,7 @@ impl<P> Outbox<P> {
         };
         self.turn = !self.turn;
         if self.turn || barred {
-            self.begun.pop_front()
+            Some(self.begun.remove(0))
         } else {
             self.waiting.pop_front()
         }
@@ -458,7 +458,8 @@ mod tests {
         let mut slots = Vec::new();
         for pages in [5, 0, 3, 0] {
             outbox.reserve().unwrap();
-            tail = outbox.enqueue(outbound(&mut ipc, to, pages), tail).ok();
+            let message = outbound(&mut ipc, to, pages);
+            tail = Some(outbox.enqueue(|| message, tail));
             slots.extend(tail);
         }
         let [a, b, c, d] = slots[..] else {
@@ -473,9 +474,11 @@ mod tests {
         let (mut ipc, mut outbox) = (Ipc::new(), Outbox::new(0));
         let (large, small) = (via(&mut ipc, 0), via(&mut ipc, 1));
         outbox.reserve().unwrap();
-        let first = outbox.enqueue(outbound(&mut ipc, large, 10), None).unwrap();
+        let message = outbound(&mut ipc, large, 10);
+        let first = outbox.enqueue(|| message, None);
         outbox.reserve().unwrap();
-        let second = outbox.enqueue(outbound(&mut ipc, small, 0), None).unwrap();
+        let message = outbound(&mut ipc, small, 0);
+        let second = outbox.enqueue(|| message, None);
         assert!(slots_of(&mut outbox)[..3].contains(&second));
         let _ = first;
     }
@@ -487,7 +490,8 @@ mod tests {
         for import in 0..40 {
             let to = via(&mut ipc, import);
             outbox.reserve().unwrap();
-            outbox.enqueue(outbound(&mut ipc, to, 7), None).unwrap();
+            let message = outbound(&mut ipc, to, 7);
+            outbox.enqueue(|| message, None);
             expected += 4;
         }
         assert_eq!(slots_of(&mut outbox).len(), expected);

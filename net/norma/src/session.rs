@@ -198,11 +198,11 @@ impl<P: norma_ipc::Page> Session<P> {
 
     /// Whether anything would be missed if the peer were dead: then it is worth probing.
     pub(crate) fn shares(&self) -> bool {
-        self.superseded
-            || self.out.is_busy()
+        !self.imports.is_empty()
             || !self.exports.is_empty()
-            || !self.imports.is_empty()
+            || self.out.is_busy()
             || !self.inbox.is_empty()
+            || self.superseded
     }
 
     /// Whether the session has a frame to send now.

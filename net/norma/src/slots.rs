@@ -56,6 +56,21 @@ impl<T> Slots<T> {
         }
     }
 
+    /// Inserts an entry, made in its place, for which room was reserved.
+    #[inline]
+    pub(crate) fn insert_reserved(&mut self, value: impl FnOnce() -> T) -> u32 {
+        match self.free.pop() {
+            Some(index) => {
+                self.slots[index as usize] = Some(value());
+                index
+            }
+            None => {
+                self.slots.push(Some(value()));
+                self.slots.len() as u32 - 1
+            }
+        }
+    }
+
     #[inline]
     pub(crate) fn remove(&mut self, index: u32) -> Option<T> {
         let value = self.slots.get_mut(index as usize)?.take()?;
