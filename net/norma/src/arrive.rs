@@ -41,13 +41,24 @@ impl<S: PageSource> Node<S> {
             } => {
                 let mut whole = datagram.incoming();
                 self.counters.page_copies += whole.pages.len() as u64;
-                self.handle_datagram(now, source, length, &mut whole);
+                self.handle_reassembled(now, source, length, &mut whole);
             }
             Input::Absorbed | Input::Dropped(_) => self.drain_flip(now),
         }
     }
 
-    #[inline]
+    #[cold]
+    fn handle_reassembled(
+        &mut self,
+        now: Instant,
+        source: Address,
+        length: usize,
+        frame: &mut Incoming<'_, S::Page>,
+    ) {
+        self.handle_datagram(now, source, length, frame);
+    }
+
+    #[inline(always)]
     fn handle_datagram(
         &mut self,
         now: Instant,
@@ -95,7 +106,7 @@ impl<S: PageSource> Node<S> {
         None
     }
 
-    #[inline]
+    #[inline(always)]
     fn handle_session_frame(
         &mut self,
         now: Instant,
@@ -139,7 +150,7 @@ impl<S: PageSource> Node<S> {
     }
 
     /// What every frame says about ours; and if it is a `new` one, when to acknowledge it.
-    #[inline]
+    #[inline(always)]
     fn handle_acknowledgement(&mut self, now: Instant, place: u32, header: &Header<'_>, new: bool) {
         let Some(session) = self.sessions.get_mut(place) else {
             return;
@@ -220,7 +231,7 @@ impl<S: PageSource> Node<S> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn take_message(
         &mut self,
         now: Instant,
@@ -311,7 +322,7 @@ impl<S: PageSource> Node<S> {
     }
 
     /// Reads a message off its frame; with `whole`, its memory too. Returns its rights.
-    #[inline]
+    #[inline(always)]
     fn read_message(
         &mut self,
         header: &Header<'_>,
@@ -398,8 +409,8 @@ impl<S: PageSource> Node<S> {
     }
 
     /// Delivers messages that became whole, or whose turn it became.
-    #[inline]
-    pub(crate) fn deliver_whole(&mut self, now: Instant, place: u32) {
+    #[cold]
+    fn deliver_whole(&mut self, now: Instant, place: u32) {
         while let Some(session) = self.sessions.get_mut(place)
             && !session.inbox.is_empty()
             && let Some(parcel) = session.inbox.poll_whole()

@@ -41,7 +41,7 @@ impl<S: PageSource> Node<S> {
     ///
     /// # Errors
     /// The message comes back whole.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn carry(
         &mut self,
         now: Instant,
@@ -267,7 +267,7 @@ impl<P: Page> Session<P> {
     ///
     /// # Errors
     /// The message, when there is no memory; never after [`Node::pack_rights`].
-    #[inline]
+    #[inline(always)]
     fn dispatch(
         &mut self,
         now: Instant,

@@ -92,14 +92,8 @@ impl<S: PageSource> Node<S> {
         let Some(session) = self.sessions.get_mut(place) else {
             return;
         };
-        if !session.shares() {
-            session.liveness.pause(now);
-            return;
-        }
-        let Some(session) = self.sessions.get_mut(place) else {
-            return;
-        };
-        match session.liveness.check(now) {
+        let shared = session.shares();
+        match session.liveness.check(now, shared) {
             Check::Fine => {}
             Check::Probe => session.owed.insert(Owed::PROBE),
             Check::Dead => {

@@ -5,7 +5,8 @@
 
 use norma_flip::Instant;
 use norma_ipc::{
-    Ipc, Message, NoMemory, Page, PageSource, PortId, Reason, Right, RightError, RightKind, Sent,
+    Ipc, Message, NoMemory, Page, PageSource, PortId, Reason, RemoteToken, Right, RightError,
+    RightKind, Sent,
 };
 use norma_wire::control::{self, Control};
 use norma_wire::descriptor::{Kind, Origin, Repr};
@@ -25,7 +26,7 @@ enum Door {
 }
 
 /// Asks the destination of a message whether it can take it.
-#[inline]
+#[inline(always)]
 fn knock<P: Page>(
     session: &mut Session<P>,
     ipc: &mut Ipc<P>,
@@ -62,7 +63,7 @@ fn knock<P: Page>(
 }
 
 /// A send-once right of the peer, by its export index.
-#[inline]
+#[inline(always)]
 fn import_once<P: Page>(
     session: &mut Session<P>,
     ipc: &mut Ipc<P>,
@@ -80,7 +81,7 @@ fn import_once<P: Page>(
 
 impl<S: PageSource> Node<S> {
     /// Decides about a whole message whose turn it is. Room for a refusal was promised.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn deliver(
         &mut self,
         now: Instant,
@@ -121,7 +122,7 @@ impl<S: PageSource> Node<S> {
     }
 
     /// Hands a message over, as it now is with all its rights.
-    #[inline]
+    #[inline(always)]
     fn enter(
         &mut self,
         now: Instant,
@@ -153,17 +154,26 @@ impl<S: PageSource> Node<S> {
         match sent {
             Ok(Sent::Handed(thread)) => self.ipc.defer_wake(thread),
             Ok(Sent::Queued | Sent::Waiting) => {}
-            // A right of a third node that was passed on by this one: relay.
+            // A right of a third node that was passed on by this one.
             Ok(Sent::Forward {
                 token,
                 via,
                 message,
-            }) => {
-                if let Err(refused) = self.forward(now, token, via, message) {
-                    self.ipc.discard(refused.message);
-                }
-            }
+            }) => self.relay(now, token, via, message),
             Err(error) => self.ipc.discard(error.message),
+        }
+    }
+
+    #[cold]
+    fn relay(
+        &mut self,
+        now: Instant,
+        token: RemoteToken,
+        via: Option<PortId>,
+        message: Message<S::Page>,
+    ) {
+        if let Err(refused) = self.forward(now, token, via, message) {
+            self.ipc.discard(refused.message);
         }
     }
 

@@ -72,6 +72,10 @@ pub const HELLO_TRIES: u8 = 16;
 /// Silence after which a peer that something is shared with is probed.
 pub const PROBE_AFTER: Duration = Duration::from_millis(300);
 
+/// Silence after which a peer with which nothing is shared is probed, so that a session with one
+/// that is gone gives its place back. Rare enough to cost nothing.
+pub const PROBE_IDLE: Duration = Duration::from_secs(60);
+
 /// Time between probes. With one each 30 ms, 23 fit before [`DEAD_AFTER`]: where a third of all
 /// frames is lost, a living peer is taken for dead once in some millions of silences.
 pub const PROBE_INTERVAL: Duration = Duration::from_millis(30);

@@ -347,6 +347,7 @@ impl<S: PageSource> Node<S> {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn forward(
         &mut self,
         now: Instant,

@@ -228,7 +228,7 @@ impl<P> Outbox<P> {
 
     /// A message that may go as soon as the window allows, behind the one in slot `tail`, which
     /// goes to the same port. Room must have been reserved.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enqueue(
         &mut self,
         outbound: impl FnOnce() -> Outbound<P>,
@@ -288,7 +288,7 @@ impl<P> Outbox<P> {
     ///
     /// `plan` tells how many pages fit the frame: given the message and whether its head goes
     /// too.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(
         &mut self,
         now: Instant,

@@ -10,7 +10,7 @@ use norma_flip::{Address, Instant};
 use norma_wire::hello::NodeName;
 
 use crate::inbox::Inbox;
-use crate::limits::{ACK_DELAY, DEAD_AFTER, DEAD_PROBES, PROBE_AFTER, PROBE_INTERVAL};
+use crate::limits::{ACK_DELAY, DEAD_AFTER, DEAD_PROBES, PROBE_AFTER, PROBE_IDLE, PROBE_INTERVAL};
 use crate::outbox::Outbox;
 use crate::rights::{Exports, Imports};
 use crate::round_trip::RoundTrip;
@@ -67,12 +67,13 @@ impl Liveness {
         self.heard_at
     }
 
-    /// When to look again.
-    pub(crate) fn next_check(&self) -> Instant {
-        let wait = if self.probes == 0 {
-            PROBE_AFTER.saturating_sub(self.silence)
-        } else {
-            PROBE_INTERVAL
+    /// When to look again. A peer with which nothing is shared is asked now and then all the
+    /// same: sessions with peers that are gone must not pile up.
+    pub(crate) fn next_check(&self, shared: bool) -> Instant {
+        let wait = match (self.probes, shared) {
+            (0, true) => PROBE_AFTER.saturating_sub(self.silence),
+            (0, false) => PROBE_IDLE,
+            _ => PROBE_INTERVAL,
         };
         self.checked + wait.max(Duration::from_millis(1))
     }
@@ -80,13 +81,18 @@ impl Liveness {
     /// Adds the time since the last look to the silence, but no more than one and a half times
     /// what was planned: if the look is later than that, this node itself did not run, and the
     /// peer may have answered in vain.
-    pub(crate) fn check(&mut self, now: Instant) -> Check {
-        let planned = self.next_check().since(self.checked);
+    pub(crate) fn check(&mut self, now: Instant, shared: bool) -> Check {
+        let planned = self.next_check(shared).since(self.checked);
         let passed = now.since(self.checked);
         if passed < planned {
             return Check::Fine;
         }
-        self.silence += passed.min(planned + planned / 2);
+        if self.probes == 0 && !shared {
+            // Nobody asked until now: the silence that counts begins here.
+            self.silence = PROBE_AFTER;
+        } else {
+            self.silence += passed.min(planned + planned / 2);
+        }
         self.checked = now;
         if self.silence >= DEAD_AFTER && self.probes >= DEAD_PROBES {
             return Check::Dead;
@@ -263,10 +269,7 @@ impl<P: norma_ipc::Page> Session<P> {
         if let Some(acknowledge) = self.inbox.acknowledge_by {
             deadline = deadline.min(acknowledge);
         }
-        if self.shares() {
-            deadline = deadline.min(self.liveness.next_check());
-        }
-        deadline
+        deadline.min(self.liveness.next_check(self.shares()))
     }
 }
 
@@ -278,8 +281,8 @@ mod tests {
     fn run(mut liveness: Liveness, mut now: Instant) -> (Instant, u32) {
         let mut probes = 0;
         loop {
-            now = liveness.next_check().max(now);
-            match liveness.check(now) {
+            now = liveness.next_check(true).max(now);
+            match liveness.check(now, true) {
                 Check::Fine => {}
                 Check::Probe => probes += 1,
                 Check::Dead => return (now, probes),
@@ -304,9 +307,33 @@ mod tests {
         let start = Instant::from_millis(0);
         let mut liveness = Liveness::new(start);
         // Asleep for ten seconds: one look, and it asks instead of condemning.
-        assert_eq!(liveness.check(Instant::from_millis(10_000)), Check::Probe);
-        assert_eq!(liveness.check(Instant::from_millis(20_000)), Check::Probe);
+        assert_eq!(
+            liveness.check(Instant::from_millis(10_000), true),
+            Check::Probe
+        );
+        assert_eq!(
+            liveness.check(Instant::from_millis(20_000), true),
+            Check::Probe
+        );
         liveness.heard(Instant::from_millis(20_001));
-        assert_eq!(liveness.check(Instant::from_millis(20_100)), Check::Fine);
+        assert_eq!(
+            liveness.check(Instant::from_millis(20_100), true),
+            Check::Fine
+        );
+    }
+
+    #[test]
+    fn a_peer_that_shares_nothing_is_asked_now_and_then() {
+        let start = Instant::from_millis(5000);
+        let mut liveness = Liveness::new(start);
+        let first = liveness.next_check(false);
+        assert_eq!(first.since(start), PROBE_IDLE);
+        assert_eq!(liveness.check(first, false), Check::Probe);
+        let mut now = first;
+        while liveness.check(now, false) != Check::Dead {
+            now = liveness.next_check(false).max(now);
+        }
+        let took = now.since(first);
+        assert!(took > DEAD_AFTER / 2 && took < DEAD_AFTER, "{took:?}");
     }
 }

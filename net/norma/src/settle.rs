@@ -17,7 +17,7 @@ use crate::window::before;
 
 impl<S: PageSource> Node<S> {
     /// The fate of the message in `slot` is known.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn settle(&mut self, now: Instant, place: u32, slot: u32) {
         let Node { sessions, ipc, .. } = self;
         let Some(session) = sessions.get_mut(place) else {
@@ -217,6 +217,7 @@ impl<S: PageSource> Node<S> {
         }
     }
 
+    #[cold]
     fn carry_all(
         &mut self,
         now: Instant,
