@@ -197,7 +197,7 @@ pub(crate) struct EngineGuard(IrqGuard<'static, Option<Engine>>);
 impl EngineGuard {
     /// Gives the node up, waits until this thread is woken or `patience` ends, and takes the
     /// node again; with `to`, that thread runs at once. `false` when the time was up.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wait(&mut self, to: Option<ThreadId>, patience: Patience) -> bool {
         let deadline = match patience {
             Patience::None => return false,

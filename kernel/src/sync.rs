@@ -84,7 +84,7 @@ pub struct IrqGuard<'a, T: ?Sized> {
 impl<T: ?Sized> IrqGuard<'_, T> {
     /// Gives the lock up for the time of `wait`, and takes it again. Interrupts stay off, but
     /// for what `wait` itself does about them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn unlocked<R>(&mut self, wait: impl FnOnce() -> R) -> R {
         // SAFETY: the guard is replaced below, before anybody can use it; `wait` cannot unwind,
         // because a panic never returns on this target.

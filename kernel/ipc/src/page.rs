@@ -182,7 +182,9 @@ impl<P> Memory<P> {
 impl<P: Page> Memory<P> {
     /// Drops the pages and keeps the list's capacity, for reuse.
     pub fn clear(&mut self) {
-        P::release(&mut self.pages);
+        if !self.pages.is_empty() {
+            P::release(&mut self.pages);
+        }
         self.length = 0;
     }
 

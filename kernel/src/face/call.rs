@@ -51,7 +51,7 @@ fn call(name: Name, message: Message, patience: Patience) -> Result<Message, Cal
 
 type Failed = (Failure, Option<norma_ipc::Message<Frame>>);
 
-#[inline]
+#[inline(always)]
 fn exchange(
     engine: &mut EngineGuard,
     thread: ThreadId,
@@ -72,7 +72,7 @@ fn exchange(
 }
 
 /// Waits for what comes to the thread's reply port; `to` runs at once.
-#[inline]
+#[inline(always)]
 pub(crate) fn await_reply(
     engine: &mut EngineGuard,
     thread: ThreadId,
@@ -115,7 +115,7 @@ fn give_up(engine: &mut EngineGuard, thread: ThreadId) -> Option<norma_ipc::Mess
     }
 }
 
-#[inline]
+#[inline(always)]
 fn read(
     engine: &EngineGuard,
     delivery: Delivery<Frame>,

@@ -88,7 +88,7 @@ fn receive(
     }
 }
 
-#[inline]
+#[inline(always)]
 fn wait(
     engine: &mut EngineGuard,
     thread: ThreadId,
@@ -114,7 +114,7 @@ fn wait(
     }
 }
 
-#[inline]
+#[inline(always)]
 fn read(delivery: Delivery<Frame>) -> Result<Message, Failure> {
     match delivery {
         Delivery::Message(message) => Ok(Message::wrap(message)),

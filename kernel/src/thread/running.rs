@@ -129,7 +129,7 @@ fn make_way() {
 /// Waits until somebody wakes this thread, or until `deadline`; with `to`, that thread runs at
 /// once. Interrupts are off before and after, so that what follows the wait needs no switching
 /// on and off of its own: each costs more than all the rest here.
-#[inline]
+#[inline(always)]
 pub(crate) fn wait_uninterrupted(to: Option<ThreadId>, deadline: Option<u64>) -> Wake {
     let to = to.and_then(|to| u8::try_from(to.0).ok());
     let decide = |scheduler: &mut Scheduler| match to {

@@ -20,7 +20,7 @@ const DATA_PAGES: u32 = norma_flip::FRAME_PAGES as u32 - 1;
 impl<P: Page> Session<P> {
     /// Writes session header and body of the next frame that is no greeting; returns the bytes
     /// of FLIP payload.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fill(
         &mut self,
         now: Instant,
@@ -49,11 +49,10 @@ impl<P: Page> Session<P> {
             let owed = self.owed.contains(Owed::ACK);
             return owed.then(|| self.write_unsequenced(Kind::Ack, credit, frame));
         };
-        let mut header = Repr {
+        let start = Start {
             sequence,
             acknowledged,
             credit,
-            ..Repr::new(Kind::Message)
         };
         match cargo {
             Cargo::Pages {
@@ -61,14 +60,15 @@ impl<P: Page> Session<P> {
                 head: true,
                 first: _,
                 count,
-            } => self.fill_message(header, slot, u32::from(count), source, counters, frame),
+            } => self.fill_message(start, slot, u32::from(count), source, counters, frame),
             Cargo::Pages {
                 slot,
                 head: false,
                 first,
                 count,
-            } => self.fill_part(header, slot, first, u32::from(count), frame),
+            } => self.fill_part(start, slot, first, u32::from(count), frame),
             Cargo::Control(control) => {
+                let mut header = start.header(Kind::Control);
                 control.emit(&mut header);
                 self.write_header(header, frame);
                 Some(session::LENGTH)
@@ -88,6 +88,7 @@ impl<P: Page> Session<P> {
     }
 
     /// Writes a frame without a number, which acknowledges everything that has arrived.
+    #[cold]
     pub(crate) fn write_unsequenced(
         &mut self,
         kind: Kind,
@@ -109,7 +110,7 @@ impl<P: Page> Session<P> {
 
     /// Completes the header with the session's state and writes it. Most frames acknowledge all
     /// that has arrived.
-    #[inline]
+    #[inline(always)]
     fn write_header(&mut self, mut header: Repr, frame: &mut Outgoing<'_, P>) {
         header.session = self.peer_number;
         let inbox = &mut self.inbox;
@@ -122,64 +123,61 @@ impl<P: Page> Session<P> {
         header.emit(layout::session_mut(frame.head));
     }
 
-    #[inline]
+    #[inline(always)]
     fn fill_message(
         &mut self,
-        mut header: Repr,
+        start: Start,
         slot: u32,
         count: u32,
         source: &mut impl PageSource<Page = P>,
         counters: &mut Counters,
         frame: &mut Outgoing<'_, P>,
     ) -> Option<usize> {
-        let outbound = label(self, slot, header.sequence)?;
+        let outbound = label(self, slot, start.sequence)?;
         let message = &outbound.message;
-        let memory = message.memory();
-        let sent = memory.len().min(count as usize * PAGE_SIZE);
-        let with_context = message.context() != norma_ipc::Context::default();
+        let with_context = message.has_context();
         let inline = message.data().len();
-        let plan = MessageLayout::plan(inline, outbound.rights.len(), with_context, sent);
-        header.flags.set(Flags::CONTEXT, with_context);
-        header.flags.set(Flags::RPC, message.expects_reply());
-        header.flags.set(Flags::SEND_ONCE, outbound.once);
-        header.flags.set(Flags::FRESH, outbound.fresh);
-        header.rights = outbound.rights.len() as u8;
-        header.inline = inline as u16;
-        header.destination = outbound.destination;
-        header.reply = outbound.reply;
-        header.id = message.id();
-        header.memory = memory.len() as u32;
-        header.after = outbound.after;
-        for page in &memory.pages()[..count as usize] {
-            frame.pages.push(page.share()).ok()?;
-        }
-        let body = layout::body_mut(frame.head);
-        counters.inline_copies += u64::from(plan.stream > 0);
-        if plan.trailer == 0 && outbound.rights.is_empty() && !with_context {
+        let small =
+            count == 0 && inline <= HEAD_BODY && outbound.rights.is_empty() && !with_context;
+        let payload = if small {
             if inline > 0 {
-                body[..inline].copy_from_slice(message.data());
+                layout::body_mut(frame.head)[..inline].copy_from_slice(message.data());
+                counters.inline_copies += 1;
             }
-            if plan.pages > 0 {
-                body[inline..].fill(0);
-            }
+            session::LENGTH + inline
         } else {
-            for _ in 0..plan.trailer_pages() {
-                let Some(page) = source.allocate() else {
-                    self.out.flight.spoil(header.sequence);
+            match fill_large(outbound, count, source, counters, frame) {
+                Some(payload) => payload,
+                None => {
+                    self.out.flight.spoil(start.sequence);
                     return None;
-                };
-                frame.pages.push(page).ok()?;
+                }
             }
-            let trailer = &mut frame.pages[count as usize..];
-            write_stream(outbound, with_context, body, trailer)?;
-        }
+        };
+        let mut flags = Flags::empty();
+        flags.set(Flags::CONTEXT, with_context);
+        flags.set(Flags::RPC, message.expects_reply());
+        flags.set(Flags::SEND_ONCE, outbound.once);
+        flags.set(Flags::FRESH, outbound.fresh);
+        let header = Repr {
+            flags,
+            rights: outbound.rights.len() as u8,
+            inline: inline as u16,
+            destination: outbound.destination,
+            reply: outbound.reply,
+            id: message.id(),
+            memory: message.memory().len() as u32,
+            after: outbound.after,
+            ..start.header(Kind::Message)
+        };
         self.write_header(header, frame);
-        Some(plan.payload_length())
+        Some(payload)
     }
 
+    #[inline(never)]
     fn fill_part(
         &mut self,
-        mut header: Repr,
+        start: Start,
         slot: u32,
         first: u32,
         count: u32,
@@ -192,14 +190,69 @@ impl<P: Page> Session<P> {
         for page in &memory.pages()[from..to] {
             frame.pages.push(page.share()).ok()?;
         }
-        header.kind = Kind::Part;
-        header.destination = outbound.sequence;
-        header.reply = first;
-        header.memory = memory.len() as u32;
+        let header = Repr {
+            destination: outbound.sequence,
+            reply: first,
+            memory: memory.len() as u32,
+            ..start.header(Kind::Part)
+        };
         layout::body_mut(frame.head).fill(0);
         self.write_header(header, frame);
         Some(HEAD_PAYLOAD + bytes)
     }
+}
+
+/// With what every header of a sequenced frame starts.
+#[derive(Clone, Copy)]
+struct Start {
+    sequence: u32,
+    acknowledged: u32,
+    credit: u8,
+}
+
+impl Start {
+    #[inline(always)]
+    fn header(self, kind: Kind) -> Repr {
+        Repr {
+            sequence: self.sequence,
+            acknowledged: self.acknowledged,
+            credit: self.credit,
+            ..Repr::new(kind)
+        }
+    }
+}
+
+/// Body, pages and trailer of a MESSAGE frame that carries more than a little inline data;
+/// returns the bytes of payload. `None` without memory.
+#[inline(never)]
+fn fill_large<P: Page>(
+    outbound: &Outbound<P>,
+    count: u32,
+    source: &mut impl PageSource<Page = P>,
+    counters: &mut Counters,
+    frame: &mut Outgoing<'_, P>,
+) -> Option<usize> {
+    let message = &outbound.message;
+    let with_context = message.has_context();
+    let inline = message.data().len();
+    let sent = message.memory().len().min(count as usize * PAGE_SIZE);
+    let plan = MessageLayout::plan(inline, outbound.rights.len(), with_context, sent);
+    for page in &message.memory().pages()[..count as usize] {
+        frame.pages.push(page.share()).ok()?;
+    }
+    let body = layout::body_mut(frame.head);
+    counters.inline_copies += u64::from(plan.stream > 0);
+    if plan.trailer == 0 && outbound.rights.is_empty() && !with_context {
+        body[..inline].copy_from_slice(message.data());
+        body[inline..].fill(0);
+    } else {
+        for _ in 0..plan.trailer_pages() {
+            frame.pages.push(source.allocate()?).ok()?;
+        }
+        let trailer = &mut frame.pages[count as usize..];
+        write_stream(outbound, with_context, body, trailer)?;
+    }
+    Some(plan.payload_length())
 }
 
 /// Pages of `outbound` for its next frame to a peer whose frames carry `(pages, bytes)`.
@@ -210,8 +263,8 @@ fn plan<P>(outbound: &Outbound<P>, head: bool, limits: (u32, u32)) -> u32 {
         return pages;
     }
     let message = &outbound.message;
-    let context = message.context() != norma_ipc::Context::default();
-    let plan = MessageLayout::plan(message.data().len(), outbound.rights.len(), context, 0);
+    let (inline, rights) = (message.data().len(), outbound.rights.len());
+    let plan = MessageLayout::plan(inline, rights, message.has_context(), 0);
     if plan.trailer == 0 {
         return pages;
     }
@@ -229,7 +282,7 @@ pub(crate) fn pages_per_frame(limit: u32) -> u32 {
 
 /// Gives a message that is sent for the first time its number and its place in the order of
 /// messages to the same port.
-#[inline]
+#[inline(always)]
 fn label<P>(session: &mut Session<P>, slot: u32, sequence: u32) -> Option<&Outbound<P>> {
     let first = session.out.flight.first_unsettled();
     let outbound = session.out.messages.get_mut(slot)?;

@@ -131,11 +131,19 @@ impl Flight {
     /// Makes sure that the next [`Flight::launch`] needs no memory.
     #[inline]
     pub(crate) fn reserve(&mut self) -> Result<(), NoMemory> {
+        if self.frames.len() < self.frames.capacity() {
+            return Ok(());
+        }
+        self.grow()
+    }
+
+    #[cold]
+    fn grow(&mut self) -> Result<(), NoMemory> {
         self.frames.try_reserve(1).map_err(|_| NoMemory)
     }
 
     /// Numbers a new frame.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn launch(&mut self, now: Instant, cargo: Cargo, acknowledged: u32) -> Departure {
         let sequence = self.next;
         self.next = sequence.wrapping_add(1);
@@ -195,7 +203,7 @@ impl Flight {
     }
 
     /// Takes an acknowledgement; `arrived` says that every frame of the peer before it is here.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn acknowledge(
         &mut self,
         now: Instant,
@@ -247,7 +255,7 @@ impl Flight {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn arrived(frame: &mut Frame, now: Instant, lost: &mut u32, round_trip: &mut RoundTrip) {
         match frame.fate {
             Fate::Arrived => return,
@@ -294,7 +302,7 @@ impl Flight {
     }
 
     /// What the next frame carried whose fate is known; it is forgotten here.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll_settled(&mut self) -> Option<Cargo> {
         if !before(self.first_unsettled(), self.settled) {
             return None;

@@ -140,11 +140,13 @@ impl<P: Page> Inbox<P> {
     }
 
     /// Whether it has been decided what becomes of the message before `label` to the same port.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn may_deliver(&self, label: &Label) -> bool {
-        if label.after == 0 {
-            return true;
-        }
+        label.after == 0 || self.is_decided(label)
+    }
+
+    #[inline(never)]
+    fn is_decided(&self, label: &Label) -> bool {
         let previous = label.sequence.wrapping_sub(u32::from(label.after));
         self.window.contains(previous) && !self.is_pending(previous)
     }

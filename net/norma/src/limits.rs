@@ -45,15 +45,23 @@ pub const MAX_NAME: usize = 63;
 pub const MAX_LOOKUPS: usize = 256;
 
 /// How long an acknowledgement waits for a frame to ride on. Half the shortest
-/// retransmission time, so that a quiet link sends nothing twice.
-pub const ACK_DELAY: Duration = Duration::from_millis(5);
+/// retransmission time, so that a quiet link sends nothing twice. Long, for each timer that
+/// goes off costs exits from the machine.
+pub const ACK_DELAY: Duration = Duration::from_millis(8);
+
+/// How soon a session that is in use looks at what is due, though nothing can be earlier: the
+/// shortest of its times. While messages come and go, the timer is then set once in this time,
+/// and never earlier than it is set already.
+pub const LOOK_AFTER: Duration = ACK_DELAY;
+
+const _: () = assert!(LOOK_AFTER.as_nanos() <= MIN_RTO.as_nanos());
 
 /// How long frames of a large message may lie unseen while those behind them are awaited: what
 /// a message of someone else among them waits longer if these do not come.
 pub const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// The shortest retransmission time: more than [`ACK_DELAY`] and [`LOOK_AGAIN`] together.
-pub const MIN_RTO: Duration = Duration::from_millis(10);
+pub const MIN_RTO: Duration = Duration::from_millis(16);
 
 /// The retransmission time before the first measurement.
 pub const FIRST_RTO: Duration = Duration::from_millis(30);

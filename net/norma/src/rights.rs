@@ -92,7 +92,7 @@ impl Exports {
     }
 
     /// Makes sure that the next `count` calls of [`Exports::add`] cannot fail.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn reserve(&mut self, count: usize) -> Result<(), NoMemory> {
         self.entries.reserve(count)?;
         self.generations.try_reserve(count).map_err(|_| NoMemory)
@@ -104,21 +104,19 @@ impl Exports {
     }
 
     /// A new export. Room must have been reserved.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add(&mut self, right: Right) -> Result<u32, NoMemory> {
-        let place = self.entries.insert(Export {
+        let place = self.entries.next_place();
+        if self.generations.len() <= place as usize {
+            self.generations.push(0); // Within the room that was reserved.
+        }
+        let generation = self.generations[place as usize];
+        self.entries.insert(Export {
             right,
-            generation: 0,
+            generation,
             sent: 1,
             refusing: false,
         })?;
-        if self.generations.len() <= place as usize {
-            self.generations.push(0);
-        }
-        let generation = self.generations[place as usize];
-        if let Some(export) = self.entries.get_mut(place) {
-            export.generation = generation;
-        }
         Ok(index_of(place, generation))
     }
 
@@ -131,20 +129,20 @@ impl Exports {
         self.by_port.get(&port).copied()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(&self, index: u32) -> Option<&Export> {
         let export = self.entries.get(place_of(index)?)?;
         (u32::from(export.generation) == index >> 16).then_some(export)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut Export> {
         let export = self.entries.get_mut(place_of(index)?)?;
         (u32::from(export.generation) == index >> 16).then_some(export)
     }
 
     /// Takes an export out; its index is stale from now on.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, index: u32) -> Option<Right> {
         self.get(index)?;
         let place = place_of(index)?;
@@ -261,7 +259,7 @@ impl Imports {
     }
 
     /// The import through which a message went, if it still exists.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of(&mut self, via: Via) -> Option<&mut Import> {
         self.entries
             .get_mut(via.import)

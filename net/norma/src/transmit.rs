@@ -7,7 +7,7 @@ use norma_ipc::PageSource;
 use norma_wire::layout;
 use norma_wire::session::Kind;
 
-use crate::limits::MIN_RTO;
+use crate::limits::{LOOK_AFTER, MIN_RTO};
 use crate::node::Node;
 use crate::session::Owed;
 
@@ -64,7 +64,7 @@ impl<S: PageSource> Node<S> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn emit(&mut self, now: Instant, place: u32, frame: &mut Outgoing<'_, S::Page>) -> Made {
         let owes = |session: &crate::session::Session<S::Page>| {
             session.owed.intersects(Owed::HELLO | Owed::WELCOME)
@@ -113,9 +113,7 @@ impl<S: PageSource> Node<S> {
             session.out.flight.lose_all();
             return Made::Nothing;
         };
-        if session.deadline > now {
-            session.due(now + session.round_trip.timeout(), deadline);
-        }
+        session.due(now + LOOK_AFTER, deadline);
         session.list(place, ready);
         made
     }

@@ -57,7 +57,7 @@ impl Window {
         self.ahead != 0
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn admit(&self, sequence: u32) -> Admission {
         let distance = sequence.wrapping_sub(self.next);
         if distance == 0 {
@@ -80,7 +80,7 @@ impl Window {
     }
 
     /// The frame, which [`Window::admit`] called new, has been taken.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn mark(&mut self, sequence: u32) {
         let distance = sequence.wrapping_sub(self.next);
         if distance != 0 {

@@ -128,7 +128,7 @@ impl MessageLayout {
     }
 
     /// The layout of a received frame; `payload_length` is the FLIP payload.
-    #[inline]
+    #[inline(always)]
     pub fn parse(header: &Header<'_>, payload_length: usize) -> Result<MessageLayout, Error> {
         match header.kind() {
             Kind::Message => MessageLayout::parse_message(header, payload_length),
@@ -137,7 +137,7 @@ impl MessageLayout {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn parse_message(header: &Header<'_>, payload_length: usize) -> Result<MessageLayout, Error> {
         let context = header.flags().contains(Flags::CONTEXT);
         let stream = stream_length(header.inline().into(), header.rights().into(), context);

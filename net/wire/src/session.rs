@@ -254,7 +254,7 @@ impl Repr {
     }
 
     /// Writes the header.
-    #[inline]
+    #[inline(always)]
     pub fn emit(&self, bytes: &mut [u8; LENGTH]) {
         let flags = self.flags.bits().to_le_bytes();
         let inline = self.inline.to_le_bytes();
