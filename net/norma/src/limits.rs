@@ -10,8 +10,9 @@ pub const MAX_SESSIONS: usize = 4096;
 /// a header can describe, and 32 frames of 60 KiB are more than any link here holds.
 pub const MAX_CREDIT: u8 = 32;
 
-/// Messages of a session that wait or are under way, before senders must wait. With the queue
-/// limit of each stand-in this bounds what a dead or slow peer can pin.
+/// Messages of a session that wait or are under way; one more is refused for want of memory.
+/// Senders wait long before, at the queue limit of each stand-in: this bounds what many of them
+/// together can pin at a dead or slow peer.
 pub const MAX_MESSAGES: usize = 1024;
 
 /// Rights exported in one session: the place is 16 bits of an export index.

@@ -23,8 +23,8 @@ pub(crate) const NO_EXPORT: u32 = 0;
 /// Export index of the name service, which every node has.
 pub(crate) const NAME_SERVICE: u32 = 1;
 
-/// Spreads small numbers; tables here are keyed by indices that we or an authenticated peer
-/// chose, and bounded.
+/// Spreads small numbers. Peers choose some of the keys and could make them collide; every
+/// table is bounded, so that this costs a hostile peer's victims time and nothing else.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct NumberHash(u64);
 
