@@ -54,6 +54,11 @@ pub const RECEIVE_BUFFERS_SMALL: usize = 16;
 /// have under way to us, so that only a flood ever meets it.
 pub const RECEIVE_BUDGET: usize = 256;
 
+/// How long frames of a large message may lie unseen while those behind them are awaited: what a
+/// message of somebody else among them waits longer if these do not come. An acknowledgement
+/// waits 5 ms more, and that must stay below the 10 ms after which frames are sent again.
+pub const LOOK_AGAIN_NS: u64 = 2_000_000;
+
 /// How soon the rest is looked at then: as long as it takes to carry out a few calls.
 pub const RECEIVE_AGAIN_NS: u64 = 100_000;
 

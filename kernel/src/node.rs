@@ -10,8 +10,8 @@
 //! for which it is becomes ready there and then.
 
 use crate::limits::{
-    RECEIVE_AGAIN_NS, RECEIVE_BUDGET, RECEIVE_BUFFERS, RECEIVE_BUFFERS_SMALL, SMALL_MACHINE,
-    THREADS,
+    LOOK_AGAIN_NS, RECEIVE_AGAIN_NS, RECEIVE_BUDGET, RECEIVE_BUFFERS, RECEIVE_BUFFERS_SMALL,
+    SMALL_MACHINE, THREADS,
 };
 use crate::memory::{self, DmaRegion, Frame, Frames, device};
 use crate::sync::{IrqGuard, IrqLock};
@@ -33,8 +33,8 @@ pub(crate) struct Engine {
     card: Option<NetDevice<Frame>>,
     /// The thread that uses the card bare ([`crate::face::RawCard`]).
     diverted: Option<ThreadId>,
-    /// Frames were left in the card, and no interrupt will tell of them.
-    behind: bool,
+    /// When to look for frames of which no interrupt may tell.
+    look_again: u64,
     /// The space of the kernel's own task: all threads of an image share it.
     pub(crate) space: SpaceId,
 }
@@ -126,7 +126,7 @@ pub fn start(identity: Identity<'_>, card: Option<FoundNetworkDevice>) -> Result
         core,
         card,
         diverted: None,
-        behind: false,
+        look_again: u64::MAX,
         space,
     };
     engine.receive(now());
@@ -254,12 +254,9 @@ impl Engine {
             thread::wake_uninterrupted(thread);
         }
         self.transmit(now);
-        let due = self.core.poll_timeout().map(|due| due.0);
-        timer::set_network_deadline(if self.behind {
-            Some(now.0 + RECEIVE_AGAIN_NS)
-        } else {
-            due
-        });
+        let due = self.core.poll_timeout().map_or(u64::MAX, |due| due.0);
+        let due = due.min(self.look_again);
+        timer::set_network_deadline((due != u64::MAX).then_some(due));
     }
 
     #[inline]
@@ -300,7 +297,6 @@ impl Engine {
     fn receive(&mut self, now: Instant) {
         let Some(card) = &mut self.card else { return };
         let core = &mut self.core;
-        self.behind = false;
         for _ in 0..RECEIVE_BUDGET {
             let taken = card.receive(|head, length, pages| {
                 core.handle_frame(
@@ -312,11 +308,18 @@ impl Engine {
                     },
                 );
             });
-            if taken.is_none() && !card.enable_receive_interrupt_behind(core.unhurried()) {
-                return;
+            if taken.is_none() {
+                let unhurried = core.take_unhurried();
+                if !card.enable_receive_interrupt_behind(unhurried) {
+                    self.look_again = match unhurried {
+                        0 => u64::MAX,
+                        _ => now.0 + LOOK_AGAIN_NS,
+                    };
+                    return;
+                }
             }
         }
-        self.behind = true;
+        self.look_again = now.0 + RECEIVE_AGAIN_NS;
     }
 
     /// What the card has counted.

@@ -17,7 +17,6 @@ use norma_wire::{context, descriptor};
 use crate::counters::Drop;
 use crate::flight::Acknowledgement;
 use crate::inbox::{Contents, Label, Parcel};
-use crate::limits::LOOK_AGAIN;
 use crate::node::{Node, PLACE_MASK};
 use crate::session::{Owed, Session, State};
 use crate::window::{Admission, before};
@@ -182,12 +181,12 @@ impl<S: PageSource> Node<S> {
         }
         if waits {
             self.deliver_whole(now, place);
-            self.unhurried = self.unhurried_frames(now, place);
+            self.unhurried = self.unhurried_frames(place);
         }
     }
 
     /// How many frames of a session may come before there is something to do about them.
-    fn unhurried_frames(&mut self, now: Instant, place: u32) -> u16 {
+    fn unhurried_frames(&self, place: u32) -> u16 {
         let every = u16::from(self.acknowledge_every);
         let Some(session) = self.sessions.get(place) else {
             return 0;
@@ -201,9 +200,6 @@ impl<S: PageSource> Node<S> {
         // The one with which the acknowledgement is due is looked at.
         let acknowledged = every - u16::from(inbox.unacknowledged) % every;
         let frames = acknowledged.min(frames.min(u32::from(every)) as u16);
-        if frames > 1 {
-            self.due(place, now + LOOK_AGAIN);
-        }
         frames - 1
     }
 

@@ -57,11 +57,8 @@ pub const LOOK_AFTER: Duration = ACK_DELAY;
 
 const _: () = assert!(LOOK_AFTER.as_nanos() <= MIN_RTO.as_nanos());
 
-/// How long frames of a large message may lie unseen while those behind them are awaited: what
-/// a message of someone else among them waits longer if these do not come.
-pub const LOOK_AGAIN: Duration = Duration::from_millis(2);
-
-/// The shortest retransmission time: more than [`ACK_DELAY`] and [`LOOK_AGAIN`] together.
+/// The shortest retransmission time: twice [`ACK_DELAY`], with room for what a platform adds
+/// that looks at frames late (`Node::take_unhurried`).
 pub const MIN_RTO: Duration = Duration::from_millis(16);
 
 /// The retransmission time before the first measurement.

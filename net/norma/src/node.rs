@@ -143,7 +143,7 @@ pub struct Node<S: PageSource> {
     pub(crate) acknowledge_every: u8,
     /// Nothing is due in any session before this time (a lower bound).
     pub(crate) deadline: Instant,
-    /// What [`Node::unhurried`] says.
+    /// What [`Node::take_unhurried`] says.
     pub(crate) unhurried: u16,
 }
 
@@ -372,10 +372,12 @@ impl<S: PageSource> Node<S> {
 
     /// How many frames may arrive next before anybody need look at them: the frame that came
     /// last belongs to a message that cannot be whole, and to a sender that need hear nothing,
-    /// before them. Whoever makes use of it looks for frames before [`Node::handle_timeout`].
+    /// before them. To be asked when all frames are taken; it says so once for each. Whoever
+    /// makes use of it looks again within 2 ms, in case they do not come, and before
+    /// [`Node::handle_timeout`].
     #[inline]
-    pub fn unhurried(&self) -> u16 {
-        self.unhurried
+    pub fn take_unhurried(&mut self) -> u16 {
+        core::mem::take(&mut self.unhurried)
     }
 
     /// The next thread to wake. Call after every other call until it gives `None`.
