@@ -21,12 +21,14 @@ extern crate alloc;
 
 mod arrive;
 mod carry;
+mod content;
 mod counters;
 mod death;
 mod deliver;
 mod fill;
 mod flight;
 mod handshake;
+mod import;
 mod inbox;
 pub mod limits;
 mod names;

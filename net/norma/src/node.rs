@@ -417,7 +417,7 @@ impl<S: PageSource> Node<S> {
         let random = self.random.u32();
         let first = self.first_sequence.unwrap_or(random);
         self.generation = self.generation.wrapping_add(1);
-        let session = Session::new(state, number, self.generation, peer, first, now);
+        let session = Session::new(state, place, number, self.generation, peer, first, now);
         self.sessions.insert(session)
     }
 

@@ -8,7 +8,9 @@ use core::time::Duration;
 
 use norma_flip::{Address, Instant};
 use norma_wire::hello::NodeName;
+use norma_wire::session::Header;
 
+use crate::flight::Acknowledgement;
 use crate::inbox::Inbox;
 use crate::limits::{ACK_DELAY, DEAD_AFTER, DEAD_PROBES, PROBE_AFTER, PROBE_IDLE, PROBE_INTERVAL};
 use crate::outbox::Outbox;
@@ -126,6 +128,8 @@ bitflags::bitflags! {
 #[derive(Debug)]
 pub(crate) struct Session<P> {
     pub(crate) state: State,
+    /// Where it is in the node's table.
+    pub(crate) place: u32,
     /// Tells this session from others that had its place before.
     pub(crate) generation: u16,
     /// What the peer writes into its frames to us.
@@ -168,6 +172,7 @@ pub(crate) struct Session<P> {
 impl<P: norma_ipc::Page> Session<P> {
     pub(crate) fn new(
         state: State,
+        place: u32,
         number: u32,
         generation: u16,
         peer: Address,
@@ -176,6 +181,7 @@ impl<P: norma_ipc::Page> Session<P> {
     ) -> Self {
         Session {
             state,
+            place,
             generation,
             number,
             peer_number: 0,
@@ -237,6 +243,21 @@ impl<P: norma_ipc::Page> Session<P> {
             inbox.acknowledge_by = Some(by);
             self.due(by, earliest);
         }
+    }
+
+    /// Takes what a frame says about ours.
+    #[inline(always)]
+    pub(crate) fn acknowledged(&mut self, now: Instant, header: &Header<'_>) {
+        let said = Acknowledgement {
+            acknowledged: header.acknowledged(),
+            selective: header.selective(),
+            credit: header.credit(),
+            horizon: header.sequence(),
+        };
+        let arrived = self.inbox.window.next();
+        self.out
+            .flight
+            .acknowledge(now, said, arrived, &mut self.round_trip);
     }
 
     /// Puts itself, from its place, into the list of those that may have a frame to send.

@@ -5,7 +5,7 @@
 //! there is room, and the end of exports and imports.
 
 use norma_flip::Instant;
-use norma_ipc::{PageSource, PortId, Reason, RightKind};
+use norma_ipc::{Ipc, Message, Page, PageSource, PortId, Reason, RemoteToken, RightKind};
 use norma_wire::control::Control;
 use norma_wire::descriptor;
 
@@ -15,40 +15,53 @@ use crate::rights::NO_EXPORT;
 use crate::session::Session;
 use crate::window::before;
 
-impl<S: PageSource> Node<S> {
-    /// The fate of the message in `slot` is known.
+/// What is settled, and concerns more than the session.
+pub(crate) enum Pending<P> {
+    /// A message that was refused, or had rights in it, or for which others wait.
+    Settle(u32),
+    /// A message that waited until there was a place among those under way through that port.
+    Carry(PortId, (RemoteToken, Message<P>)),
+}
+
+impl<P: Page> Session<P> {
+    /// Settles all messages that simply were accepted, until one needs more than that.
     #[inline(always)]
-    pub(crate) fn settle(&mut self, now: Instant, place: u32, slot: u32) {
-        let Node { sessions, ipc, .. } = self;
-        let Some(session) = sessions.get_mut(place) else {
-            return;
-        };
-        let Session { out, imports, .. } = session;
-        let Some(outbound) = out.messages.get(slot) else {
-            return;
-        };
-        let via = outbound.via;
-        if outbound.verdict != Verdict::Accepted || !outbound.rights.is_empty() {
-            return self.settle_other(now, place, slot);
-        }
-        if let Some(message) = out.messages.remove_part(slot, |outbound| outbound.message) {
-            ipc.discard(message);
-        }
-        if let Some(via) = via {
-            let idle = imports.of(via).is_some_and(|import| {
+    pub(crate) fn settle_plain(&mut self, ipc: &mut Ipc<P>) -> Option<Pending<P>> {
+        while let Some(slot) = self.out.poll_settled() {
+            let Some(outbound) = self.out.messages.get(slot) else {
+                continue;
+            };
+            let via = outbound.via;
+            if outbound.verdict != Verdict::Accepted || !outbound.rights.is_empty() {
+                return Some(Pending::Settle(slot));
+            }
+            if let Some(import) = via.and_then(|via| self.imports.of(via)) {
+                if import.unused || !import.refused.is_empty() {
+                    return Some(Pending::Settle(slot));
+                }
                 import.unsettled = import.unsettled.saturating_sub(1);
-                import.unsettled == 0
-            });
-            self.place_is_free(now, via.port);
-            if idle {
-                self.resume(now, place, Some(via));
+            }
+            let removed = self
+                .out
+                .messages
+                .remove_part(slot, |outbound| outbound.message);
+            if let Some(message) = removed {
+                ipc.discard(message);
+            }
+            if let Some(via) = via
+                && let Some(waiting) = ipc.carried(via.port)
+            {
+                return Some(Pending::Carry(via.port, waiting));
             }
         }
+        None
     }
+}
 
-    /// The fate of a message that was refused, or had rights in it.
+impl<S: PageSource> Node<S> {
+    /// The fate of the message in `slot` is known.
     #[cold]
-    fn settle_other(&mut self, now: Instant, place: u32, slot: u32) {
+    pub(crate) fn settle(&mut self, now: Instant, place: u32, slot: u32) {
         let Some(session) = self.sessions.get(place) else {
             return;
         };
@@ -218,7 +231,7 @@ impl<S: PageSource> Node<S> {
     }
 
     #[cold]
-    fn carry_all(
+    pub(crate) fn carry_all(
         &mut self,
         now: Instant,
         port: PortId,

@@ -143,7 +143,8 @@ fn an_idle_link_with_shared_rights_costs_few_frames_and_nothing_without() {
     w.run_for(Duration::from_secs(1)).unwrap();
     let before = w.frames();
     w.run_for(Duration::from_secs(100)).unwrap();
-    assert_eq!(w.frames(), before);
+    // Each side asks once a minute whether the other is still there.
+    assert!(w.frames() - before <= 8, "{}", w.frames() - before);
     // The route is long forgotten; it is found again.
     must(w.look_up(0, a, "echo"));
 }
