@@ -6,7 +6,7 @@
 use norma_flip::{Address, Event as FlipEvent, Instant, Locate};
 use norma_ipc::{PageSource, Reason};
 
-use crate::limits::{HELLO_INTERVAL, HELLO_TRIES};
+use crate::limits::{HELLO_INTERVAL, HELLO_TRIES, LOOK_AFTER};
 use crate::node::{Grave, Node};
 use crate::session::{Check, Owed, Session, State};
 
@@ -36,7 +36,16 @@ impl<S: PageSource> Node<S> {
             {
                 self.session_timeout(now, place);
                 if let Some(session) = self.sessions.get_mut(place) {
-                    session.deadline = session.next_deadline();
+                    let due = session.next_deadline();
+                    // In use, it looks again soon: then nothing that is sent meanwhile is due
+                    // earlier, and the timer is not set twice.
+                    let in_use =
+                        !session.out.flight.is_empty() || session.inbox.acknowledge_by.is_some();
+                    session.deadline = if in_use {
+                        due.min(now + LOOK_AFTER)
+                    } else {
+                        due
+                    };
                 }
                 self.list(place);
             }

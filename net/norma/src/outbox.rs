@@ -239,7 +239,7 @@ impl<P> Outbox<P> {
         slot
     }
 
-    #[inline]
+    #[inline(always)]
     fn line_up(&mut self, slot: u32, tail: Option<u32>) {
         if let Some(tail) = tail.filter(|tail| *tail != slot)
             && let Some(via) = self.messages.get(slot).and_then(|outbound| outbound.via)
@@ -266,7 +266,7 @@ impl<P> Outbox<P> {
     }
 
     /// Whether [`Outbox::take`] would give a frame, if there is memory.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn has_frame(&self) -> bool {
         (self.has_news() && self.flight.is_open()) || self.flight.has_lost()
     }
@@ -347,7 +347,7 @@ impl<P> Outbox<P> {
     }
 
     /// Takes out the slot whose turn it is.
-    #[inline]
+    #[inline(always)]
     fn next_slot(&mut self) -> Option<u32> {
         if self.begun.is_empty() {
             return self.waiting.pop_front();
@@ -376,7 +376,7 @@ impl<P> Outbox<P> {
     }
 
     /// The slot of the next message whose fate is known.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll_settled(&mut self) -> Option<u32> {
         loop {
             if let Cargo::Pages { slot, .. } = self.flight.poll_settled()?
