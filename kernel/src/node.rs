@@ -256,7 +256,7 @@ impl Engine {
         self.transmit(now);
         let due = self.core.poll_timeout().map_or(u64::MAX, |due| due.0);
         let due = due.min(self.look_again);
-        timer::set_network_deadline((due != u64::MAX).then_some(due));
+        timer::set_network_deadline_uninterrupted((due != u64::MAX).then_some(due));
     }
 
     #[inline]

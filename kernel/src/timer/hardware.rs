@@ -83,9 +83,19 @@ pub fn nanoseconds(ticks: u64) -> u64 {
 /// Has the network's callback called at `deadline`, or not at all. Replaces the deadline set
 /// before. Interrupts must be off.
 #[inline(always)]
-pub(crate) fn set_network_deadline(deadline: Option<u64>) {
+pub(crate) fn set_network_deadline_uninterrupted(deadline: Option<u64>) {
     // SAFETY: interrupts are off, and the reference does not outlive the line.
     program(unsafe { processor::this().timers() }.set_network(deadline.unwrap_or(NEVER)));
+}
+
+/// Has the network's callback called at `deadline`, or not at all. Replaces the deadline set
+/// before.
+pub fn set_network_deadline(deadline: Option<u64>) {
+    let were_on = arch::interrupts_off();
+    set_network_deadline_uninterrupted(deadline);
+    if were_on {
+        thread::interrupts_on();
+    }
 }
 
 /// Sets what is called, from an interrupt and with the time, when the network's deadline has

@@ -9,6 +9,10 @@ pub mod table;
 #[cfg(target_os = "none")]
 mod hardware;
 #[cfg(target_os = "none")]
-pub use hardware::{begin, initialise, nanoseconds, now, set_network_callback};
+pub use hardware::{
+    begin, initialise, nanoseconds, now, set_network_callback, set_network_deadline,
+};
 #[cfg(target_os = "none")]
-pub(crate) use hardware::{clear_thread, set_network_deadline, set_slice, set_thread};
+pub(crate) use hardware::{
+    clear_thread, set_network_deadline_uninterrupted, set_slice, set_thread,
+};

@@ -133,7 +133,7 @@ fn main() {
     let before = wire.frames;
     let mut message = a.node.ipc().new_message().expect("a message");
     for _ in 0..count {
-        wire.now = wire.now + Duration::from_micros(50);
+        wire.now += Duration::from_micros(50);
         message.clear_data();
         a.node
             .ipc()

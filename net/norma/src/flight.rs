@@ -386,7 +386,7 @@ mod tests {
             let calm = (0..4000u32).map(|at| ((at % 6) as u8, None));
             let wild = steps.into_iter().map(|(step, index)| (step, Some(index)));
             for (step, index) in wild.chain(calm) {
-                now = now + core::time::Duration::from_millis(2);
+                now += core::time::Duration::from_millis(2);
                 let pick = |length: usize| index.map_or(0, |index| index.index(length));
                 match step {
                     0 if flight.is_open() && (index.is_some() || launched < 20) => {

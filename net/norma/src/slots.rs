@@ -61,7 +61,7 @@ impl<T> Slots<T> {
     pub(crate) fn insert_reserved(&mut self, value: impl FnOnce() -> T) -> u32 {
         match self.free.pop() {
             Some(index) => {
-                let empty = core::mem::replace(&mut self.slots[index as usize], Some(value()));
+                let empty = self.slots[index as usize].replace(value());
                 debug_assert!(empty.is_none(), "a free place was in use");
                 // It is known to be empty: to forget it is cheaper than to look.
                 core::mem::forget(empty);

@@ -122,7 +122,7 @@ impl Pair {
                     self.sent.push((from, bytes));
                 }
             }
-            self.now = self.now + core::time::Duration::from_millis(1);
+            self.now += core::time::Duration::from_millis(1);
             for node in &mut self.nodes {
                 while node.poll_wake().is_some() {}
                 if node.poll_timeout().is_some_and(|due| due <= self.now) {
