@@ -6,7 +6,8 @@
 use crate::counts::{self, Stretch};
 use crate::item::Item;
 use crate::server;
-use norma_boot::{Failure, Node, RawCard};
+use norma_boot::{Failure, Frame, Node, RawCard};
+use norma_drivers::virtio::NetDevice;
 
 /// The EtherType for local experiments (IEEE 802).
 const ETHER_TYPE: [u8; 2] = [0x88, 0xb5];
@@ -63,18 +64,46 @@ pub fn look(card: &RawCard) -> Look {
     })
 }
 
-/// Sends a small frame.
+/// Whether there was room for a frame.
+pub enum Room {
+    Sent,
+    /// There was none, and there is now.
+    Again,
+    /// There is none; an interrupt will come when there is.
+    Wait,
+}
+
+/// What to do about a ring without room: the card is told of what is in it.
+pub fn no_room(card: &mut NetDevice<Frame>) -> Room {
+    card.notify();
+    if card.request_transmit_interrupt() {
+        Room::Again
+    } else {
+        Room::Wait
+    }
+}
+
+/// Sends a small frame, waiting for room where there is none: behind a stream there may be.
 #[inline]
 pub fn send_small(card: &RawCard, what: u8) {
-    card.with(|card| {
-        let mac = card.mac();
-        if let Some(slot) = card.transmit_slot() {
+    loop {
+        let room = card.with(|card| {
+            let mac = card.mac();
+            let Some(slot) = card.transmit_slot() else {
+                return no_room(card);
+            };
             address(&mut slot.head[..], mac, what);
-            // It is as long as it may be; were it lost, the client would ask again.
+            // It is as long as it may be; the card refuses nothing of the kind.
             let _ = slot.commit(SMALL);
+            card.notify();
+            Room::Sent
+        });
+        match room {
+            Room::Sent => return,
+            Room::Again => {}
+            Room::Wait => card.wait(),
         }
-        card.notify();
-    });
+    }
 }
 
 /// Serves raw frames until told to stop.

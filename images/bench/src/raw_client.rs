@@ -3,7 +3,9 @@
 use crate::client::Outcome;
 use crate::counts::{self, Stretch};
 use crate::item::{Item, Kind};
-use crate::raw::{self, BEGIN, DATA, ECHO, END, Look, STOP, SYNC, address, look, send_small};
+use crate::raw::{
+    self, BEGIN, DATA, ECHO, END, Look, Room, STOP, SYNC, address, look, no_room, send_small,
+};
 use alloc::vec::Vec;
 use norma_boot::{Failure, Frame, Frames, Node, PAGE_SIZE, Page, PageSource, RawCard};
 
@@ -103,15 +105,6 @@ fn stream(node: &Node, card: &RawCard, item: &Item, bytes: usize) -> Result<Outc
     })
 }
 
-/// Whether there was room for a frame.
-enum Room {
-    Sent,
-    /// There was none, and there is now.
-    Again,
-    /// There is none; an interrupt will come when there is.
-    Wait,
-}
-
 /// What a stream sends: the same pages again and again, in the largest frames.
 struct Source {
     frames: Vec<Frame>,
@@ -151,12 +144,7 @@ impl Source {
         card.with(|card| {
             let mac = card.mac();
             let Some(slot) = card.transmit_slot() else {
-                card.notify();
-                return if card.request_transmit_interrupt() {
-                    Room::Again
-                } else {
-                    Room::Wait
-                };
+                return no_room(card);
             };
             address(&mut slot.head[..], mac, DATA);
             let pages = length
