@@ -15,7 +15,7 @@ use norma_ipc::{
 use norma_wire::descriptor;
 
 use crate::node::Node;
-use crate::outbox::{Outbound, Packed, Via};
+use crate::outbound::{Outbound, Packed, Via};
 use crate::rights::{Destination, NO_EXPORT, parse_token};
 use crate::session::Session;
 

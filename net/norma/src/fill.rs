@@ -11,7 +11,8 @@ use norma_wire::{context, descriptor};
 
 use crate::counters::Counters;
 use crate::flight::Departure;
-use crate::outbox::{Cargo, Outbound, Packed};
+use crate::outbound::{Outbound, Packed};
+use crate::outbox::Cargo;
 use crate::session::{Owed, Session, State};
 
 /// Pages of a frame that may carry out-of-line memory; the last is kept for a trailer.

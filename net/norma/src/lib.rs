@@ -34,6 +34,7 @@ pub mod limits;
 mod names;
 mod news;
 mod node;
+mod outbound;
 mod outbox;
 mod random;
 mod rights;

@@ -7,7 +7,7 @@ use norma_wire::control::{self, Control};
 
 use crate::counters::Drop;
 use crate::node::Node;
-use crate::outbox::{Verdict, Via};
+use crate::outbound::{Verdict, Via};
 use crate::rights::{Destination, parse_token};
 
 impl<S: PageSource> Node<S> {

@@ -3,7 +3,7 @@
 //! Owns: messages until their fate is known, news for the peer, and the order. A message is
 //! kept whole; frames are made from it each time they are sent, so nothing is copied to be able
 //! to repeat it. Leaves to others: numbers and acknowledgements (`flight`), what a frame looks
-//! like (`transmit`), and what becomes of a settled message (`carry`).
+//! like (`fill`), and what becomes of a settled message (`settle`).
 //!
 //! Two rules of order. All frames of a message leave before the first of a later one to the
 //! same port: so whoever knows that a message has arrived whole knows that it has been decided.
@@ -11,121 +11,15 @@
 //! incomplete ones can never fill up with what waits for each other.
 
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 
 use norma_flip::Instant;
-use norma_ipc::{Message, NoMemory, PortId, Right};
+use norma_ipc::NoMemory;
 use norma_wire::control::Control;
-use norma_wire::descriptor;
 
 use crate::flight::{Departure, Flight};
 use crate::limits::{MAX_BEGUN, MAX_MESSAGES};
+use crate::outbound::{Outbound, Verdict};
 use crate::slots::Slots;
-
-/// What the receiver made of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// It has it, or will.
-    Accepted,
-    /// Its queue was full: to be sent again.
-    Full,
-    /// There is nothing any more to which it could be sent.
-    Dead,
-    /// There was no memory for it.
-    NoMemory,
-}
-
-/// A right in a message that is on its way.
-#[derive(Debug)]
-pub(crate) struct Packed {
-    pub(crate) repr: descriptor::Repr,
-    /// A right that goes home is held until it has arrived.
-    pub(crate) held: Option<Right>,
-}
-
-/// Through which stand-in a message goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Via {
-    /// Place in the table of imports.
-    pub(crate) import: u32,
-    /// Tells the import from others that had its place.
-    pub(crate) serial: u32,
-    /// The stand-in whose place among the messages under way it takes.
-    pub(crate) port: PortId,
-}
-
-impl Via {
-    fn same_import(&self, other: &Via) -> bool {
-        (self.import, self.serial) == (other.import, other.serial)
-    }
-}
-
-/// A message on its way to another node. The rights in it have been turned into descriptors.
-#[derive(Debug)]
-pub(crate) struct Outbound<P> {
-    pub(crate) message: Message<P>,
-    /// The peer's export index.
-    pub(crate) destination: u32,
-    /// The destination is a send-once right.
-    pub(crate) once: bool,
-    pub(crate) via: Option<Via>,
-    /// Our export index of the reply right.
-    pub(crate) reply: u32,
-    pub(crate) rights: Vec<Packed>,
-    /// Sequence number of its MESSAGE frame, once that was sent.
-    pub(crate) sequence: u32,
-    /// `after` and `fresh` were worked out: once per sending.
-    pub(crate) labelled: bool,
-    pub(crate) after: u16,
-    pub(crate) fresh: bool,
-    /// The first page that was not sent yet.
-    pub(crate) next_page: u32,
-    pub(crate) started: bool,
-    /// Frames sent and not settled.
-    pub(crate) frames: u32,
-    pub(crate) verdict: Verdict,
-    /// The next message to the same port, if it waits for this one.
-    pub(crate) successor: Option<u32>,
-}
-
-impl<P> Outbound<P> {
-    pub(crate) fn new(
-        message: Message<P>,
-        destination: u32,
-        once: bool,
-        via: Option<Via>,
-        reply: u32,
-        rights: Vec<Packed>,
-    ) -> Self {
-        Outbound {
-            message,
-            destination,
-            once,
-            via,
-            reply,
-            rights,
-            sequence: 0,
-            labelled: false,
-            after: 0,
-            fresh: false,
-            next_page: 0,
-            started: false,
-            frames: 0,
-            verdict: Verdict::Accepted,
-            successor: None,
-        }
-    }
-
-    #[inline]
-    pub(crate) fn pages(&self) -> u32 {
-        self.message.memory().pages().len() as u32
-    }
-
-    #[inline]
-    fn all_sent(&self) -> bool {
-        self.started && self.next_page >= self.pages()
-    }
-}
 
 /// What a sequenced frame carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -401,7 +295,9 @@ impl<P> Outbox<P> {
 mod tests {
     use super::*;
     use crate::flight::Acknowledgement;
+    use crate::outbound::Via;
     use crate::round_trip::RoundTrip;
+    use alloc::vec::Vec;
     use norma_ipc::{HeapPage, HeapPages, Ipc, Memory, PageSource, RemoteToken};
 
     const PAGES_PER_FRAME: u32 = 2;

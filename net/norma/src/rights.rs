@@ -15,7 +15,7 @@ use hashbrown::HashMap;
 use norma_ipc::{NoMemory, PortId, RemoteToken, Right, RightKind};
 
 use crate::limits::MAX_EXPORTS;
-use crate::outbox::Via;
+use crate::outbound::Via;
 use crate::slots::Slots;
 
 /// Export index of nothing.

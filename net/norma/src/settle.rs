@@ -10,7 +10,7 @@ use norma_wire::control::Control;
 use norma_wire::descriptor;
 
 use crate::node::Node;
-use crate::outbox::{Outbound, Packed, Verdict, Via};
+use crate::outbound::{Outbound, Packed, Verdict, Via};
 use crate::rights::NO_EXPORT;
 use crate::session::Session;
 use crate::window::before;
