@@ -25,6 +25,8 @@ pub struct Ipc<P> {
     pub(crate) spaces: Slab<Space>,
     pub(crate) waiters: Vec<Waiter<P>>,
     pub(crate) events: Events,
+    /// The first thread of [`Ipc::defer_wake`]: mostly there is one, and it needs no queue.
+    pub(crate) woken: Option<ThreadId>,
     pub(crate) pool: Pool<P>,
     /// Dead ports whose queues are still to be emptied, linked through the ports.
     pub(crate) doomed: Option<PortId>,
@@ -46,6 +48,7 @@ impl<P: Page> Ipc<P> {
             spaces: Slab::new(),
             waiters: Vec::new(),
             events: Events::new(),
+            woken: None,
             pool: Pool::new(),
             doomed: None,
             draining: false,
@@ -56,6 +59,9 @@ impl<P: Page> Ipc<P> {
     /// What others must act on. Call after every operation until it gives `None`.
     #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
+        if let Some(thread) = self.woken.take() {
+            return Some(Event::Wake(thread));
+        }
         let event = self.events.pop()?;
         // From now on the object may have the same to say again.
         match event {

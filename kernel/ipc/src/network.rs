@@ -175,10 +175,18 @@ impl<P: Page> Ipc<P> {
     #[inline]
     pub fn defer_wake(&mut self, thread: ThreadId) {
         let Ipc {
-            waiters, events, ..
+            waiters,
+            events,
+            woken,
+            ..
         } = self;
-        if let Some(waiter) = waiters.get_mut(thread.0 as usize) {
-            waiter.wake(thread, events);
+        let Some(waiter) = waiters.get_mut(thread.0 as usize) else {
+            return;
+        };
+        match *woken {
+            None if !waiter.waking => *woken = Some(thread),
+            Some(first) if first == thread => {}
+            _ => waiter.wake(thread, events),
         }
     }
 
