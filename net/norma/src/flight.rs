@@ -366,7 +366,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 300 }))]
+        #![proptest_config(crate::cases(300))]
 
         /// Whatever is lost, doubled and overtaken: each frame is settled once, in order, after
         /// it has arrived and all that the peer said before has, and in the end all are.

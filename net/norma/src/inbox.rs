@@ -308,7 +308,7 @@ mod tests {
     type Sent = (u32, usize, usize);
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 200 }))]
+        #![proptest_config(crate::cases(200))]
 
         /// Frames in any order: every message once, whole, in order.
         #[test]

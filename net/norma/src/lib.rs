@@ -49,3 +49,13 @@ pub use counters::{Counters, Drop};
 pub use names::{CheckInError, LookUp, NAME_UNKNOWN};
 pub use node::{Config, Holdings, Node, Posted, StartError};
 pub use norma_wire::hello::NodeName;
+
+/// So many cases of a property, few where each step is interpreted; nothing in the file system.
+#[cfg(test)]
+fn cases(count: u32) -> proptest::test_runner::Config {
+    proptest::test_runner::Config {
+        cases: if cfg!(miri) { 3 } else { count },
+        failure_persistence: None,
+        ..Default::default()
+    }
+}

@@ -128,6 +128,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::cases(256))]
+
         /// Against a set: each number is new exactly once, and `next` is the first missing.
         #[test]
         fn agrees_with_a_set(start: u32, steps in prop::collection::vec(0u32..80, 1..200)) {
