@@ -280,6 +280,12 @@ impl<P: Page> Session<P> {
         if self.out.reserve().is_err() || (replies && self.exports.reserve(1).is_err()) {
             return Err(message);
         }
+        if let Some(import) = via.and_then(|via| self.imports.of(via))
+            && !import.refused.is_empty()
+            && import.refused.try_reserve(1).is_err()
+        {
+            return Err(message);
+        }
         if !self.shares() {
             self.liveness.pause(now);
         }

@@ -183,16 +183,6 @@ impl Flight {
         })
     }
 
-    /// What the unsettled frame of that number carries.
-    pub(crate) fn cargo(&self, sequence: u32) -> Option<Cargo> {
-        let first = self.first_unsettled();
-        Some(
-            self.frames
-                .get(sequence.wrapping_sub(first) as usize)?
-                .cargo,
-        )
-    }
-
     /// The frame of that number could not be made: it is tried again after a retransmission
     /// time, and measures nothing.
     pub(crate) fn spoil(&mut self, sequence: u32) {

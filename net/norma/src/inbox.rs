@@ -14,7 +14,7 @@ use norma_wire::session::Flags;
 
 use crate::counters::Drop;
 use crate::limits::MAX_PARTIAL;
-use crate::window::Window;
+use crate::window::{Window, before};
 
 /// What a MESSAGE frame says about its message.
 #[derive(Debug, Clone, Copy)]
@@ -139,16 +139,28 @@ impl<P: Page> Inbox<P> {
         self.partial.len()
     }
 
-    /// Whether it has been decided what becomes of the message before `label` to the same port.
+    /// Whether it has been decided what becomes of the messages before `label` to the same port.
     #[inline(always)]
     pub(crate) fn may_deliver(&self, label: &Label) -> bool {
-        label.after == 0 || self.is_decided(label)
+        label.after == 0 && self.partial.is_empty() || self.is_decided(label)
     }
 
     #[inline(never)]
     fn is_decided(&self, label: &Label) -> bool {
         let previous = label.sequence.wrapping_sub(u32::from(label.after));
-        self.window.contains(previous) && !self.is_pending(previous)
+        // One whose head has arrived, but not all of it, need not be named in `after`.
+        !self.is_behind_another(label)
+            && (label.after == 0 || self.window.contains(previous) && !self.is_pending(previous))
+    }
+
+    fn is_behind_another(&self, label: &Label) -> bool {
+        let parcels = self
+            .partial
+            .iter()
+            .filter_map(|partial| partial.parcel.as_ref());
+        parcels.map(|parcel| &parcel.label).any(|earlier| {
+            earlier.destination == label.destination && before(earlier.sequence, label.sequence)
+        })
     }
 
     fn is_pending(&self, sequence: u32) -> bool {
@@ -383,6 +395,22 @@ mod tests {
                 .is_some_and(|parcel| matches!(parcel.contents, Contents::Hopeless))
         );
         assert!(inbox.is_empty());
+    }
+
+    #[test]
+    fn a_message_does_not_overtake_one_whose_parts_are_missing() {
+        let mut ipc = Ipc::new();
+        let mut inbox: Inbox<HeapPage> = Inbox::new(0);
+        let place = inbox.partial(0, PAGE_SIZE, 0, 0).unwrap();
+        inbox.put_parcel(place, parcel(&mut ipc, 0, 0));
+        inbox.window.mark(0);
+        // The sender knows that the head has arrived, so that `after` does not name it.
+        let later = parcel(&mut ipc, 2, 0);
+        assert!(!inbox.may_deliver(&later.label));
+        let mut source = HeapPages::default();
+        inbox.put_pages(place, 0, &mut [page(0)], PAGE_SIZE, &mut source);
+        assert!(inbox.poll_whole().is_some());
+        assert!(inbox.may_deliver(&later.label));
     }
 
     #[test]

@@ -409,7 +409,10 @@ impl<S: PageSource> Node<S> {
         self.ready
             .try_reserve(self.sessions.len() + 1)
             .map_err(|_| NoMemory)?;
-        self.by_peer.try_reserve(1).map_err(|_| NoMemory)?;
+        // Each of them may come to be established.
+        self.by_peer
+            .try_reserve(self.sessions.len() + 1)
+            .map_err(|_| NoMemory)?;
         self.sessions.reserve(1)?;
         let place = self.sessions.next_place();
         // Twenty random bits that are not all zero, and twelve of place.

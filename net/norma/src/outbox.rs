@@ -259,14 +259,12 @@ impl<P> Outbox<P> {
         }
     }
 
-    /// The slot of the message whose MESSAGE frame had that number.
+    /// The slot of the message whose MESSAGE frame had that number. The frame itself may be
+    /// settled long before the last of its message.
     pub(crate) fn slot_of(&self, sequence: u32) -> Option<u32> {
-        match self.flight.cargo(sequence)? {
-            Cargo::Pages {
-                slot, head: true, ..
-            } => Some(slot),
-            _ => None,
-        }
+        let mut messages = self.messages.iter();
+        let found = messages.find(|(_, o)| o.started && o.sequence == sequence)?;
+        Some(found.0)
     }
 
     /// The slot of the next message whose fate is known.

@@ -74,7 +74,11 @@ fn populate(world: &mut World, config: &Config, index: usize) {
     }
     for number in 0..config.senders {
         let target = (index + 1 + number) % config.nodes;
-        let sender = Sender::new(&format!("notes{target}"), config.messages);
+        let sender = Sender::new(
+            &format!("notes{target}"),
+            config.messages,
+            config.max_memory,
+        );
         machine.spawn(Some(Box::new(sender)));
     }
 }

@@ -181,3 +181,22 @@ fn changed_headers_break_no_node() {
         must(&config);
     }
 }
+
+/// The first frames of a large message are settled long before the last; a refusal must find
+/// the message all the same.
+#[test]
+fn large_one_way_messages_that_are_refused_come_again_whole() {
+    for (mtu, loss) in [(9000, 0.0), (9000, 0.1), (1500, 0.02)] {
+        let config = Config {
+            calls: 5,
+            senders: 3,
+            messages: 100,
+            max_memory: 400_000,
+            receiver_pause: Duration::from_millis(2),
+            mtu,
+            rules: norma_sim::bad_network(loss),
+            ..Config::default()
+        };
+        assert_eq!(must(&config).one_way, 2 * 3 * 100);
+    }
+}

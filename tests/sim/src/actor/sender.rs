@@ -12,18 +12,20 @@ pub struct Sender {
     finder: Finder,
     target: Option<Name>,
     left: u32,
+    max_memory: usize,
     /// The note for which there was no room yet.
     waiting: Option<u64>,
 }
 
 impl Sender {
-    /// Will send `count` notes to `text`.
+    /// Will send `count` notes to `text`, some with as much as `max_memory` bytes of memory.
     #[must_use]
-    pub fn new(text: &str, count: u32) -> Self {
+    pub fn new(text: &str, count: u32, max_memory: usize) -> Self {
         Sender {
             finder: Finder::new(text),
             target: None,
             left: count,
+            max_memory,
             waiting: None,
         }
     }
@@ -37,7 +39,14 @@ impl Sender {
                 cx.ledger.failed(number);
                 continue;
             };
-            let _ = Request::note(number, sender).write(cx.node, &mut note);
+            let large = cx.random.below(8) == 0;
+            let most = if large { self.max_memory as u64 } else { 0 };
+            let memory = cx.random.below(most + 1) as u32;
+            let request = Request {
+                memory,
+                ..Request::note(number, sender)
+            };
+            let _ = request.write(cx.node, &mut note);
             match cx.send(target, note) {
                 Ok(true) => {}
                 Ok(false) => {
