@@ -1,8 +1,8 @@
-//! Frames in: checks, the session they belong to, acknowledgements, and messages put together.
+//! Frames in: checks, the session they belong to, and what they say about our own frames.
 //!
 //! Whatever arrives is hostile until checked: a frame that makes no sense is dropped with a
-//! counted reason and changes nothing. A frame counts as arrived only when all that it carries
-//! has been taken.
+//! counted reason and changes nothing. What a frame carries is taken in `content`, and handed
+//! over in `deliver`.
 
 use norma_flip::{Address, Incoming, Input, Instant};
 use norma_ipc::PageSource;
