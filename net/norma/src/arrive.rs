@@ -65,6 +65,9 @@ impl<S: PageSource> Node<S> {
         let Some(Ok(header)) = bytes.map(Header::from_array) else {
             return self.counters.drop(Drop::Malformed);
         };
+        if !crate::check::holds(head, length) {
+            return self.counters.drop(Drop::Changed);
+        }
         self.unhurried = 0;
         let kind = header.kind();
         if matches!(kind, Kind::Hello | Kind::Welcome | Kind::Reset) {

@@ -6,6 +6,8 @@
 pub enum Drop {
     /// The header or the lengths did not make sense.
     Malformed,
+    /// The check of its head does not hold: it was changed on the way.
+    Changed,
     /// No session has that number, or it is another node's.
     UnknownSession,
     /// A HELLO of another cluster.
@@ -24,11 +26,12 @@ pub enum Drop {
 
 impl Drop {
     /// How many reasons there are.
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = 9;
 
     /// All of them with the names that tools print.
     pub const ALL: [(Drop, &'static str); Self::COUNT] = [
         (Drop::Malformed, "malformed"),
+        (Drop::Changed, "changed"),
         (Drop::UnknownSession, "unknown_session"),
         (Drop::OtherCluster, "other_cluster"),
         (Drop::OtherVersion, "other_version"),

@@ -288,6 +288,7 @@ impl<S: PageSource> Node<S> {
                 ..Repr::new(Kind::Reset)
             };
             header.emit(layout::session_mut(frame.head));
+            crate::check::write(frame.head, session::LENGTH);
             frame.length = layout::SESSION_AT + session::LENGTH;
             if self
                 .flip

@@ -21,6 +21,7 @@ extern crate alloc;
 
 mod arrive;
 mod carry;
+mod check;
 mod content;
 mod counters;
 mod death;

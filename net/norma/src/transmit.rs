@@ -95,6 +95,7 @@ impl<S: PageSource> Node<S> {
             return Made::Nothing;
         };
         frame.length = layout::SESSION_AT + payload;
+        crate::check::write(frame.head, payload);
         let (peer, own) = (session.peer, self.address);
         let made = if flip.needs_fragmenting(payload) {
             counters.page_copies += frame.pages.len() as u64;
