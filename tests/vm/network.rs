@@ -95,7 +95,7 @@ fn calls(lab: &Lab, link: LinkKind, one: Machine, other: Machine) -> Result<()> 
     lab.run(Plan::pair(b, a).link(link), |run| passes(run, "a", "calls"))
 }
 
-/// Frames lost, out of order and doubled, as many as the issue of 2,000 calls asks for.
+/// Frames lost, out of order and doubled.
 fn bad_network() -> Vec<Rule> {
     let jitter = |action, probability| Rule {
         jitter_ms: Some(3.0),
