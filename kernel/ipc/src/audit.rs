@@ -14,8 +14,10 @@ use crate::ipc::Ipc;
 use crate::message::Message;
 use crate::page::Page;
 use crate::port::{Holder, Port, PortId, Queued, Sink};
+use crate::request::{About, Request, RequestId, Requests};
 use crate::right::{Right, RightKind, Target};
-use crate::wait::{Completion, Delivery, List, NOBODY, State};
+use crate::set::{Chained, SetId};
+use crate::wait::{Completion, Delivery, List, NOBODY, Notification, Source, State};
 
 /// What an audit counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -71,6 +73,7 @@ impl Count {
         match (target, kind) {
             (Target::Remote(_), RightKind::SendOnce) => self.tokens += count,
             (Target::Remote(_), _) => return Err("a bare remote right of another kind".into()),
+            (Target::Set(_), _) => return Err("a right to a set".into()),
             (Target::Port(port), RightKind::Receive) => self.of(port)?.receives += count,
             (Target::Port(port), RightKind::Send) => self.of(port)?.sends += count,
             (Target::Port(port), RightKind::SendOnce) => self.of(port)?.send_onces += count,
@@ -79,11 +82,33 @@ impl Count {
     }
 
     fn add_message<P>(&mut self, message: &Message<P>) -> Result<(), String> {
-        for right in message.rights().iter().chain(message.reply()) {
-            self.add(right.kind, right.target, 1)?;
-            self.census.in_transit += 1;
+        let mut rights = message.rights().iter().chain(message.reply());
+        rights.try_for_each(|right| self.add_right(right))
+    }
+
+    fn add_right(&mut self, right: &Right) -> Result<(), String> {
+        self.census.in_transit += 1;
+        self.add(right.kind, right.target, 1)
+    }
+
+    /// What a receive yielded, or will.
+    fn add_delivery<P>(&mut self, delivery: &Delivery<P>) -> Result<(), String> {
+        match delivery {
+            Delivery::Message(message) => {
+                self.census.waiting += 1;
+                self.add_message(message)
+            }
+            Delivery::Notification(Notification::PortDestroyed(right)) => self.add_right(right),
+            Delivery::Notification(_) => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The right of a request, if there is one.
+    fn add_notify(&mut self, notify: PortId) -> Result<(), String> {
+        if notify == PortId::NONE {
+            return Ok(());
+        }
+        self.add_right(&Right::to_port(RightKind::SendOnce, notify))
     }
 }
 
@@ -114,6 +139,8 @@ impl<P: Page> Ipc<P> {
         self.count_spaces(&mut count)?;
         self.count_waiters(&mut count)?;
         self.count_queues(&mut count)?;
+        self.count_requests(&mut count)?;
+        self.check_sets()?;
         let references = core::mem::take(&mut count.references);
         for (id, found) in references {
             if let Some(port) = self.port(id) {
@@ -149,6 +176,13 @@ impl<P: Page> Ipc<P> {
                     count.add(kind, entry.target, number)?;
                     count.census.held += number;
                 }
+                if let Target::Set(id) = entry.target {
+                    let here = (crate::SpaceId { index, generation }, name);
+                    let known = self.set(id).map(|set| (set.space, set.name));
+                    ensure(known == Some(here), || {
+                        format!("{id:?} does not know who holds it")
+                    })?;
+                }
                 if let (true, Target::Port(id)) = (entry.receive, entry.target) {
                     let here = Holder::Space(crate::SpaceId { index, generation }, name);
                     ensure(
@@ -183,21 +217,21 @@ impl<P: Page> Ipc<P> {
                     });
                     ensure(listed, || format!("sender {thread} is in no list"))?;
                 }
-                State::Receiving(id) => {
-                    let listed = self.port(*id).is_some_and(|port| {
-                        self.listed(&port.receivers)
-                            .any(|listed| listed == thread as u32)
+                State::Receiving(source) => {
+                    let list = match source {
+                        Source::Port(id) => self.port(*id).map(|port| &port.receivers),
+                        Source::Set(id) => self.set(*id).map(|set| &set.receivers),
+                    };
+                    let listed = list.is_some_and(|list| {
+                        self.listed(list).any(|listed| listed == thread as u32)
                     });
                     ensure(listed, || format!("receiver {thread} is in no list"))?;
                 }
-                State::Handed(message)
-                | State::Done(
-                    Completion::Received(Delivery::Message(message))
-                    | Completion::Refused(_, message),
-                ) => {
+                State::Handed(message) | State::Done(Completion::Refused(_, message)) => {
                     count.census.waiting += 1;
                     count.add_message(message)?;
                 }
+                State::Done(Completion::Received(delivery)) => count.add_delivery(delivery)?,
                 State::Done(_) | State::Idle | State::Outside => {}
             }
         }
@@ -205,15 +239,108 @@ impl<P: Page> Ipc<P> {
     }
 
     fn count_queues(&self, count: &mut Count) -> Result<(), String> {
-        for (_, _, port) in self.ports.iter() {
+        let mut receives = 0;
+        for (index, generation, port) in self.ports.iter() {
+            let here = Holder::Queued(PortId { index, generation });
             for queued in &port.queue {
-                if let Queued::Message(message) = queued {
-                    count.census.queued += 1;
-                    count.add_message(message)?;
+                let rights = match queued {
+                    Queued::Message(message) => {
+                        count.census.queued += 1;
+                        count.add_message(message)?;
+                        message.rights()
+                    }
+                    Queued::Notification(Notification::PortDestroyed(right)) => {
+                        count.add_right(right)?;
+                        core::slice::from_ref(right)
+                    }
+                    Queued::Notification(_) => &[],
+                };
+                for right in rights
+                    .iter()
+                    .filter(|right| right.kind == RightKind::Receive)
+                {
+                    receives += 1;
+                    let known = right.port().and_then(|id| self.port(id));
+                    ensure(known.is_some_and(|port| port.holder == here), || {
+                        format!("{right:?} does not know in which queue it lies")
+                    })?;
                 }
             }
         }
-        Ok(())
+        let queued = |port: &Port<P>| matches!(port.holder, Holder::Queued(_));
+        let believed = self.ports.iter().filter(|(_, _, port)| queued(port));
+        ensure(receives == believed.count(), || {
+            String::from("a receive right is not in the queue in which it should lie")
+        })
+    }
+
+    fn count_requests(&self, count: &mut Count) -> Result<(), String> {
+        for (index, generation, request) in self.requests.iter() {
+            count.add_notify(request.notify)?;
+            let id = Request::id(index, generation);
+            let entry = self
+                .space(request.space)
+                .and_then(|space| space.get(request.name));
+            let known = entry.is_ok_and(|entry| {
+                entry.requests.about(request.about) == id
+                    && entry.target == Target::Port(request.port)
+            });
+            ensure(known, || format!("nobody made the request {request:?}"))?;
+        }
+        let mut listed = 0;
+        for (index, generation, port) in self.ports.iter() {
+            for about in [About::Death, About::Room] {
+                let first = port.requests.about(about);
+                listed += Request::listed(&self.requests, first)
+                    .ok_or_else(|| format!("the requests at port {index}.{generation} are torn"))?;
+            }
+            count.add_notify(port.no_senders)?;
+            count.add_notify(port.destroyed)?;
+        }
+        ensure(listed == self.requests.len() as usize, || {
+            String::from("a request is in no list")
+        })
+    }
+
+    fn check_sets(&self) -> Result<(), String> {
+        let mut members = 0;
+        for (index, generation, set) in self.sets.iter() {
+            let id = SetId { index, generation };
+            let torn = |()| format!("a list of {id:?} is torn");
+            let ready = self.chain(set, Chained::Ready).map_err(torn)?;
+            let mut waiting = 0;
+            for member in self.chain(set, Chained::Member).map_err(torn)? {
+                members += 1;
+                let port = self.port(member).ok_or("a member that is gone")?;
+                let holds = matches!(port.holder, Holder::Space(space, _) if space == set.space);
+                ensure(holds && port.membership.set == id, || {
+                    format!("{member:?} is in a set without knowing it, or elsewhere")
+                })?;
+                waiting += usize::from(!port.queue.is_empty());
+                ensure(
+                    port.membership.is_ready != port.queue.is_empty()
+                        && port.membership.is_ready == ready.contains(&member),
+                    || format!("{member:?} and its set do not agree whether it is ready"),
+                )?;
+            }
+            ensure(waiting == ready.len(), || {
+                format!("{id:?} believes a port ready that is not a member")
+            })?;
+            self.check_receivers(&set.receivers, Source::Set(id))?;
+            ensure(set.receivers.is_empty() || ready.is_empty(), || {
+                format!("threads wait at {id:?} for what is there already")
+            })?;
+            let entry = self.space(set.space).and_then(|space| space.get(set.name));
+            ensure(
+                entry.is_ok_and(|entry| entry.target == Target::Set(id)),
+                || format!("nobody holds {id:?}"),
+            )?;
+        }
+        let believe = |port: &Port<P>| port.membership.set != SetId::NONE;
+        let believed = self.ports.iter().filter(|(_, _, port)| believe(port));
+        ensure(members == believed.count(), || {
+            String::from("a port believes in a set of which it is no member")
+        })
     }
 
     /// The threads in a list, at most as many as there are threads.
@@ -244,6 +371,9 @@ impl<P: Page> Ipc<P> {
             ensure(port.queue.is_empty() && !waits && !port.doomed, || {
                 format!("somebody or something waits at {id:?}, which is dead")
             })?;
+            ensure(port.requests == Requests::NONE, || {
+                format!("{id:?} is dead, and somebody was not told")
+            })?;
             return ensure(believed != References::default(), || {
                 format!("{id:?} is dead and unreferenced, but its record is kept")
             });
@@ -251,6 +381,11 @@ impl<P: Page> Ipc<P> {
         ensure(
             port.receivers.is_empty() || port.queue.is_empty() && port.senders.is_empty(),
             || format!("threads wait at {id:?} for what is there already"),
+        )?;
+        let room = !port.is_full() && port.senders.is_empty();
+        ensure(
+            !room || port.requests.about(About::Room) == RequestId::NONE,
+            || format!("{id:?} has room, and somebody was not told"),
         )?;
         match port.sink {
             Sink::Queue => {
@@ -271,20 +406,24 @@ impl<P: Page> Ipc<P> {
         }
     }
 
-    fn check_lists(&self, id: PortId, port: &Port<P>) -> Result<(), String> {
+    fn check_receivers(&self, receivers: &List, source: Source) -> Result<(), String> {
         let mut last = NOBODY;
-        for thread in self.listed(&port.receivers) {
+        for thread in self.listed(receivers) {
             let waiter = &self.waiters[thread as usize];
-            let right = matches!(waiter.state, State::Receiving(at) if at == id);
+            let right = matches!(waiter.state, State::Receiving(at) if at == source);
             ensure(right && waiter.previous == last, || {
-                format!("receivers of {id:?} are torn")
+                format!("receivers of {source:?} are torn")
             })?;
             last = thread;
         }
-        ensure(port.receivers.last == last, || {
-            format!("receivers of {id:?} are cut")
-        })?;
-        last = NOBODY;
+        ensure(receivers.last == last, || {
+            format!("receivers of {source:?} are cut")
+        })
+    }
+
+    fn check_lists(&self, id: PortId, port: &Port<P>) -> Result<(), String> {
+        self.check_receivers(&port.receivers, Source::Port(id))?;
+        let mut last = NOBODY;
         for thread in self.listed(&port.senders) {
             let waiter = &self.waiters[thread as usize];
             let right = matches!(waiter.state, State::Sending(at, _) if at == id);

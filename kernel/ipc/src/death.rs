@@ -10,7 +10,7 @@ use crate::ipc::Ipc;
 use crate::page::Page;
 use crate::port::{Holder, PortId, Queued, Sink};
 use crate::right::{Right, RightKind, Target};
-use crate::wait::{Completion, Notification, State, ThreadId};
+use crate::wait::{Completion, Delivery, Notification, State, ThreadId};
 
 impl<P: Page> Ipc<P> {
     /// Destroys a right that is in nobody's space.
@@ -23,12 +23,16 @@ impl<P: Page> Ipc<P> {
         match (right.kind, right.target) {
             (RightKind::Receive, Target::Port(id)) => self.release_receive(id),
             (RightKind::Send, Target::Port(id)) => self.release_sends(id, 1),
-            (RightKind::SendOnce, Target::Port(id)) => self.release_send_once(id, reason),
+            (RightKind::SendOnce, Target::Port(id)) => {
+                self.tell(id, Notification::SendOnce(reason));
+            }
             (_, Target::Remote(token)) => {
                 self.tally.destroy(1);
                 self.events.push(Event::Unanswered(token));
                 self.events.release(PER_TOKEN);
             }
+            // No right leads to a set.
+            (_, Target::Set(_)) => {}
         }
     }
 
@@ -36,6 +40,9 @@ impl<P: Page> Ipc<P> {
         let Some(port) = self.port_mut(id) else {
             return;
         };
+        if port.destroyed != PortId::NONE && port.dead.is_none() {
+            return self.return_receive(id);
+        }
         port.holder = Holder::Elsewhere;
         self.tally.destroy(1);
         self.kill_port(id, Reason::Destroyed);
@@ -43,17 +50,52 @@ impl<P: Page> Ipc<P> {
         self.collect(id);
     }
 
-    fn release_send_once(&mut self, id: PortId, reason: Reason) {
+    /// Gives a receive right that was given up to whoever asked for it instead of destroying it;
+    /// if that cannot be, it dies now.
+    #[cold]
+    fn return_receive(&mut self, id: PortId) {
+        self.detach_receive(id);
         let Some(port) = self.port_mut(id) else {
+            return;
+        };
+        let notify = core::mem::replace(&mut port.destroyed, PortId::NONE);
+        let right = Right::to_port(RightKind::Receive, id);
+        if self.top_of(notify).is_none_or(|top| top == id) {
+            // It would lie in its own queue.
+            self.tell(notify, Notification::SendOnce(Reason::Circular));
+            self.release_receive(id);
+        } else {
+            self.tell(notify, Notification::PortDestroyed(right));
+        }
+    }
+
+    /// Spends a send-once right on news of the kernel's own.
+    pub(crate) fn tell(&mut self, notify: PortId, notification: Notification) {
+        let Some(port) = self.port_mut(notify) else {
             return;
         };
         port.send_onces -= 1;
         let dead = port.dead.is_some();
         self.tally.destroy(1);
         if dead {
-            self.collect(id);
+            self.discard_notification(notification);
+            self.collect(notify);
         } else {
-            self.notify(id, Notification::SendOnce(reason));
+            self.notify(notify, notification);
+        }
+    }
+
+    /// Destroys what was received.
+    pub fn discard_delivery(&mut self, delivery: Delivery<P>) {
+        match delivery {
+            Delivery::Message(message) => self.discard(message),
+            Delivery::Notification(notification) => self.discard_notification(notification),
+        }
+    }
+
+    fn discard_notification(&mut self, notification: Notification) {
+        if let Notification::PortDestroyed(right) = notification {
+            self.release(right);
         }
     }
 
@@ -65,6 +107,7 @@ impl<P: Page> Ipc<P> {
         let last = port.sends == 0;
         self.tally.destroy(count);
         if last {
+            self.check_senders(id);
             self.collect(id);
         }
     }
@@ -110,6 +153,8 @@ impl<P: Page> Ipc<P> {
             return;
         }
         port.dead = Some(reason);
+        // Now, so that the record is not freed before all is told.
+        port.doomed = true;
         if port.watched {
             events.push(Event::PortDied(id));
         }
@@ -124,8 +169,12 @@ impl<P: Page> Ipc<P> {
                 let _ = waiter.finish(ThreadId(thread), refused, events);
             }
         }
-        port.doomed = true;
-        port.next_doomed = self.doomed.replace(id);
+        self.leave_set(id);
+        self.tell_death(id, reason);
+        let next = self.doomed.replace(id);
+        if let Some(port) = self.port_mut(id) {
+            port.next_doomed = next;
+        }
         self.drain_doomed();
     }
 
@@ -141,7 +190,9 @@ impl<P: Page> Ipc<P> {
             match port.queue.pop_front() {
                 // Destroying it may put another port in front.
                 Some(Queued::Message(message)) => self.discard(message),
-                Some(Queued::Notification(_)) => {}
+                Some(Queued::Notification(notification)) => {
+                    self.discard_notification(notification);
+                }
                 None => {
                     port.doomed = false;
                     // Dead names may live long: they need no queue.
@@ -154,9 +205,10 @@ impl<P: Page> Ipc<P> {
         self.draining = false;
     }
 
-    /// Ends the wait of every thread that receives from a port whose receive right leaves
-    /// their space.
-    pub(crate) fn turn_receivers_away(&mut self, id: PortId) {
+    /// A receive right leaves where it was: the port leaves its set, counts anew, and every
+    /// thread that waits at it is told that what arrives from now on is not theirs.
+    pub(crate) fn detach_receive(&mut self, id: PortId) {
+        self.leave_set(id);
         let Ipc {
             ports,
             waiters,
@@ -166,6 +218,9 @@ impl<P: Page> Ipc<P> {
         let Some(port) = ports.get_mut(id.index, id.generation) else {
             return;
         };
+        port.holder = Holder::Transit;
+        port.sequence = 0;
+        port.make_sends = 0;
         while let Some(thread) = port.receivers.pop(waiters) {
             let moved = Completion::ReceiverDied(Reason::Moved);
             let _ = waiters[thread as usize].finish(ThreadId(thread), moved, events);
@@ -174,20 +229,12 @@ impl<P: Page> Ipc<P> {
 
     /// Puts news of the kernel's own into a port's queue, in the place kept for it.
     fn notify(&mut self, id: PortId, notification: Notification) {
-        let Ipc {
-            ports,
-            waiters,
-            events,
-            ..
-        } = self;
-        let Some(port) = ports.get_mut(id.index, id.generation) else {
-            return;
-        };
-        if let Some(thread) = port.receivers.pop(waiters) {
-            let news = Completion::Received(crate::Delivery::Notification(notification));
-            let _ = waiters[thread as usize].finish(ThreadId(thread), news, events);
+        if let Some(thread) = self.find_receiver(id, 0) {
+            let news = Completion::Received(Delivery::Notification(notification));
+            let waiter = &mut self.waiters[thread as usize];
+            let _ = waiter.finish(ThreadId(thread), news, &mut self.events);
         } else {
-            port.queue.push_back(Queued::Notification(notification));
+            self.push_queued(id, Queued::Notification(notification));
         }
     }
 

@@ -6,6 +6,7 @@
 use core::fmt;
 
 use crate::message::Message;
+use crate::name::Name;
 use crate::right::Right;
 
 /// There is no memory, or a quota is used up, for this one request. Nothing has changed.
@@ -35,6 +36,8 @@ pub enum Reason {
     NameUnknown,
     /// There was no memory for the message where it was to go.
     NoMemory,
+    /// As [`RightError::Circular`], of a message that had waited for room.
+    Circular,
 }
 
 impl fmt::Display for Reason {
@@ -46,6 +49,7 @@ impl fmt::Display for Reason {
             Reason::NodeDied(node) => write!(f, "node {node:#018x} died"),
             Reason::NameUnknown => f.write_str("the name is not known"),
             Reason::NoMemory => f.write_str("out of memory on the way"),
+            Reason::Circular => RightError::Circular.fmt(f),
         }
     }
 }
@@ -59,6 +63,18 @@ pub enum RightError {
     InvalidRight,
     /// The name denotes a right to a port that is gone.
     Dead(Reason),
+    /// The name that was asked for denotes something already.
+    NameInUse,
+    /// Rights to that port are in the space already, under this name.
+    RightHeld(Name),
+    /// The port is in no set.
+    NotInSet,
+    /// A number is out of its range: a queue limit, or references to be given up.
+    OutOfRange,
+    /// A receive right in the message would lie, directly or through others, in the queue of
+    /// its own port, where nobody could ever receive it; or more than
+    /// [`MAX_TRANSIT_DEPTH`](crate::limits::MAX_TRANSIT_DEPTH) queues deep.
+    Circular,
     /// No memory, or the quota is used up.
     NoMemory,
 }
@@ -75,6 +91,11 @@ impl fmt::Display for RightError {
             RightError::InvalidName => f.write_str("the name denotes nothing"),
             RightError::InvalidRight => f.write_str("the name denotes another kind of right"),
             RightError::Dead(reason) => write!(f, "the right is dead: {reason}"),
+            RightError::NameInUse => f.write_str("the name is in use"),
+            RightError::RightHeld(name) => write!(f, "the space holds the port as {name:?}"),
+            RightError::NotInSet => f.write_str("the port is in no set"),
+            RightError::OutOfRange => f.write_str("a number is out of range"),
+            RightError::Circular => f.write_str("a receive right would lie in its own queue"),
             RightError::NoMemory => f.write_str("out of memory or quota"),
         }
     }
@@ -125,6 +146,9 @@ pub struct InsertError {
 pub enum ReceiveError {
     /// No message is queued.
     Empty,
+    /// The first message has so many bytes of inline data, more than the receiver can take. It
+    /// is still the first.
+    TooLarge(usize),
     /// The name was not a usable receive right.
     Right(RightError),
 }
@@ -133,9 +157,16 @@ impl fmt::Display for ReceiveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ReceiveError::Empty => f.write_str("no message is queued"),
+            ReceiveError::TooLarge(bytes) => write!(f, "the message has {bytes} bytes"),
             ReceiveError::Right(error) => error.fmt(f),
         }
     }
 }
 
 impl core::error::Error for ReceiveError {}
+
+impl From<RightError> for ReceiveError {
+    fn from(error: RightError) -> Self {
+        ReceiveError::Right(error)
+    }
+}

@@ -13,16 +13,20 @@ use crate::message::{Message, Pool};
 use crate::page::Page;
 use crate::port::{Holder, Port, PortId, Sink};
 use crate::receive::Cancelled;
+use crate::request::Request;
+use crate::set::Set;
 use crate::slab::Slab;
 use crate::space::{Space, SpaceId};
 use crate::tally::Tally;
-use crate::wait::{Completion, Delivery, ThreadId, Waiter};
+use crate::wait::{Completion, ThreadId, Waiter};
 
 /// All ports, spaces and waits of a node.
 #[derive(Debug)]
 pub struct Ipc<P> {
     pub(crate) ports: Slab<Port<P>>,
+    pub(crate) sets: Slab<Set>,
     pub(crate) spaces: Slab<Space>,
+    pub(crate) requests: Slab<Request>,
     pub(crate) waiters: Vec<Waiter<P>>,
     pub(crate) events: Events,
     /// The first thread of [`Ipc::defer_wake`]: mostly there is one, and it needs no queue.
@@ -45,7 +49,9 @@ impl<P: Page> Ipc<P> {
     pub const fn new() -> Self {
         Ipc {
             ports: Slab::new(),
+            sets: Slab::new(),
             spaces: Slab::new(),
+            requests: Slab::new(),
             waiters: Vec::new(),
             events: Events::new(),
             woken: None,
@@ -142,10 +148,10 @@ impl<P: Page> Ipc<P> {
     }
 
     pub(crate) fn drop_completion(&mut self, completion: Completion<P>) {
-        if let Completion::Received(Delivery::Message(message)) | Completion::Refused(_, message) =
-            completion
-        {
-            self.discard(message);
+        match completion {
+            Completion::Received(delivery) => self.discard_delivery(delivery),
+            Completion::Refused(_, message) => self.discard(message),
+            _ => {}
         }
     }
 
@@ -164,8 +170,8 @@ impl<P: Page> Ipc<P> {
         let Some(space) = self.spaces.remove(index, generation, Space::new(0)) else {
             return;
         };
-        for (_, entry) in space.iter() {
-            self.release_entry(*entry);
+        for (name, entry) in space.iter() {
+            self.release_entry(name, *entry);
         }
     }
 

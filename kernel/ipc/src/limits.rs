@@ -45,3 +45,8 @@ pub const DEFAULT_NAMES: u32 = (1 << NAME_INDEX_BITS) - RESTING_NAMES;
 
 /// Threads that can wait, over all spaces: their numbers are dense, and each costs a waiter.
 pub const MAX_THREADS: u32 = 65_536;
+
+/// Queues in which a receive right may lie inside one another: the receive right of a port in a
+/// message in the queue of a port whose receive right is in a message, and so on. To find a
+/// cycle, the chain is walked when such a message is queued, and this bounds the walk.
+pub const MAX_TRANSIT_DEPTH: usize = 1024;

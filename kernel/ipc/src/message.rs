@@ -12,6 +12,7 @@ use crate::error::NoMemory;
 use crate::limits::{
     FIRST_INLINE, KEEP_INLINE, KEEP_MESSAGES, KEEP_PAGES, MAX_INLINE, MAX_MEMORY, MAX_RIGHTS,
 };
+use crate::name::Name;
 use crate::page::{Memory, Page};
 use crate::right::{Right, RightKind};
 
@@ -26,10 +27,26 @@ pub struct Context {
     pub priority: u8,
 }
 
+/// Where and as which one a message was received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    /// A name, or 0: no name is zero.
+    pub(crate) port: u32,
+    pub(crate) sequence: u32,
+}
+
+impl Arrival {
+    pub(crate) const NONE: Arrival = Arrival {
+        port: 0,
+        sequence: 0,
+    };
+}
+
 #[derive(Debug)]
 pub(crate) struct Body<P> {
     pub(crate) id: u32,
     pub(crate) expects_reply: bool,
+    pub(crate) arrival: Arrival,
     /// `None` for the default, which nearly every message has.
     pub(crate) context: Option<Context>,
     pub(crate) reply: Option<Right>,
@@ -56,6 +73,7 @@ impl<P> Message<P> {
         body.push(Body {
             id: 0,
             expects_reply: false,
+            arrival: Arrival::NONE,
             context: None,
             reply: None,
             data,
@@ -90,6 +108,23 @@ impl<P> Message<P> {
     #[inline]
     pub fn set_id(&mut self, id: u32) {
         self.body_mut().id = id;
+    }
+
+    /// The receive right on which it came, as the space that held that right then called it:
+    /// of use to a receiver from a port set. `None` for a reply, and before it was received.
+    #[inline]
+    pub fn port(&self) -> Option<Name> {
+        match self.body().arrival.port {
+            0 => None,
+            name => Some(Name::from_raw(name)),
+        }
+    }
+
+    /// How many messages were received from that port before: it tells threads that receive
+    /// from one port the order of what they got.
+    #[inline]
+    pub fn sequence(&self) -> u32 {
+        self.body().arrival.sequence
     }
 
     /// What travels with the call besides its data.
@@ -301,6 +336,7 @@ impl<P: Page> Pool<P> {
         }
         body.id = 0;
         body.expects_reply = false;
+        body.arrival = Arrival::NONE;
         body.context = None;
         body.data.clear();
         if body.memory.capacity() > KEEP_PAGES {

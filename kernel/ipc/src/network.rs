@@ -9,8 +9,9 @@ use crate::ipc::Ipc;
 use crate::message::Message;
 use crate::page::Page;
 use crate::port::{Holder, PortId, RemoteToken, Sink};
+use crate::request::About;
 use crate::right::{Right, RightKind, Target};
-use crate::wait::{Completion, State, ThreadId};
+use crate::wait::{Completion, Notification, State, ThreadId};
 
 impl<P: Page> Ipc<P> {
     /// Where a port's messages go, or why it is dead.
@@ -95,13 +96,14 @@ impl<P: Page> Ipc<P> {
         let Some(port) = ports.get_mut(id.index, id.generation) else {
             return;
         };
-        if port.room_wanted && port.dead.is_none() && !port.is_full() && port.senders.is_empty() {
-            port.room_wanted = false;
-            if !port.room_told {
-                port.room_told = true;
-                events.push(Event::Room(id));
-            }
+        if port.dead.is_some() || port.is_full() || !port.senders.is_empty() {
+            return;
         }
+        if core::mem::take(&mut port.room_wanted) && !port.room_told {
+            port.room_told = true;
+            events.push(Event::Room(id));
+        }
+        self.tell_requests(id, About::Room, |name| Notification::Room { name });
     }
 
     /// A message that went out through `via` has arrived for good (or will never): its place
@@ -111,7 +113,7 @@ impl<P: Page> Ipc<P> {
         let port = self.port_mut(via)?;
         port.under_way = port.under_way.saturating_sub(1);
         if port.senders.is_empty() {
-            if port.room_wanted {
+            if port.wants_room() {
                 self.tell_room(via);
             }
             return None;
@@ -218,7 +220,7 @@ impl<P: Page> Ipc<P> {
     pub fn forget_right(&mut self, right: Right, reason: Reason) {
         match right.target {
             Target::Remote(_) => self.forget_send_once(right),
-            Target::Port(_) => self.release_because(right, reason),
+            _ => self.release_because(right, reason),
         }
     }
 }

@@ -4,8 +4,10 @@ use alloc::collections::VecDeque;
 
 use crate::error::{NoMemory, Reason};
 use crate::limits::DEFAULT_QUEUE_LIMIT;
-use crate::message::Message;
+use crate::message::{Arrival, Message};
 use crate::name::Name;
+use crate::request::{About, RequestId, Requests};
+use crate::set::Membership;
 use crate::space::SpaceId;
 use crate::wait::{List, Notification};
 
@@ -45,6 +47,8 @@ pub(crate) enum Holder {
     Space(SpaceId, Name),
     /// It is in a message or in the hands of the layer above.
     Transit,
+    /// It is in the queue of that port.
+    Queued(PortId),
     /// It is this thread's reply port.
     Thread,
     /// Nobody on this node: the port is a proxy, or its receive right is gone.
@@ -70,10 +74,20 @@ pub(crate) struct Port<P> {
     pub(crate) held_back: bool,
     pub(crate) sends: u32,
     pub(crate) send_onces: u32,
-    /// How many send rights were ever made from the receive right.
+    /// How many send rights were made from the receive right since it came where it is.
     pub(crate) make_sends: u32,
+    /// How many messages were received from it since its receive right came where it is.
+    pub(crate) sequence: u32,
     pub(crate) receivers: List,
     pub(crate) senders: List,
+    pub(crate) membership: Membership,
+    /// The first of the requests to be told of its death, and of room in its queue.
+    pub(crate) requests: Requests,
+    /// The port to tell when there are no senders, or [`PortId::NONE`].
+    pub(crate) no_senders: PortId,
+    /// The port to which the receive right goes instead of being destroyed, or
+    /// [`PortId::NONE`].
+    pub(crate) destroyed: PortId,
     /// Tell the layer above when it dies.
     pub(crate) watched: bool,
     /// Tell the layer above when the queue has room.
@@ -99,14 +113,44 @@ impl<P> Port<P> {
             sends: 0,
             send_onces: 0,
             make_sends: 0,
+            sequence: 0,
             receivers: List::new(),
             senders: List::new(),
+            membership: Membership::NONE,
+            requests: Requests::NONE,
+            no_senders: PortId::NONE,
+            destroyed: PortId::NONE,
             watched: false,
             room_wanted: false,
             room_told: false,
             doomed: false,
             next_doomed: None,
         }
+    }
+
+    /// What the space that holds its receive right calls it.
+    #[inline]
+    pub(crate) fn name(&self) -> Option<Name> {
+        match self.holder {
+            Holder::Space(_, name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Notes on a message that it is received from here, as which one.
+    #[inline]
+    pub(crate) fn stamp(&mut self, message: &mut Message<P>) {
+        message.body_mut().arrival = Arrival {
+            port: self.name().map_or(0, Name::raw),
+            sequence: self.sequence,
+        };
+        self.sequence = self.sequence.wrapping_add(1);
+    }
+
+    /// Whether anybody asked to be told of room in its queue.
+    #[inline]
+    pub(crate) fn wants_room(&self) -> bool {
+        self.room_wanted || self.requests.about(About::Room) != RequestId::NONE
     }
 
     /// One more send right.

@@ -1,13 +1,14 @@
 //! Receiving: take what is queued, or wait for it.
 
-use crate::error::{ReceiveError, RightError};
+use crate::error::{Reason, ReceiveError, RightError};
 use crate::ipc::Ipc;
 use crate::message::Message;
 use crate::name::Name;
 use crate::page::Page;
-use crate::port::{PortId, Queued};
-use crate::space::SpaceId;
-use crate::wait::{Completion, Delivery, State, ThreadId};
+use crate::port::{Holder, PortId, Queued, Sink};
+use crate::right::Target;
+use crate::space::{Entry, SpaceId};
+use crate::wait::{Completion, Delivery, Source, State, ThreadId};
 
 /// What was going on when a wait was cancelled.
 #[derive(Debug)]
@@ -22,28 +23,34 @@ pub enum Cancelled<P> {
 }
 
 impl<P: Page> Ipc<P> {
-    /// Takes the first message from the port whose receive right is under `name`.
+    /// Takes the first message from the port or set under `name`; of a set, from the member
+    /// whose turn it is.
     ///
     /// # Errors
-    /// [`ReceiveError::Empty`], or the name is not a receive right.
+    /// [`ReceiveError::Empty`], or the name is neither a receive right nor a set.
     #[inline]
     pub fn receive(&mut self, space: SpaceId, name: Name) -> Result<Delivery<P>, ReceiveError> {
-        let id = self
-            .receive_target(space, name)
-            .map_err(ReceiveError::Right)?;
-        match self.take(id) {
-            Some(delivery) => Ok(delivery),
-            None => match self.live_port_mut(id) {
-                Ok(_) => Err(ReceiveError::Empty),
-                Err(error) => Err(ReceiveError::Right(error)),
-            },
-        }
+        self.receive_within(space, name, usize::MAX)
+    }
+
+    /// As [`Ipc::receive`], if the message has at most `limit` bytes of inline data.
+    ///
+    /// # Errors
+    /// As [`Ipc::receive`], and [`ReceiveError::TooLarge`]: the message stays where it is.
+    pub fn receive_within(
+        &mut self,
+        space: SpaceId,
+        name: Name,
+        limit: usize,
+    ) -> Result<Delivery<P>, ReceiveError> {
+        let source = self.source(space, name)?;
+        self.take_from(source, limit)
     }
 
     /// Takes the first message, or makes `thread` wait for one (`None`).
     ///
     /// # Errors
-    /// The name must denote the receive right of a live port. When there is no message,
+    /// The name must denote the receive right of a live port, or a set. When there is no message,
     /// `thread` must be registered ([`RightError::InvalidName`]) and must not wait already
     /// ([`RightError::InvalidRight`]).
     #[inline]
@@ -53,8 +60,47 @@ impl<P: Page> Ipc<P> {
         space: SpaceId,
         name: Name,
     ) -> Result<Option<Delivery<P>>, RightError> {
-        let id = self.receive_target(space, name)?;
-        self.take_or_wait(thread, id)
+        let source = self.source(space, name)?;
+        match self.take_or_wait(thread, source, usize::MAX) {
+            Ok(delivery) => Ok(delivery),
+            Err(ReceiveError::Right(error)) => Err(error),
+            // Nothing is too large for no limit, and who may not wait is told so.
+            Err(ReceiveError::TooLarge(_) | ReceiveError::Empty) => Ok(None),
+        }
+    }
+
+    /// As [`Ipc::receive_or_wait`], for messages of at most `limit` bytes of inline data. A wait
+    /// ends with [`Completion::TooLarge`] when a larger one comes.
+    ///
+    /// # Errors
+    /// As [`Ipc::receive_or_wait`], and [`ReceiveError::TooLarge`]: the message stays where it
+    /// is.
+    pub fn receive_within_or_wait(
+        &mut self,
+        thread: ThreadId,
+        space: SpaceId,
+        name: Name,
+        limit: usize,
+    ) -> Result<Option<Delivery<P>>, ReceiveError> {
+        let source = self.source(space, name)?;
+        self.take_or_wait(thread, source, limit)
+    }
+
+    /// What is received from under `name`.
+    #[inline]
+    fn source(&self, space: SpaceId, name: Name) -> Result<Source, RightError> {
+        match self.space(space)?.get(name)? {
+            Entry {
+                target: Target::Port(port),
+                receive: true,
+                ..
+            } => Ok(Source::Port(*port)),
+            Entry {
+                target: Target::Set(set),
+                ..
+            } => Ok(Source::Set(*set)),
+            _ => Err(RightError::InvalidRight),
+        }
     }
 
     /// Takes the reply to a call, or makes `thread` wait for it (`None`).
@@ -73,7 +119,11 @@ impl<P: Page> Ipc<P> {
             Some(port) if port.send_onces == 0 && port.queue.is_empty() => {
                 Err(RightError::InvalidName)
             }
-            Some(_) => self.take_or_wait(thread, id),
+            Some(_) => match self.take_or_wait(thread, Source::Port(id), usize::MAX) {
+                Ok(delivery) => Ok(delivery),
+                Err(ReceiveError::Right(error)) => Err(error),
+                Err(ReceiveError::TooLarge(_) | ReceiveError::Empty) => Ok(None),
+            },
         }
     }
 
@@ -81,44 +131,95 @@ impl<P: Page> Ipc<P> {
     fn take_or_wait(
         &mut self,
         thread: ThreadId,
-        id: PortId,
-    ) -> Result<Option<Delivery<P>>, RightError> {
+        source: Source,
+        limit: usize,
+    ) -> Result<Option<Delivery<P>>, ReceiveError> {
         let Ipc { ports, waiters, .. } = self;
-        if let Some(port) = ports.get_mut(id.index, id.generation)
+        if let Source::Port(id) = source
+            && let Some(port) = ports.get_mut(id.index, id.generation)
             && port.queue.is_empty()
             && port.dead.is_none()
-            && port.receivers.enlist(waiters, thread, id)
+            && port.receivers.enlist(waiters, thread, source, limit)
         {
             return Ok(None);
         }
-        self.take_or_refuse(thread, id)
+        self.take_or_wait_otherwise(thread, source, limit)
     }
 
-    /// The rest of [`Ipc::take_or_wait`]: there is something to take, or no way to wait.
+    /// The rest of [`Ipc::take_or_wait`]: there is something to take, it is a set, or there is
+    /// no way to wait.
     #[inline(never)]
-    fn take_or_refuse(
+    fn take_or_wait_otherwise(
         &mut self,
         thread: ThreadId,
-        id: PortId,
-    ) -> Result<Option<Delivery<P>>, RightError> {
-        if let Some(delivery) = self.take(id) {
-            return Ok(Some(delivery));
+        source: Source,
+        limit: usize,
+    ) -> Result<Option<Delivery<P>>, ReceiveError> {
+        match self.take_from(source, limit) {
+            Ok(delivery) => return Ok(Some(delivery)),
+            Err(ReceiveError::Empty) => {}
+            Err(error) => return Err(error),
         }
-        self.live_port_mut(id)?;
+        let Ipc { sets, waiters, .. } = self;
+        if let Source::Set(id) = source
+            && let Some(set) = sets.get_mut(id.index, id.generation)
+            && set.receivers.enlist(waiters, thread, source, limit)
+        {
+            return Ok(None);
+        }
         match self.waiters.get(thread.0 as usize) {
-            Some(_) => Err(RightError::InvalidRight),
-            None => Err(RightError::InvalidName),
+            Some(_) => Err(ReceiveError::Right(RightError::InvalidRight)),
+            None => Err(ReceiveError::Right(RightError::InvalidName)),
         }
     }
 
-    fn take(&mut self, id: PortId) -> Option<Delivery<P>> {
-        let port = self.port_mut(id)?;
-        let queued = port.queue.pop_front()?;
-        if !port.senders.is_empty() || port.room_wanted {
+    fn take_from(&mut self, source: Source, limit: usize) -> Result<Delivery<P>, ReceiveError> {
+        let (id, of_set) = match source {
+            Source::Port(id) => (id, false),
+            Source::Set(set) => match self.set(set).map(|set| set.ready.first) {
+                Some(first) if first != PortId::NONE => (first, true),
+                _ => return Err(ReceiveError::Empty),
+            },
+        };
+        let port = self.live_port_mut(id)?;
+        if port.queue.is_empty() {
+            return Err(ReceiveError::Empty);
+        }
+        self.take(id, limit, of_set).map_err(ReceiveError::TooLarge)
+    }
+
+    /// Takes the first item of a queue, which is not empty; an error says how many bytes of
+    /// inline data it has, more than `limit`. Of a set, the next turn is another member's.
+    pub(crate) fn take(
+        &mut self,
+        id: PortId,
+        limit: usize,
+        of_set: bool,
+    ) -> Result<Delivery<P>, usize> {
+        let Some(port) = self.port_mut(id) else {
+            return Err(0);
+        };
+        if let Some(Queued::Message(message)) = port.queue.front()
+            && message.data().len() > limit
+        {
+            return Err(message.data().len());
+        }
+        let Some(item) = port.queue.pop_front() else {
+            return Err(0);
+        };
+        let refill = !port.senders.is_empty() || port.wants_room();
+        self.move_receive_rights(&item, Holder::Transit);
+        if refill {
             self.refill_queue(id);
         }
-        Some(match queued {
-            Queued::Message(message) => Delivery::Message(message),
+        self.update_ready(id, of_set);
+        Ok(match item {
+            Queued::Message(mut message) => {
+                if let Some(port) = self.port_mut(id) {
+                    port.stamp(&mut message);
+                }
+                Delivery::Message(message)
+            }
             Queued::Notification(notification) => Delivery::Notification(notification),
         })
     }
@@ -127,27 +228,36 @@ impl<P: Page> Ipc<P> {
     /// memory for the queue they wait on, in order, for the next receive: that one frees a
     /// place, so an empty queue never has senders waiting.
     pub(crate) fn refill_queue(&mut self, id: PortId) {
-        let Ipc {
-            ports,
-            waiters,
-            events,
-            ..
-        } = self;
-        let Some(port) = ports.get_mut(id.index, id.generation) else {
-            return;
-        };
-        while !port.is_full() && !port.senders.is_empty() && port.reserve_place().is_ok() {
-            let Some(thread) = port.senders.pop(waiters) else {
+        while let Some(thread) = self.next_sender(id) {
+            let waiter = &mut self.waiters[thread as usize];
+            let State::Sending(_, message) =
+                core::mem::replace(&mut waiter.state, State::Done(Completion::Sent))
+            else {
                 break;
             };
-            let waiter = &mut waiters[thread as usize];
-            if let State::Sending(_, message) =
-                waiter.finish(ThreadId(thread), Completion::Sent, events)
-            {
-                port.queue.push_back(Queued::Message(message));
+            waiter.wake(ThreadId(thread), &mut self.events);
+            if message.has_receive_right() && self.closes_cycle(id, &message) {
+                // It was moved about while its message waited.
+                let refused = Completion::Refused(Reason::Circular, message);
+                self.waiters[thread as usize].state = State::Done(refused);
+            } else {
+                self.push_queued(id, Queued::Message(message));
             }
         }
         self.tell_room(id);
+        self.check_senders(id);
+    }
+
+    /// The next thread that waits to send to a port of this node, if there is room for its
+    /// message, which has a place now.
+    fn next_sender(&mut self, id: PortId) -> Option<u32> {
+        let Ipc { ports, waiters, .. } = self;
+        let port = ports.get_mut(id.index, id.generation)?;
+        if port.sink != Sink::Queue || port.is_full() || port.senders.is_empty() {
+            return None;
+        }
+        port.reserve_place().ok()?;
+        port.senders.pop(waiters)
     }
 
     /// Makes `thread` wait for something outside this crate, until [`Ipc::complete`]. Does
@@ -198,7 +308,12 @@ impl<P: Page> Ipc<P> {
 
     /// Ends the wait of `thread` (its time is up, or it was told to stop).
     pub fn cancel(&mut self, thread: ThreadId) -> Cancelled<P> {
-        let Ipc { ports, waiters, .. } = self;
+        let Ipc {
+            ports,
+            sets,
+            waiters,
+            ..
+        } = self;
         let Some(waiter) = waiters.get_mut(thread.0 as usize) else {
             return Cancelled::Nothing;
         };
@@ -208,9 +323,15 @@ impl<P: Page> Ipc<P> {
             State::Handed(message) => {
                 Cancelled::Completed(Completion::Received(Delivery::Message(message)))
             }
-            State::Receiving(id) => {
+            State::Receiving(Source::Port(id)) => {
                 if let Some(port) = ports.get_mut(id.index, id.generation) {
                     port.receivers.remove(waiters, thread.0);
+                }
+                Cancelled::Nothing
+            }
+            State::Receiving(Source::Set(id)) => {
+                if let Some(set) = sets.get_mut(id.index, id.generation) {
+                    set.receivers.remove(waiters, thread.0);
                 }
                 Cancelled::Nothing
             }
@@ -219,6 +340,7 @@ impl<P: Page> Ipc<P> {
                     port.senders.remove(waiters, thread.0);
                 }
                 // The last right may have been given up while the thread waited.
+                self.check_senders(id);
                 self.collect(id);
                 Cancelled::Message(message)
             }

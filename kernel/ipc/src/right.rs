@@ -5,6 +5,7 @@
 //! would leak the reference, which the audit of the tests finds.
 
 use crate::port::{PortId, RemoteToken};
+use crate::set::SetId;
 
 /// What a right lets its holder do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(crate) enum Target {
     /// A send-once right to a port on another node for which no port stands in here: most
     /// reply rights are used once and never need one.
     Remote(RemoteToken),
+    /// A port set. Only a space holds one: it never travels.
+    Set(SetId),
 }
 
 /// A right in transit: move-only, worth one reference.
@@ -67,15 +70,15 @@ impl Right {
     pub fn port(&self) -> Option<PortId> {
         match self.target {
             Target::Port(port) => Some(port),
-            Target::Remote(_) => None,
+            _ => None,
         }
     }
 
     /// The token of a bare remote send-once right.
     pub fn remote(&self) -> Option<RemoteToken> {
         match self.target {
-            Target::Port(_) => None,
             Target::Remote(token) => Some(token),
+            _ => None,
         }
     }
 }

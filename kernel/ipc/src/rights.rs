@@ -29,7 +29,7 @@ impl<P: Page> Ipc<P> {
     /// Sets how many messages the queue of a port holds, 1 to [`MAX_QUEUE_LIMIT`].
     ///
     /// # Errors
-    /// The name must denote the receive right of a live port.
+    /// The name must denote the receive right of a live port; [`RightError::OutOfRange`].
     pub fn set_queue_limit(
         &mut self,
         space: SpaceId,
@@ -38,8 +38,12 @@ impl<P: Page> Ipc<P> {
     ) -> Result<(), RightError> {
         let id = self.receive_target(space, name)?;
         let port = self.live_port_mut(id)?;
-        port.limit = limit.clamp(1, MAX_QUEUE_LIMIT);
+        if !(1..=MAX_QUEUE_LIMIT).contains(&limit) {
+            return Err(RightError::OutOfRange);
+        }
+        port.limit = limit;
         self.refill_queue(id);
+        self.update_ready(id, false);
         Ok(())
     }
 
@@ -128,7 +132,7 @@ impl<P: Page> Ipc<P> {
     ) -> Result<Right, RightError> {
         let right = self.take_out(space, name, kind)?;
         if let (RightKind::Receive, Target::Port(id)) = (kind, right.target) {
-            self.turn_receivers_away(id);
+            self.detach_receive(id);
         }
         Ok(right)
     }
@@ -151,8 +155,10 @@ impl<P: Page> Ipc<P> {
             RightKind::Receive if entry.receive => entry.sends == 0,
             _ => return Err(RightError::InvalidRight),
         };
+        let entry_was = *entry;
         if last {
             table.remove(name);
+            self.name_deleted(name, &entry_was);
         } else if kind == RightKind::Send {
             entry.sends -= 1;
         } else {
@@ -178,12 +184,12 @@ impl<P: Page> Ipc<P> {
         }
     }
 
-    fn try_insert(&mut self, space: SpaceId, right: &Right) -> Result<Name, RightError> {
+    pub(crate) fn try_insert(&mut self, space: SpaceId, right: &Right) -> Result<Name, RightError> {
         let table = self.space_mut(space)?;
         let held = match (right.target, right.kind) {
             (_, RightKind::SendOnce) => None,
             (Target::Port(port), _) => table.name_of(port),
-            (Target::Remote(_), _) => return Err(RightError::InvalidRight),
+            _ => return Err(RightError::InvalidRight),
         };
         let name = match held {
             Some(name) => {
@@ -196,12 +202,7 @@ impl<P: Page> Ipc<P> {
                 }
                 name
             }
-            None => table.insert(Entry {
-                target: right.target,
-                receive: right.kind == RightKind::Receive,
-                sends: u32::from(right.kind == RightKind::Send),
-                send_once: right.kind == RightKind::SendOnce,
-            })?,
+            None => table.insert(Entry::of(right))?,
         };
         if let (RightKind::Receive, Target::Port(id)) = (right.kind, right.target)
             && let Some(port) = self.port_mut(id)
@@ -226,21 +227,28 @@ impl<P: Page> Ipc<P> {
         Ok(())
     }
 
-    pub(crate) fn release_entry(&mut self, entry: Entry) {
-        if let (1.., Target::Port(id)) = (entry.sends, entry.target) {
-            self.release_sends(id, entry.sends);
+    /// Releases all that a name was worth.
+    pub(crate) fn release_entry(&mut self, name: Name, entry: Entry) {
+        self.name_deleted(name, &entry);
+        let Entry {
+            target,
+            receive,
+            sends,
+            send_once,
+            ..
+        } = entry;
+        match target {
+            Target::Set(set) => self.destroy_set(set),
+            Target::Port(id) if sends > 0 => self.release_sends(id, sends),
+            _ => {}
         }
-        if entry.send_once {
-            self.release(Right {
-                kind: RightKind::SendOnce,
-                target: entry.target,
-            });
-        }
-        if entry.receive {
-            self.release(Right {
-                kind: RightKind::Receive,
-                target: entry.target,
-            });
+        for (held, kind) in [
+            (send_once, RightKind::SendOnce),
+            (receive, RightKind::Receive),
+        ] {
+            if held {
+                self.release(Right { kind, target });
+            }
         }
     }
 }

@@ -6,13 +6,14 @@
 use crate::error::{NoMemory, RightError, SendError, SendFailure};
 use crate::event::PER_TOKEN;
 use crate::ipc::Ipc;
-use crate::message::Message;
+use crate::limits::MAX_TRANSIT_DEPTH;
+use crate::message::{Arrival, Message};
 use crate::name::Name;
 use crate::page::Page;
-use crate::port::{Holder, PortId, Queued, RemoteToken, Sink};
+use crate::port::{Holder, Port, PortId, Queued, RemoteToken, Sink};
 use crate::right::{Right, RightKind, Target};
 use crate::space::{Entry, SpaceId};
-use crate::wait::{State, ThreadId, may_wait};
+use crate::wait::{Completion, Notification, State, ThreadId, Waiter, may_wait};
 
 /// What became of a message that was sent.
 #[derive(Debug)]
@@ -61,22 +62,30 @@ impl<P: Page> Ipc<P> {
                 ..
             } => self.post(port, message, wait),
             Entry {
-                send_once: true,
-                target,
-                ..
-            } => {
-                let right = Right {
-                    kind: RightKind::SendOnce,
-                    target,
-                };
-                let sent = self.send_once(&right, message)?;
-                if let Ok(table) = self.space_mut(space) {
-                    table.remove(name);
-                }
-                Ok(sent)
-            }
+                send_once: true, ..
+            } => self.send_named_once(space, name, *entry, message),
             _ => Err(refuse(RightError::InvalidRight, message)),
         }
+    }
+
+    /// Uses up the send-once right under `name`, which is `entry`.
+    fn send_named_once(
+        &mut self,
+        space: SpaceId,
+        name: Name,
+        entry: Entry,
+        message: Message<P>,
+    ) -> Result<Sent<P>, SendError<P>> {
+        let right = Right {
+            kind: RightKind::SendOnce,
+            target: entry.target,
+        };
+        let sent = self.send_once(&right, message)?;
+        if let Ok(table) = self.space_mut(space) {
+            table.remove(name);
+        }
+        self.name_deleted(name, &entry);
+        Ok(sent)
     }
 
     /// Sends `message` to the reply right that it carries.
@@ -104,6 +113,7 @@ impl<P: Page> Ipc<P> {
             let body = message.body_mut();
             body.reply = None;
             body.expects_reply = false;
+            body.arrival = Arrival::NONE;
             waiters[thread as usize].hand(message);
             return Ok(Sent::Handed(ThreadId(thread)));
         }
@@ -173,14 +183,15 @@ impl<P: Page> Ipc<P> {
             return Err(refuse(RightError::InvalidName, message));
         };
         // Nobody waits at a dead port, so who is found here is alive.
-        if let Some(thread) = port.receivers.pop(waiters) {
-            waiters[thread as usize].hand(message);
-            return Ok(Sent::Handed(ThreadId(thread)));
+        if let Some(waiter) = waiters.get(port.receivers.first as usize)
+            && message.data().len() <= waiter.limit
+        {
+            return Ok(port.hand_to_first(waiters, message));
         }
         self.enqueue(id, message, wait)
     }
 
-    /// The rest of [`Ipc::post`], when nobody waits for the message.
+    /// The rest of [`Ipc::post`], when nobody waits at the port itself who can take it.
     #[inline(never)]
     fn enqueue(
         &mut self,
@@ -188,42 +199,169 @@ impl<P: Page> Ipc<P> {
         message: Message<P>,
         wait: Option<ThreadId>,
     ) -> Result<Sent<P>, SendError<P>> {
-        let Ipc { ports, waiters, .. } = self;
-        let Some(port) = ports.get_mut(id.index, id.generation) else {
+        let Some(port) = self.port_mut(id) else {
             return Err(refuse(RightError::InvalidName, message));
         };
         if let Some(reason) = port.dead {
             return Err(refuse(RightError::Dead(reason), message));
         }
-        if matches!(port.sink, Sink::Remote(_)) && message.has_receive_right() {
-            // A receive right cannot leave its node.
-            return Err(refuse(RightError::InvalidRight, message));
-        }
-        if port.is_full() || !port.senders.is_empty() {
-            let Some(thread) = wait.filter(|thread| may_wait(waiters, *thread)) else {
-                return Err(SendError {
-                    failure: SendFailure::Full,
-                    message,
-                });
-            };
-            waiters[thread.0 as usize].replace_empty(State::Sending(id, message));
-            port.senders.push(waiters, thread.0);
-            return Ok(Sent::Waiting);
-        }
         if let Sink::Remote(token) = port.sink {
-            port.under_way += 1;
-            return Ok(Sent::Forward {
-                token,
-                via: Some(id),
-                message,
-            });
+            return self.forward(id, token, message, wait);
+        }
+        if message.has_receive_right() && self.closes_cycle(id, &message) {
+            return Err(refuse(RightError::Circular, message));
+        }
+        let Some(port) = self.port_mut(id) else {
+            return Err(refuse(RightError::InvalidName, message));
+        };
+        if port.is_full() || !port.senders.is_empty() {
+            return self.wait_for_room(id, message, wait);
         }
         // Every send-once right keeps its place in the queue.
         if port.reserve_place().is_err() {
             return Err(refuse(RightError::NoMemory, message));
         }
-        port.queue.push_back(Queued::Message(message));
-        Ok(Sent::Queued)
+        Ok(self.hand_or_queue(id, message))
+    }
+
+    /// Sends through a stand-in.
+    fn forward(
+        &mut self,
+        id: PortId,
+        token: RemoteToken,
+        message: Message<P>,
+        wait: Option<ThreadId>,
+    ) -> Result<Sent<P>, SendError<P>> {
+        if message.has_receive_right() {
+            // A receive right cannot leave its node.
+            return Err(refuse(RightError::InvalidRight, message));
+        }
+        let Some(port) = self.port_mut(id) else {
+            return Err(refuse(RightError::InvalidName, message));
+        };
+        if port.is_full() || !port.senders.is_empty() {
+            return self.wait_for_room(id, message, wait);
+        }
+        port.under_way += 1;
+        Ok(Sent::Forward {
+            token,
+            via: Some(id),
+            message,
+        })
+    }
+
+    /// The queue is full: `wait` waits with the message, or it comes back.
+    fn wait_for_room(
+        &mut self,
+        id: PortId,
+        message: Message<P>,
+        wait: Option<ThreadId>,
+    ) -> Result<Sent<P>, SendError<P>> {
+        let Ipc { ports, waiters, .. } = self;
+        let thread = wait.filter(|thread| may_wait(waiters, *thread));
+        match (ports.get_mut(id.index, id.generation), thread) {
+            (Some(port), Some(thread)) => {
+                waiters[thread.0 as usize].replace_empty(State::Sending(id, message));
+                port.senders.push(waiters, thread.0);
+                Ok(Sent::Waiting)
+            }
+            _ => Err(SendError {
+                failure: SendFailure::Full,
+                message,
+            }),
+        }
+    }
+
+    /// Gives a message to a thread that waits at the port or at its set and can take it, or
+    /// puts it into the queue, where its place is reserved.
+    fn hand_or_queue(&mut self, id: PortId, mut message: Message<P>) -> Sent<P> {
+        let Some(thread) = self.find_receiver(id, message.data().len()) else {
+            self.push_queued(id, Queued::Message(message));
+            return Sent::Queued;
+        };
+        if let Some(port) = self.port_mut(id) {
+            port.stamp(&mut message);
+        }
+        self.waiters[thread as usize].hand(message);
+        Sent::Handed(ThreadId(thread))
+    }
+
+    /// Takes the first thread from the list of those that wait at the port, or else at its set,
+    /// that can take so many bytes of inline data. Who cannot is told, as what comes will lie
+    /// in the queue before them.
+    pub(crate) fn find_receiver(&mut self, id: PortId, bytes: usize) -> Option<u32> {
+        let Ipc {
+            ports,
+            sets,
+            waiters,
+            events,
+            ..
+        } = self;
+        let port = ports.get_mut(id.index, id.generation)?;
+        let set = port.membership.set;
+        let mut at_set = sets.get_mut(set.index, set.generation);
+        loop {
+            let thread = match (port.receivers.pop(waiters), &mut at_set) {
+                (Some(thread), _) => thread,
+                (None, Some(set)) => set.receivers.pop(waiters)?,
+                (None, None) => return None,
+            };
+            let waiter = &mut waiters[thread as usize];
+            if bytes <= waiter.limit {
+                return Some(thread);
+            }
+            let _ = waiter.finish(ThreadId(thread), Completion::TooLarge(bytes), events);
+        }
+    }
+
+    /// Appends to a queue in which there is a place.
+    pub(crate) fn push_queued(&mut self, id: PortId, item: Queued<P>) {
+        self.move_receive_rights(&item, Holder::Queued(id));
+        if let Some(port) = self.port_mut(id) {
+            port.queue.push_back(item);
+        }
+        self.update_ready(id, false);
+    }
+
+    /// Notes where the receive rights in an item lie now.
+    #[inline]
+    pub(crate) fn move_receive_rights(&mut self, item: &Queued<P>, holder: Holder) {
+        let rights = match item {
+            Queued::Message(message) => message.rights(),
+            Queued::Notification(Notification::PortDestroyed(right)) => {
+                core::slice::from_ref(right)
+            }
+            Queued::Notification(_) => &[],
+        };
+        for right in rights {
+            if let (RightKind::Receive, Target::Port(id)) = (right.kind, right.target)
+                && let Some(port) = self.port_mut(id)
+            {
+                port.holder = holder;
+            }
+        }
+    }
+
+    /// Whether a message in the queue of `id` would hold, directly or through others, the
+    /// receive right by which alone it could be taken out. Only a right that lies in no queue
+    /// can be in a message that is sent, so the end of the chain from `id` upward tells.
+    pub(crate) fn closes_cycle(&self, id: PortId, message: &Message<P>) -> bool {
+        self.top_of(id).is_none_or(|top| {
+            let mut rights = message.rights().iter();
+            rights.any(|right| right.kind == RightKind::Receive && right.port() == Some(top))
+        })
+    }
+
+    /// Follows the receive right of `id` from queue to queue, to the port whose receive right
+    /// lies in none; `None` after [`MAX_TRANSIT_DEPTH`] steps.
+    pub(crate) fn top_of(&self, mut id: PortId) -> Option<PortId> {
+        for _ in 0..MAX_TRANSIT_DEPTH {
+            match self.port(id)?.holder {
+                Holder::Queued(above) => id = above,
+                _ => return Some(id),
+            }
+        }
+        None
     }
 
     /// Uses a send-once right up, if it can be.
@@ -232,6 +370,7 @@ impl<P: Page> Ipc<P> {
         let id = match right.target {
             Target::Port(id) => id,
             Target::Remote(token) => return self.forward_once(token, message),
+            Target::Set(_) => return Err(refuse(RightError::InvalidRight, message)),
         };
         let Ipc {
             ports,
@@ -242,19 +381,32 @@ impl<P: Page> Ipc<P> {
         let Some(port) = ports.get_mut(id.index, id.generation) else {
             return Err(refuse(RightError::InvalidName, message));
         };
-        if let Some(thread) = port.receivers.pop(waiters) {
+        if let Some(waiter) = waiters.get(port.receivers.first as usize)
+            && message.data().len() <= waiter.limit
+        {
             port.send_onces -= 1;
             tally.destroy(1);
-            waiters[thread as usize].hand(message);
-            return Ok(Sent::Handed(ThreadId(thread)));
+            return Ok(port.hand_to_first(waiters, message));
         }
+        self.enqueue_once(id, message)
+    }
+
+    /// The rest of [`Ipc::send_once`], when nobody waits at the port itself who can take it.
+    #[inline(never)]
+    fn enqueue_once(&mut self, id: PortId, message: Message<P>) -> Result<Sent<P>, SendError<P>> {
+        let circular = message.has_receive_right() && self.closes_cycle(id, &message);
+        let Some(port) = self.port_mut(id) else {
+            return Err(refuse(RightError::InvalidName, message));
+        };
         if let Some(reason) = port.dead {
             return Err(refuse(RightError::Dead(reason), message));
         }
+        if circular {
+            return Err(refuse(RightError::Circular, message));
+        }
         port.send_onces -= 1;
-        tally.destroy(1);
-        port.queue.push_back(Queued::Message(message));
-        Ok(Sent::Queued)
+        self.tally.destroy(1);
+        Ok(self.hand_or_queue(id, message))
     }
 
     /// Uses a bare remote send-once right up.
@@ -333,6 +485,18 @@ impl<P: Page> Ipc<P> {
         self.renew_reply_port(thread);
         self.waiters[thread.0 as usize].reply_port = id;
         Ok(id)
+    }
+}
+
+impl<P> Port<P> {
+    /// Gives a message to the thread that has waited longest; there is one.
+    #[inline(always)]
+    fn hand_to_first(&mut self, waiters: &mut [Waiter<P>], mut message: Message<P>) -> Sent<P> {
+        let thread = self.receivers.first;
+        self.receivers.pop(waiters);
+        self.stamp(&mut message);
+        waiters[thread as usize].hand(message);
+        Sent::Handed(ThreadId(thread))
     }
 }
 

@@ -11,13 +11,23 @@ use crate::error::{NoMemory, RightError};
 use crate::limits::{DEFAULT_NAMES, RESTING_NAMES};
 use crate::name::Name;
 use crate::port::PortId;
-use crate::right::Target;
+use crate::request::Requests;
+use crate::right::{Right, RightKind, Target};
+use crate::set::SetId;
 
 /// A space, for its kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SpaceId {
     pub(crate) index: u32,
     pub(crate) generation: u32,
+}
+
+impl SpaceId {
+    /// Denotes nothing: no space has generation 0.
+    pub(crate) const NONE: SpaceId = SpaceId {
+        index: u32::MAX,
+        generation: 0,
+    };
 }
 
 /// What a name denotes.
@@ -28,14 +38,47 @@ pub(crate) struct Entry {
     /// User references to the send right.
     pub(crate) sends: u32,
     pub(crate) send_once: bool,
+    /// Who is to be told of what becomes of it: see `request.rs`.
+    pub(crate) requests: Requests,
 }
 
 impl Entry {
+    /// A port set.
+    pub(crate) const fn set(set: SetId) -> Self {
+        Entry {
+            target: Target::Set(set),
+            receive: false,
+            sends: 0,
+            send_once: false,
+            requests: Requests::NONE,
+        }
+    }
+
+    /// One right.
+    pub(crate) fn of(right: &Right) -> Self {
+        Entry {
+            target: right.target,
+            receive: right.kind == RightKind::Receive,
+            sends: u32::from(right.kind == RightKind::Send),
+            send_once: right.kind == RightKind::SendOnce,
+            requests: Requests::NONE,
+        }
+    }
+
     /// The port by which rights merge under this name; send-once rights never merge.
-    fn merging_port(&self) -> Option<PortId> {
+    pub(crate) fn merging_port(&self) -> Option<PortId> {
         match self.target {
             Target::Port(port) if !self.send_once => Some(port),
             _ => None,
+        }
+    }
+
+    /// How many references to a right of that kind the name is worth.
+    pub(crate) fn count(&self, kind: RightKind) -> u32 {
+        match kind {
+            RightKind::Receive => u32::from(self.receive),
+            RightKind::Send => self.sends,
+            RightKind::SendOnce => u32::from(self.send_once),
         }
     }
 }
@@ -44,7 +87,21 @@ impl Entry {
 struct Slot {
     generation: u32,
     next_free: u32,
+    /// It is in the list of free or of resting slots. A slot that is taken by name stays there,
+    /// and is passed over when its turn comes.
+    chained: bool,
     entry: Option<Entry>,
+}
+
+impl Slot {
+    const fn new() -> Self {
+        Slot {
+            generation: 1,
+            next_free: NONE,
+            chained: false,
+            entry: None,
+        }
+    }
 }
 
 const NONE: u32 = u32::MAX;
@@ -82,6 +139,7 @@ pub(crate) struct Space {
     free: u32,
     used: u32,
     quota: u32,
+    /// How many slots are in the list of those that rest.
     resting: u32,
     first_resting: u32,
     last_resting: u32,
@@ -134,46 +192,112 @@ impl Space {
 
     /// A fresh name for `entry`. Send-once rights never merge, so they are not indexed.
     pub(crate) fn insert(&mut self, entry: Entry) -> Result<Name, NoMemory> {
+        self.reserve(&entry)?;
+        let index = self.free_slot()?;
+        let name = Name::new(index, self.slots[index as usize].generation);
+        self.fill(name, entry);
+        Ok(name)
+    }
+
+    /// Gives `entry` the name that the caller chose.
+    ///
+    /// # Errors
+    /// [`RightError::InvalidName`] for a name without generation, or whose index exceeds what
+    /// the quota lets a table have; [`RightError::NameInUse`]; [`RightError::NoMemory`].
+    pub(crate) fn insert_as(&mut self, name: Name, entry: Entry) -> Result<(), RightError> {
+        let index = name.index() as usize;
+        if name.generation() == 0 || name.index() >= self.quota.saturating_add(RESTING_NAMES) {
+            return Err(RightError::InvalidName);
+        }
+        if self
+            .slots
+            .get(index)
+            .is_some_and(|slot| slot.entry.is_some())
+        {
+            return Err(RightError::NameInUse);
+        }
+        self.reserve(&entry)?;
+        let missing = (index + 1).saturating_sub(self.slots.len());
+        self.slots
+            .try_reserve(missing)
+            .map_err(|_| RightError::NoMemory)?;
+        for _ in 0..missing {
+            self.slots.push(Slot::new());
+        }
+        // Those below it that are new are free; it is not.
+        for free in self.slots.len() - missing..index {
+            self.free(free as u32);
+        }
+        self.slots[index].generation = name.generation();
+        self.fill(name, entry);
+        Ok(())
+    }
+
+    /// Makes sure that there may be, and can be, one more entry.
+    fn reserve(&mut self, entry: &Entry) -> Result<(), NoMemory> {
         if self.used >= self.quota {
             return Err(NoMemory);
         }
-        let merging = entry.merging_port();
-        if merging.is_some() {
+        if entry.merging_port().is_some() {
             self.by_port.try_reserve(1).map_err(|_| NoMemory)?;
         }
-        let index = self.free_slot()?;
-        let slot = &mut self.slots[index as usize];
-        slot.entry = Some(entry);
-        let name = Name::new(index, slot.generation);
+        Ok(())
+    }
+
+    fn fill(&mut self, name: Name, entry: Entry) {
+        self.slots[name.index() as usize].entry = Some(entry);
         self.used += 1;
-        if let Some(port) = merging {
+        if let Some(port) = entry.merging_port() {
             self.by_port.insert(port, name);
         }
-        Ok(name)
     }
 
     /// Takes a slot that is free: a warm one, else the one that rested longest if enough rest,
     /// else a new one.
     #[inline]
     fn free_slot(&mut self) -> Result<u32, NoMemory> {
-        if self.free != NONE {
+        while self.free != NONE {
             let index = self.free;
             self.free = self.slots[index as usize].next_free;
-            return Ok(index);
+            if self.unchain(index) {
+                return Ok(index);
+            }
         }
-        if self.resting >= RESTING_NAMES {
+        while self.resting >= RESTING_NAMES {
             let index = self.first_resting;
             self.first_resting = self.slots[index as usize].next_free;
             self.resting -= 1;
-            return Ok(index);
+            if self.unchain(index) {
+                return Ok(index);
+            }
         }
         self.slots.try_reserve(1).map_err(|_| NoMemory)?;
-        self.slots.push(Slot {
-            generation: 1,
-            next_free: NONE,
-            entry: None,
-        });
+        self.slots.push(Slot::new());
         Ok(self.slots.len() as u32 - 1)
+    }
+
+    /// A slot has left its list; whether it is free, and was not taken by name meanwhile.
+    #[inline]
+    fn unchain(&mut self, index: u32) -> bool {
+        let slot = &mut self.slots[index as usize];
+        slot.chained = false;
+        slot.entry.is_none()
+    }
+
+    /// Gives what is under `name` the name `to`, and leaves all as it is if it cannot.
+    pub(crate) fn rename(&mut self, name: Name, to: Name) -> Result<(), RightError> {
+        let entry = *self.get(name)?;
+        // A quota is not exceeded by a change of names.
+        self.quota += 1;
+        let inserted = self.insert_as(to, entry);
+        self.quota -= 1;
+        inserted?;
+        self.remove(name);
+        if let Some(port) = entry.merging_port() {
+            // The old name took the index with it; its place is there still.
+            self.by_port.insert(port, to);
+        }
+        Ok(())
     }
 
     /// Forgets the name; it denotes nothing from now on.
@@ -183,15 +307,13 @@ impl Space {
         let slot = &mut self.slots[index as usize];
         let entry = slot.entry.take()?;
         self.used -= 1;
-        if slot.generation + 1 < Name::GENERATIONS {
-            slot.generation += 1;
-            slot.next_free = self.free;
-            self.free = index;
-        } else {
-            // Generation 0 is skipped, so that no name is ever zero.
-            slot.generation = 1;
-            slot.next_free = NONE;
-            self.rest(index);
+        let spent = slot.generation + 1 >= Name::GENERATIONS;
+        // Generation 0 is skipped, so that no name is ever zero.
+        slot.generation = if spent { 1 } else { slot.generation + 1 };
+        match (slot.chained, spent) {
+            (true, _) => {}
+            (false, false) => self.free(index),
+            (false, true) => self.rest(index),
         }
         if let Some(port) = entry.merging_port() {
             self.by_port.remove(&port);
@@ -199,8 +321,19 @@ impl Space {
         Some(entry)
     }
 
+    #[inline]
+    fn free(&mut self, index: u32) {
+        let slot = &mut self.slots[index as usize];
+        slot.chained = true;
+        slot.next_free = self.free;
+        self.free = index;
+    }
+
     #[cold]
     fn rest(&mut self, index: u32) {
+        let slot = &mut self.slots[index as usize];
+        slot.chained = true;
+        slot.next_free = NONE;
         if self.resting == 0 {
             self.first_resting = index;
         } else {
@@ -236,16 +369,22 @@ impl Space {
             chained += 1;
             next = self.slots[next as usize].next_free;
         }
+        chained += self.resting as usize;
+        let said = self.slots.iter().filter(|slot| slot.chained).count();
         let used = self.iter().count();
-        if used != self.used as usize || used + chained + self.resting as usize != self.slots.len()
+        let taken_by_name = |slot: &&Slot| slot.chained && slot.entry.is_some();
+        let both = self.slots.iter().filter(taken_by_name).count();
+        if used != self.used as usize
+            || chained != said
+            || used + chained - both != self.slots.len()
         {
             return Err("the slots of a space do not add up");
         }
         let mut merging = 0;
         for (name, entry) in self.iter() {
-            if entry.send_once && (entry.receive || entry.sends > 0)
-                || !(entry.send_once || entry.receive || entry.sends > 0)
-            {
+            let rights = entry.receive || entry.sends > 0;
+            let set = matches!(entry.target, Target::Set(_));
+            if u8::from(entry.send_once) + u8::from(rights) + u8::from(set) != 1 {
                 return Err("a name denotes no right, or rights that cannot share a name");
             }
             if let Some(port) = entry.merging_port() {
@@ -272,6 +411,7 @@ mod tests {
             receive: false,
             sends: 0,
             send_once: true,
+            requests: Requests::NONE,
         }
     }
 
@@ -300,17 +440,48 @@ mod tests {
     fn slots_rest_in_order_and_come_back_in_order() {
         let mut space = Space::new(1);
         for index in 0..RESTING_NAMES {
-            space.slots.push(Slot {
-                generation: 1,
-                next_free: NONE,
-                entry: None,
-            });
+            space.slots.push(Slot::new());
             space.rest(index);
         }
         assert_eq!(space.free_slot(), Ok(0));
         space.rest(0);
         assert_eq!(space.free_slot(), Ok(1));
         space.rest(1);
+        space.check().unwrap();
+    }
+
+    #[test]
+    fn a_name_can_be_chosen() {
+        let mut space = Space::new(4);
+        let chosen = Name::new(3, 77);
+        space.insert_as(chosen, entry()).unwrap();
+        space.check().unwrap();
+        let again = space.insert_as(Name::new(3, 78), entry());
+        assert_eq!(again, Err(RightError::NameInUse));
+        for invalid in [
+            Name::new(0, 0),
+            Name::new(4 + RESTING_NAMES, 1),
+            Name::from_raw(u32::MAX),
+        ] {
+            let refused = space.insert_as(invalid, entry());
+            assert_eq!(refused, Err(RightError::InvalidName));
+        }
+        // The slots below it are free, and one of them is taken by name while it is listed.
+        space.insert_as(Name::new(1, 5), entry()).unwrap();
+        let mut others = [(); 2].map(|()| space.insert(entry()).unwrap());
+        others.sort();
+        assert_eq!(others, [Name::new(0, 1), Name::new(2, 1)]);
+        assert_eq!(space.insert(entry()), Err(NoMemory));
+        space.check().unwrap();
+        for name in [chosen, Name::new(1, 5)] {
+            assert!(space.remove(name).is_some() && space.remove(name).is_none());
+            space.check().unwrap();
+        }
+        // What was freed while it was listed is listed once.
+        space.insert_as(Name::new(1, 9), entry()).unwrap();
+        space.remove(Name::new(1, 9)).unwrap();
+        let next = space.insert(entry()).unwrap();
+        assert_eq!((next.index(), next.generation()), (1, 10));
         space.check().unwrap();
     }
 

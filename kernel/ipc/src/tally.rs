@@ -22,10 +22,17 @@ impl Tally {
     /// A right was made.
     #[inline]
     pub(crate) fn create(&mut self) {
+        self.create_many(1);
+    }
+
+    /// So many rights were made.
+    #[inline]
+    pub(crate) fn create_many(&mut self, count: u32) {
         #[cfg(feature = "audit")]
         {
-            self.created += 1;
+            self.created += u64::from(count);
         }
+        let _ = count;
     }
 
     /// So many rights were destroyed or used up.

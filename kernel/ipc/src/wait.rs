@@ -7,17 +7,45 @@
 use crate::error::Reason;
 use crate::event::{Event, Events};
 use crate::message::Message;
+use crate::name::Name;
 use crate::port::PortId;
+use crate::right::Right;
+use crate::set::SetId;
 
 /// A thread, as its kernel numbers it: small and dense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ThreadId(pub u32);
 
 /// What the kernel itself has to say to a port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
 pub enum Notification {
     /// A send-once right to the port was destroyed unused.
     SendOnce(Reason),
+    /// The right under a name has become a dead name ([`crate::About::Death`]).
+    DeadName {
+        /// The name for which it was asked, as it is now.
+        name: Name,
+        /// Why the port died.
+        reason: Reason,
+    },
+    /// A name for which there was a request was given up.
+    NameDeleted {
+        /// The name that was.
+        name: Name,
+    },
+    /// There is no send right to the port for which it was asked any more.
+    NoSenders {
+        /// How many send rights were made from its receive right until now.
+        make_sends: u32,
+    },
+    /// A receive right that was given up, in place of being destroyed.
+    PortDestroyed(Right),
+    /// There is room in the queue of the right under a name ([`crate::About::Room`]).
+    Room {
+        /// The name for which it was asked, as it is now.
+        name: Name,
+    },
 }
 
 /// What a receive yields.
@@ -36,7 +64,10 @@ pub enum Delivery<P> {
 pub enum Completion<P> {
     /// Something was received.
     Received(Delivery<P>),
-    /// The port that was waited on for messages died.
+    /// A message came whose inline data have more bytes than the receiver can take; it is in
+    /// the queue.
+    TooLarge(usize),
+    /// The port or set that was waited on for messages died, or its right moved away.
     ReceiverDied(Reason),
     /// The message that waited for room is in the queue, or on its way.
     Sent,
@@ -49,12 +80,19 @@ pub enum Completion<P> {
 /// No thread: ends a list.
 pub(crate) const NOBODY: u32 = u32::MAX;
 
+/// From what is received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Port(PortId),
+    Set(SetId),
+}
+
 #[derive(Debug)]
 pub(crate) enum State<P> {
     /// Not waiting.
     Idle,
-    /// In the list of receivers of that port.
-    Receiving(PortId),
+    /// In the list of receivers of that port or set.
+    Receiving(Source),
     /// In the list of senders of that port, holding what it sends.
     Sending(PortId, Message<P>),
     /// Waiting for something that the layer above will signal.
@@ -73,6 +111,8 @@ pub(crate) struct Waiter<P> {
     pub(crate) previous: u32,
     /// The port at which this thread's calls receive their replies, or [`PortId::NONE`].
     pub(crate) reply_port: PortId,
+    /// Bytes of inline data that it can take, while it waits for a message.
+    pub(crate) limit: usize,
     /// Its [`Event::Wake`] is in the queue.
     pub(crate) waking: bool,
 }
@@ -84,6 +124,7 @@ impl<P> Waiter<P> {
             next: NOBODY,
             previous: NOBODY,
             reply_port: PortId::NONE,
+            limit: usize::MAX,
             waking: false,
         }
     }
@@ -192,11 +233,13 @@ impl List {
         &mut self,
         waiters: &mut [Waiter<P>],
         thread: ThreadId,
-        port: PortId,
+        source: Source,
+        limit: usize,
     ) -> bool {
         match waiters.get_mut(thread.0 as usize) {
             Some(waiter) if matches!(waiter.state, State::Idle) => {
-                waiter.replace_empty(State::Receiving(port));
+                waiter.replace_empty(State::Receiving(source));
+                waiter.limit = limit;
                 if self.last == NOBODY {
                     self.push_alone(waiter, thread.0);
                 } else {
@@ -206,6 +249,15 @@ impl List {
             }
             _ => false,
         }
+    }
+
+    /// The threads in the list, in order.
+    pub(crate) fn iter<P>(&self, waiters: &[Waiter<P>]) -> impl Iterator<Item = u32> {
+        let first = waiters.get(self.first as usize).map(|_| self.first);
+        core::iter::successors(first, |thread| {
+            let next = waiters[*thread as usize].next;
+            (next != NOBODY).then_some(next)
+        })
     }
 
     /// Takes the first. A lone waiter is taken without a look at its record.

@@ -117,7 +117,7 @@ fn give_up(engine: &mut EngineGuard, thread: ThreadId) -> Option<norma_ipc::Mess
 
 #[inline(always)]
 fn read(
-    engine: &EngineGuard,
+    engine: &mut EngineGuard,
     delivery: Delivery<Frame>,
 ) -> Result<norma_ipc::Message<Frame>, Failure> {
     match delivery {
@@ -125,5 +125,14 @@ fn read(
         Delivery::Notification(Notification::SendOnce(reason)) => {
             Err(Failure::from_reason(engine, reason))
         }
+        Delivery::Notification(other) => Err(spent_otherwise(engine, other)),
     }
+}
+
+/// The server used the reply right to be told of something: that is no answer.
+#[cold]
+fn spent_otherwise(engine: &mut EngineGuard, notification: Notification) -> Failure {
+    let delivery = Delivery::Notification(notification);
+    engine.core.ipc().discard_delivery(delivery);
+    Failure::Unanswered
 }

@@ -222,6 +222,9 @@ impl World {
             Delivery::Notification(Notification::SendOnce(reason)) => {
                 Err(CallError::Reason(reason))
             }
+            Delivery::Notification(other) => {
+                Err(self.failure(format!("a caller was told {other:?}")).into())
+            }
         }
     }
 

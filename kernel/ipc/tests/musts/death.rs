@@ -136,23 +136,6 @@ fn i_9_a_dead_port_is_not_forgotten_while_others_hang_on_it() {
 }
 
 #[test]
-fn a_port_whose_queue_holds_its_own_receive_right_does_no_harm() {
-    let mut ipc = core();
-    let home = space(&mut ipc);
-    let port = ipc.allocate_port(home).unwrap();
-    let send = ipc.make_right(home, port, RightKind::Send).unwrap();
-    let id = send.port().unwrap();
-    let receive = ipc.extract(home, port, RightKind::Receive).unwrap();
-    let mut message = message(&mut ipc, 1);
-    message.push_right(receive).unwrap();
-    assert!(matches!(ipc.send_to(send, message, None), Ok(Sent::Queued)));
-    assert_eq!(audit(&ipc).queued, 1);
-    // Nobody can reach it any more, except the layer above.
-    ipc.kill_port(id, Reason::Destroyed);
-    assert_eq!(audit(&ipc).ports, 0);
-}
-
-#[test]
 fn i_9_a_port_killed_from_above_is_dead_to_its_receiver_too() {
     let mut ipc = core();
     let home = space(&mut ipc);

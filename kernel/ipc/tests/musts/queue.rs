@@ -52,7 +52,7 @@ fn i_5_a_larger_limit_lets_waiting_senders_in_at_once() {
     let home = space(&mut ipc);
     let port = ipc.allocate_port(home).unwrap();
     let name = give_send(&mut ipc, home, port, home);
-    ipc.set_queue_limit(home, port, 0).unwrap();
+    ipc.set_queue_limit(home, port, 1).unwrap();
     fill(&mut ipc, home, name, [1]);
     for (thread, id) in [(ALICE, 2), (BOB, 3), (CAROL, 4)] {
         let message = message(&mut ipc, id);

@@ -191,16 +191,18 @@ impl Model {
         }
         let idle = wait.filter(|thread| self.threads[*thread].wait == Wait::Idle);
         let port = self.ports.get_mut(&id).unwrap();
-        if once {
-            port.onces -= 1;
-        }
         if let Some(thread) = port.receivers.pop_front() {
+            port.onces -= u32::from(once);
             self.threads[thread].wait = Wait::Done(End::Received(Item::Letter(letter)));
             return Fate::Handed(thread);
         }
         if port.proxy.is_some() && letter.moves_a_receive_right() {
             return unmovable;
         }
+        if self.closes_cycle(id, &letter) {
+            return Fate::Failed(SendFailure::Right(RightError::Circular));
+        }
+        let port = self.ports.get_mut(&id).unwrap();
         if !once && (port.is_full() || !port.senders.is_empty()) {
             let Some(thread) = idle else {
                 return Fate::Failed(SendFailure::Full);
@@ -213,8 +215,32 @@ impl Model {
             port.under_way += 1;
             return Fate::Forward(token);
         }
+        port.onces -= u32::from(once);
         port.queue.push_back(Item::Letter(letter));
         Fate::Queued
+    }
+
+    /// Whether the receive right by which alone a letter in the queue of `id` could be taken
+    /// out would be in that letter.
+    fn closes_cycle(&self, mut id: PortId, letter: &Letter) -> bool {
+        let holds = |letter: &Letter, id| {
+            letter
+                .rights
+                .contains(&(RightKind::Receive, Target::Port(id)))
+        };
+        loop {
+            if holds(letter, id) {
+                return true;
+            }
+            let lies_in = |port: &Port| {
+                let mut queue = port.queue.iter();
+                queue.any(|item| matches!(item, Item::Letter(queued) if holds(queued, id)))
+            };
+            match self.ports.iter().find(|(_, port)| lies_in(port)) {
+                Some((above, _)) => id = *above,
+                None => return false,
+            }
+        }
     }
 
     /// The first that is queued; senders that wait move up.
@@ -236,7 +262,15 @@ impl Model {
             let Wait::Sending(_, letter) = self.threads[thread].wait.clone() else {
                 panic!("{thread} is not sending")
             };
-            port.queue.push_back(Item::Letter(letter));
+            if self.closes_cycle(id, &letter) {
+                self.end(thread, End::Refused(Reason::Circular, letter));
+                continue;
+            }
+            self.ports
+                .get_mut(&id)
+                .unwrap()
+                .queue
+                .push_back(Item::Letter(letter));
             self.end(thread, End::Sent);
         }
     }

@@ -233,10 +233,14 @@ impl World {
         let limit = u16::from(b) % 4;
         let expected =
             Self::receive_port(entry).and_then(|id| self.model.trouble(id).map_or(Ok(id), Err));
+        let expected = match limit {
+            0 => expected.and(Err(RightError::OutOfRange)),
+            _ => expected,
+        };
         let result = self.ipc.set_queue_limit(space, name, limit);
         assert_eq!(result, expected.map(|_| ()));
         if let Ok(id) = expected {
-            self.model.ports.get_mut(&id).unwrap().limit = usize::from(limit.max(1));
+            self.model.ports.get_mut(&id).unwrap().limit = usize::from(limit);
             self.model.refill(id);
         }
     }

@@ -273,6 +273,7 @@ impl Client {
             Delivery::Notification(Notification::SendOnce(reason)) => {
                 self.fail(cx, number, &reason.to_string())
             }
+            Delivery::Notification(other) => self.fail(cx, number, &format!("told {other:?}")),
         }
     }
 
