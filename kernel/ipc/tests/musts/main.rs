@@ -4,10 +4,13 @@
 use norma_ipc::*;
 
 mod death;
+mod names;
 mod queue;
 mod remote;
+mod requests;
 mod rights;
 mod send;
+mod sets;
 mod wait;
 
 type Core = Ipc<HeapPage>;
