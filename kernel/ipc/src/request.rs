@@ -14,7 +14,6 @@ use crate::name::Name;
 use crate::page::Page;
 use crate::port::{Port, PortId};
 use crate::right::{Right, RightKind, Target};
-use crate::slab::Slab;
 use crate::space::{Entry, SpaceId};
 use crate::wait::Notification;
 
@@ -370,7 +369,7 @@ impl Request {
     }
 
     /// How many requests a list has, from `first` on; `None` if it is torn.
-    pub(crate) fn listed(requests: &Slab<Request>, first: RequestId) -> Option<usize> {
+    pub(crate) fn listed(requests: &crate::slab::Slab<Request>, first: RequestId) -> Option<usize> {
         let (mut count, mut next, mut last) = (0, first, RequestId::NONE);
         while next != RequestId::NONE {
             let request = requests.get(next.index, next.generation)?;

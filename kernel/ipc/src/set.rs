@@ -133,6 +133,8 @@ fn set_links<P>(
 
 #[derive(Debug)]
 pub(crate) struct Set {
+    /// For the audit and for debuggers.
+    #[cfg_attr(not(feature = "audit"), allow(dead_code))]
     pub(crate) space: SpaceId,
     pub(crate) name: Name,
     pub(crate) receivers: List,

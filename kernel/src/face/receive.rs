@@ -68,7 +68,10 @@ fn receive(
     let found = if patience == Patience::None {
         match engine.core.ipc().receive(space, name) {
             Ok(delivery) => Ok(Some(delivery)),
-            Err(norma_ipc::ReceiveError::Empty) => return Err(Failure::Empty),
+            // Without a limit nothing is too large.
+            Err(norma_ipc::ReceiveError::Empty | norma_ipc::ReceiveError::TooLarge(_)) => {
+                return Err(Failure::Empty);
+            }
             Err(norma_ipc::ReceiveError::Right(error)) => Err(error),
         }
     } else {
