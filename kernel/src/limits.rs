@@ -1,8 +1,10 @@
 //! Every size that bounds the platform half of the kernel, with the reason for the number.
 
-/// Threads at a time. A node serves with some dozens; each may take a stack of 64 KiB, so this
-/// many already fill the memory of the smallest machine that makes sense with them.
-pub const THREADS: usize = 256;
+/// Threads at a time: a server's thousand clients on one node, with as many to spare. What a
+/// number costs whether there is a thread or not is 26 bytes of memory that nobody touches; the
+/// rest is made when the number is first used. A power of two, so that to stay within a table
+/// takes one instruction.
+pub const THREADS: usize = 2048;
 
 /// Priorities, 0 the lowest. As many as bits in the byte that says which have ready threads.
 pub const PRIORITIES: usize = 8;
@@ -10,9 +12,13 @@ pub const PRIORITIES: usize = 8;
 /// Bytes of a thread's name that are kept; a longer name is cut.
 pub const THREAD_NAME: usize = 24;
 
-/// Bytes of a thread's stack: formatting and the elliptic curves stay below 16 KiB, the rest is
-/// room for a service's own buffers.
+/// Bytes of a thread's stack, unless it is asked for a smaller one: room for a service's own
+/// buffers.
 pub const STACK: usize = 64 * 1024;
+
+/// Bytes of the smallest stack. An interrupt runs on the stack of the thread that it interrupts,
+/// and with all that a frame can lead to stays below 8 KiB; as much is left for the thread.
+pub const LEAST_STACK: usize = 16 * 1024;
 
 /// Bytes of address space per stack. The lower half is never mapped: a guard that even a
 /// function with a large frame cannot step over.

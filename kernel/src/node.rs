@@ -11,7 +11,7 @@
 
 use crate::limits::{
     LOOK_AGAIN_NS, RECEIVE_AGAIN_NS, RECEIVE_BUDGET, RECEIVE_BUFFERS, RECEIVE_BUFFERS_SMALL,
-    SMALL_MACHINE, THREADS,
+    SMALL_MACHINE,
 };
 use crate::memory::{self, DmaRegion, Frame, Frames, device};
 use crate::sync::{IrqGuard, IrqLock};
@@ -120,7 +120,7 @@ pub fn start(identity: Identity<'_>, card: Option<FoundNetworkDevice>) -> Result
         .create_space(norma_ipc::limits::DEFAULT_NAMES)
         .map_err(|_| NodeError::NoMemory)?;
     core.ipc()
-        .register_thread(ThreadId(THREADS as u32 - 1))
+        .register_thread(thread::current())
         .map_err(|_| NodeError::NoMemory)?;
     let mut engine = Engine {
         core,

@@ -4,6 +4,7 @@
 //! only [`this`] changes (to a base in the GS register), because nothing else names the static.
 
 use crate::counters::Cells;
+use crate::thread::Number;
 use crate::thread::scheduler::Scheduler;
 use crate::timer::table::TimerTable;
 use core::cell::UnsafeCell;
@@ -47,8 +48,8 @@ impl Processor {
     /// The running thread, which may be asked with interrupts on: it is the same whenever that
     /// thread runs.
     #[inline(always)]
-    pub(crate) fn current(&self) -> u8 {
-        // SAFETY: a byte is read, without making a reference to anything that an interrupt
+    pub(crate) fn current(&self) -> Number {
+        // SAFETY: one number is read, without making a reference to anything that an interrupt
         // could change meanwhile.
         unsafe { Scheduler::current_of(self.scheduler.get()) }
     }

@@ -7,9 +7,10 @@ use qemu_runner::qemu::{Machine, Outcome};
 
 /// What the image tries, on which machine. The PC differs in its interrupt routing, so what
 /// waits for interrupts runs on both.
-const TRIES: [(&str, Machine); 9] = [
+const TRIES: [(&str, Machine); 10] = [
     ("threads", Machine::Microvm),
     ("threads", Machine::Q35),
+    ("many", Machine::Microvm),
     ("preemption", Machine::Microvm),
     ("preemption", Machine::Q35),
     ("timers", Machine::Microvm),

@@ -8,6 +8,7 @@
 
 extern crate alloc;
 
+mod calls;
 mod faults;
 mod memory;
 mod speed;
@@ -44,6 +45,7 @@ fn main(node: Node) -> Result<(), Failure> {
     match name {
         "boot" => show(boot),
         "threads" => threads::all(),
+        "many" => calls::many(&node),
         "preemption" => threads::preemption(),
         "timers" => timers::all(),
         "memory" => memory::all(),

@@ -4,7 +4,7 @@ use crate::{Failure, check};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use norma_kernel::limits::THREADS;
+use norma_kernel::limits::{LEAST_STACK, THREADS};
 use norma_kernel::thread::{self, SpawnError, ThreadId, Wake};
 use norma_kernel::{counters, timer};
 
@@ -130,7 +130,7 @@ fn better_threads_first() -> Result<(), Failure> {
 fn as_many_as_there_can_be() -> Result<(), Failure> {
     let mut handles = Vec::new();
     let error = loop {
-        match thread::spawn("one of many", 0, thread::block) {
+        match thread::spawn_with_stack("one of many", 0, LEAST_STACK, thread::block) {
             Ok(handle) => handles.push(handle),
             Err(error) => break error,
         }
@@ -217,7 +217,7 @@ fn the_timer_rests_without_peers() -> Result<(), Failure> {
     let passed = counters::snapshot().since(&before);
     check(passed.timer_interrupts == 0, "no timer without a reason")?;
     thread::wake(ThreadId(u32::MAX));
-    thread::wake(ThreadId(200));
+    thread::wake(ThreadId(THREADS as u32 - 1));
     Ok(())
 }
 

@@ -3,11 +3,14 @@
 //! Owns: that table. Kept apart from the scheduler's, so that what every switch touches stays
 //! small.
 
+use super::Number;
 use crate::arch::layout;
-use crate::limits::{THREAD_NAME, THREADS};
+use crate::limits::THREAD_NAME;
+use crate::memory::NoMemory;
 use crate::memory::stack::{self, Stack};
 use crate::processor;
 use crate::sync::IrqLock;
+use alloc::vec::Vec;
 use core::ops::Range;
 use heapless::String;
 
@@ -21,36 +24,88 @@ pub(super) struct Entry {
     /// How many threads had this number and have ended.
     pub(super) generation: u32,
     /// The thread that waits for the end.
-    pub(super) waiter: Option<u8>,
-    /// It has ended; the stack can be reused as soon as another thread runs.
-    pub(super) ended: bool,
+    pub(super) waiter: Option<Number>,
+    /// In the list of those that have ended, the next.
+    next_ended: Option<Number>,
 }
 
-/// All threads, by number.
-pub(super) static DIRECTORY: IrqLock<[Entry; THREADS]> = IrqLock::new(
-    [const {
+impl Entry {
+    const fn new() -> Self {
         Entry {
             name: Name::new(),
             stack: None,
             generation: 0,
             waiter: None,
-            ended: false,
+            next_ended: None,
         }
-    }; THREADS],
-);
+    }
+}
+
+/// What is known of all threads: a table that grows as numbers are first used.
+pub(super) struct Directory {
+    entries: Vec<Entry>,
+    /// The thread that ended last; its stack can be reused as soon as another thread runs.
+    ended: Option<Number>,
+}
+
+/// All threads, by number.
+pub(super) static DIRECTORY: IrqLock<Directory> = IrqLock::new(Directory {
+    entries: Vec::new(),
+    ended: None,
+});
+
+impl Directory {
+    /// Makes an entry for `thread`, if there is none yet.
+    pub(super) fn make_entry(&mut self, thread: Number) -> Result<(), NoMemory> {
+        let missing = (usize::from(thread) + 1).saturating_sub(self.entries.len());
+        self.entries.try_reserve(missing).map_err(|_| NoMemory)?;
+        self.entries.extend((0..missing).map(|_| Entry::new()));
+        Ok(())
+    }
+
+    /// The entry of a thread that was spawned.
+    pub(super) fn entry(&mut self, thread: Number) -> Option<&mut Entry> {
+        self.entries.get_mut(usize::from(thread))
+    }
+
+    /// Notes that `thread` has ended. Returns who waits for that.
+    pub(super) fn end(&mut self, thread: Number) -> Option<Number> {
+        let ended = self.ended;
+        let entry = self.entry(thread)?;
+        entry.generation = entry.generation.wrapping_add(1);
+        entry.next_ended = ended;
+        let waiter = entry.waiter.take();
+        self.ended = Some(thread);
+        waiter
+    }
+
+    /// Takes back the stacks of threads that have ended. They do not run: this thread does.
+    pub(super) fn reap(&mut self) {
+        while let Some(thread) = self.ended {
+            let Some(entry) = self.entry(thread) else {
+                return;
+            };
+            let next = entry.next_ended.take();
+            if let Some(stack) = entry.stack.take() {
+                // SAFETY: its thread has ended and never runs again.
+                unsafe { stack.free() };
+            }
+            self.ended = next;
+        }
+    }
+}
 
 /// The running thread's name, for a report: whoever holds the lock.
 pub(crate) fn current_name() -> Name {
-    let entry = current_entry();
-    if entry.name.is_empty() {
-        return Name::try_from("main").unwrap_or_default();
+    match current_entry() {
+        Some(entry) if !entry.name.is_empty() => entry.name.clone(),
+        _ => Name::try_from("main").unwrap_or_default(),
     }
-    entry.name.clone()
 }
 
 /// The addresses of the running thread's stack, for a report.
 pub(crate) fn current_stack() -> Range<u64> {
-    match &current_entry().stack {
+    match current_entry().and_then(|entry| entry.stack.as_ref()) {
         Some(stack) => stack.range(),
         None => {
             let [boot, ..] = layout::image_stacks();
@@ -62,12 +117,16 @@ pub(crate) fn current_stack() -> Range<u64> {
 /// Whether an access to `address` means that a stack has overflowed.
 pub(crate) fn is_guard(address: u64) -> bool {
     let below = |stack: &Range<u64>| (stack.start - 4096..stack.start).contains(&address);
-    stack::is_guard(address) || layout::image_stacks().iter().any(below)
+    let own = current_entry().and_then(|entry| entry.stack.as_ref());
+    let own = own.is_some_and(|stack| stack.guard().contains(&address));
+    own || stack::is_guard(address) || layout::image_stacks().iter().any(below)
 }
 
-fn current_entry() -> &'static Entry {
+fn current_entry() -> Option<&'static Entry> {
     // SAFETY: only reports call this, with interrupts off and never to return, so nobody
     // changes the table any more.
     let directory = unsafe { &*DIRECTORY.peek() };
-    &directory[usize::from(processor::this().current())]
+    directory
+        .entries
+        .get(usize::from(processor::this().current()))
 }

@@ -26,6 +26,18 @@ pub use running::{
 #[cfg(target_os = "none")]
 pub(crate) use running::{interrupts_on, leave_interrupt, wait_uninterrupted, wake_uninterrupted};
 #[cfg(target_os = "none")]
-pub use spawn::{JoinHandle, SpawnError, exit, spawn};
+pub(crate) use spawn::spawn_known;
+#[cfg(target_os = "none")]
+pub use spawn::{JoinHandle, SpawnError, exit, spawn, spawn_with_stack};
 
 pub use norma_ipc::ThreadId;
+
+/// A thread, as the tables of one processor count them: below [`THREADS`](crate::limits::THREADS).
+pub type Number = u16;
+
+/// The number of a thread, if there can be such a thread.
+#[cfg(target_os = "none")]
+#[inline(always)]
+pub(crate) fn number(thread: ThreadId) -> Option<Number> {
+    (thread.0 < crate::limits::THREADS as u32).then_some(thread.0 as Number)
+}

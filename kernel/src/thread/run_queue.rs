@@ -2,21 +2,22 @@
 //!
 //! Owns: the order of threads that could run. Leaves to others: everything else about them. A
 //! bit per priority says where to look, so that every operation takes the same few
-//! instructions however many threads there are. Threads are named by a byte, which indexes a
-//! table of 256 without any check.
+//! instructions however many threads there are.
 
+use super::Number;
+use super::scheduler::place;
 use crate::limits::{PRIORITIES, THREADS};
 
-const _: () = assert!(THREADS == 1 << u8::BITS && PRIORITIES == u8::BITS as usize);
+const _: () = assert!(PRIORITIES == u8::BITS as usize);
 
 /// Threads that are ready to run.
 pub struct RunQueue {
     /// Bit `p` is set if a thread of priority `p` is ready.
     ready: u8,
-    first: [u8; PRIORITIES],
-    last: [u8; PRIORITIES],
+    first: [Number; PRIORITIES],
+    last: [Number; PRIORITIES],
     /// Behind each thread, the next in its queue; meaningless for the last.
-    next: [u8; THREADS],
+    next: [Number; THREADS],
 }
 
 impl RunQueue {
@@ -50,10 +51,10 @@ impl RunQueue {
 
     /// Adds a thread behind all others of its priority.
     #[inline(always)]
-    pub fn push(&mut self, thread: u8, priority: u8) {
+    pub fn push(&mut self, thread: Number, priority: u8) {
         let level = usize::from(priority & 7);
         if self.has(priority) {
-            self.next[usize::from(self.last[level])] = thread;
+            self.next[place(self.last[level])] = thread;
         } else {
             self.first[level] = thread;
             self.ready |= 1 << level;
@@ -62,10 +63,10 @@ impl RunQueue {
     }
 
     /// Adds a thread before all others of its priority: it was interrupted, not done.
-    pub fn push_first(&mut self, thread: u8, priority: u8) {
+    pub fn push_first(&mut self, thread: Number, priority: u8) {
         let level = usize::from(priority & 7);
         if self.has(priority) {
-            self.next[usize::from(thread)] = self.first[level];
+            self.next[place(thread)] = self.first[level];
         } else {
             self.last[level] = thread;
             self.ready |= 1 << level;
@@ -75,7 +76,7 @@ impl RunQueue {
 
     /// Takes out the first thread of the highest priority.
     #[inline(always)]
-    pub fn pop(&mut self) -> Option<u8> {
+    pub fn pop(&mut self) -> Option<Number> {
         if self.ready == 0 {
             return None;
         }
@@ -84,7 +85,7 @@ impl RunQueue {
         if thread == self.last[level] {
             self.ready &= !(1 << level);
         } else {
-            self.first[level] = self.next[usize::from(thread)];
+            self.first[level] = self.next[place(thread)];
         }
         Some(thread)
     }
@@ -109,7 +110,7 @@ mod tests {
             queue.push(thread, priority);
         }
         queue.push_first(255, 3);
-        let order: Vec<u8> = core::iter::from_fn(|| queue.pop()).collect();
+        let order: Vec<Number> = core::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(order, [2, 0, 255, 1, 3, 4]);
     }
 
@@ -125,8 +126,8 @@ mod tests {
         #[test]
         fn behaves_like_eight_queues(steps in prop::collection::vec((0u8..3, 0u8..8), 0..400)) {
             let mut queue = RunQueue::new();
-            let mut model: [VecDeque<u8>; PRIORITIES] = Default::default();
-            let mut idle: VecDeque<u8> = (0..=255).collect();
+            let mut model: [VecDeque<Number>; PRIORITIES] = Default::default();
+            let mut idle: VecDeque<Number> = (0..THREADS as Number).collect();
             for (action, priority) in steps {
                 if action == 0 {
                     let expected = model.iter_mut().rev().find_map(VecDeque::pop_front);

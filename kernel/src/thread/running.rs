@@ -3,8 +3,8 @@
 //! Owns: the steps that every message takes. They are functions of their own, into which the
 //! scheduler's are inlined: a call costs less than their size at each place would.
 
-use super::ThreadId;
 use super::scheduler::{Decision, Scheduler};
+use super::{Number, ThreadId, number};
 use crate::arch::{self, context};
 use crate::counters::count;
 use crate::limits::SLICE_NS;
@@ -22,10 +22,7 @@ pub enum Wake {
 /// The thread that runs this.
 #[inline]
 pub fn current() -> ThreadId {
-    // SAFETY: a single byte is read, which is the same whenever this thread runs.
-    ThreadId(u32::from(
-        unsafe { processor::this().scheduler() }.current(),
-    ))
+    ThreadId(u32::from(processor::this().current()))
 }
 
 /// Waits until somebody wakes this thread. Returns at once if that has happened since it last
@@ -46,18 +43,18 @@ pub fn block_until(deadline: u64) -> Wake {
 /// next block returns at once. Not to be called where [`block`] may not be.
 #[inline(never)]
 pub fn hand_off(to: ThreadId) {
-    match u8::try_from(to.0) {
-        Ok(to) => without_interrupts(|scheduler| scheduler.hand_off(to)),
-        Err(_) => block(),
+    match number(to) {
+        Some(to) => without_interrupts(|scheduler| scheduler.hand_off(to)),
+        None => block(),
     }
 }
 
 /// As [`hand_off`], until `deadline` (nanoseconds, see [`timer::now`]) at the latest.
 #[inline(never)]
 pub fn hand_off_until(to: ThreadId, deadline: u64) -> Wake {
-    match u8::try_from(to.0) {
-        Ok(to) => with_deadline(deadline, |scheduler| scheduler.hand_off(to)),
-        Err(_) => block_until(deadline),
+    match number(to) {
+        Some(to) => with_deadline(deadline, |scheduler| scheduler.hand_off(to)),
+        None => block_until(deadline),
     }
 }
 
@@ -131,7 +128,7 @@ fn make_way() {
 /// on and off of its own: each costs more than all the rest here.
 #[inline(always)]
 pub(crate) fn wait_uninterrupted(to: Option<ThreadId>, deadline: Option<u64>) -> Wake {
-    let to = to.and_then(|to| u8::try_from(to.0).ok());
+    let to = to.and_then(number);
     let decide = |scheduler: &mut Scheduler| match to {
         Some(to) => scheduler.hand_off(to),
         None => scheduler.block(),
@@ -150,7 +147,7 @@ pub(crate) fn wait_uninterrupted(to: Option<ThreadId>, deadline: Option<u64>) ->
 /// As [`wake`], for a caller that has interrupts off.
 #[inline]
 pub(crate) fn wake_uninterrupted(thread: ThreadId) {
-    if let Ok(thread) = u8::try_from(thread.0) {
+    if let Some(thread) = number(thread) {
         // SAFETY: interrupts are off, and the reference is gone before anything switches.
         let scheduler = unsafe { processor::this().scheduler() };
         scheduler.wake(thread);
@@ -229,7 +226,7 @@ fn idle() {
 }
 
 #[inline(always)]
-fn switch(from: u8, to: u8) {
+fn switch(from: Number, to: Number) {
     count(|counters| counters.switches += 1);
     // SAFETY: interrupts are off, and the reference is not used after the switch.
     let scheduler = unsafe { processor::this().scheduler() };

@@ -8,16 +8,27 @@
 //! an interrupt where it is, and if that wakes it, it goes on without any switch. That is the
 //! way of nearly every message between idle nodes.
 
+use super::Number;
 use super::run_queue::RunQueue;
 use crate::limits::THREADS;
 
-/// What a thread is doing.
+const _: () = assert!(THREADS.is_power_of_two() && THREADS <= 1 << Number::BITS);
+
+/// Where a thread stands in a table of all threads; the compiler sees that it is within.
+#[inline(always)]
+pub(crate) fn place(thread: Number) -> usize {
+    usize::from(thread) % THREADS
+}
+
+/// What a thread is doing. A table of zeros, which costs an image nothing, is that of a node
+/// that boots: thread 0 runs, and no number behind it was ever used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum State {
-    /// There is no such thread.
+    /// It runs, or its number was never used.
+    Running = 0,
+    /// There is no such thread any more.
     Free,
-    /// It runs.
-    Running,
     /// It could run, and is in the run queue.
     Ready,
     /// It waits to be woken.
@@ -33,9 +44,9 @@ pub enum Decision {
     /// Save the running thread and go on with another.
     Switch {
         /// The thread that ran.
-        from: u8,
+        from: Number,
         /// The thread that runs now.
-        to: u8,
+        to: Number,
     },
     /// Wait for an interrupt, then ask [`Scheduler::after_idle`].
     Idle,
@@ -58,7 +69,11 @@ pub struct Slot {
 pub struct Scheduler {
     slots: [Slot; THREADS],
     queue: RunQueue,
-    current: u8,
+    current: Number,
+    /// The highest number that was ever used.
+    highest: Number,
+    /// No number below this one is free.
+    lowest_free: Number,
     /// The running thread is waiting for an interrupt.
     idle: bool,
     /// The running thread should make way: see [`Scheduler::make_way`].
@@ -72,19 +87,19 @@ pub struct Scheduler {
 impl Scheduler {
     /// One thread, number 0 and of priority 0, runs: the one that boots.
     pub const fn new() -> Self {
-        let free = Slot {
+        let unused = Slot {
             stack_pointer: 0,
-            state: State::Free,
+            state: State::Running,
             priority: 0,
             token: false,
             timed_out: false,
         };
-        let mut slots = [free; THREADS];
-        slots[0].state = State::Running;
         Self {
-            slots,
+            slots: [unused; THREADS],
             queue: RunQueue::new(),
             current: 0,
+            highest: 0,
+            lowest_free: 0,
             idle: false,
             preempt: false,
             rotate: false,
@@ -94,7 +109,7 @@ impl Scheduler {
 
     /// The running thread.
     #[inline(always)]
-    pub fn current(&self) -> u8 {
+    pub fn current(&self) -> Number {
         self.current
     }
 
@@ -103,15 +118,15 @@ impl Scheduler {
     /// # Safety
     /// The pointer must be valid for reading.
     #[inline(always)]
-    pub unsafe fn current_of(this: *const Self) -> u8 {
+    pub unsafe fn current_of(this: *const Self) -> Number {
         // SAFETY: the caller vouches for the pointer.
         unsafe { (&raw const (*this).current).read() }
     }
 
     /// A thread.
     #[inline(always)]
-    pub fn slot(&mut self, thread: u8) -> &mut Slot {
-        &mut self.slots[usize::from(thread)]
+    pub fn slot(&mut self, thread: Number) -> &mut Slot {
+        &mut self.slots[place(thread)]
     }
 
     /// Whether the running thread should make way as soon as it can.
@@ -121,8 +136,8 @@ impl Scheduler {
     }
 
     /// The priority of a thread.
-    pub fn priority(&self, thread: u8) -> u8 {
-        self.slots[usize::from(thread)].priority
+    pub fn priority(&self, thread: Number) -> u8 {
+        self.slots[place(thread)].priority
     }
 
     /// Sets the priority of the running thread.
@@ -133,16 +148,15 @@ impl Scheduler {
 
     /// A number for a new thread, or `None` if all are taken. The lowest, so that tables of
     /// threads stay dense.
-    pub fn find_free(&self) -> Option<u8> {
-        let index = self
-            .slots
-            .iter()
-            .position(|slot| slot.state == State::Free)?;
-        Some(index as u8)
+    pub fn find_free(&mut self) -> Option<Number> {
+        let free = |number: &Number| self.slots[place(*number)].state == State::Free;
+        let number = (self.lowest_free..=self.highest).find(free);
+        self.lowest_free = number.unwrap_or(self.highest + 1);
+        (usize::from(self.lowest_free) < THREADS).then_some(self.lowest_free)
     }
 
     /// Makes a free number a thread that is ready.
-    pub fn start(&mut self, thread: u8, priority: u8, stack_pointer: usize) {
+    pub fn start(&mut self, thread: Number, priority: u8, stack_pointer: usize) {
         *self.slot(thread) = Slot {
             stack_pointer,
             state: State::Blocked,
@@ -150,6 +164,7 @@ impl Scheduler {
             token: false,
             timed_out: false,
         };
+        self.highest = self.highest.max(thread);
         self.wake(thread);
     }
 
@@ -170,9 +185,9 @@ impl Scheduler {
     /// The running thread wakes `to` and blocks, and `to` runs at once, unless a thread of a
     /// higher priority is ready.
     #[inline(always)]
-    pub fn hand_off(&mut self, to: u8) -> Decision {
+    pub fn hand_off(&mut self, to: Number) -> Decision {
         let from = self.current;
-        let target = &self.slots[usize::from(to)];
+        let target = &self.slots[place(to)];
         let direct = target.state == State::Blocked && !self.queue.has_above(target.priority);
         if !direct {
             self.wake(to);
@@ -223,6 +238,7 @@ impl Scheduler {
     pub fn exit(&mut self) -> Decision {
         let current = self.current;
         self.slot(current).state = State::Free;
+        self.lowest_free = self.lowest_free.min(current);
         self.next()
     }
 
@@ -231,7 +247,7 @@ impl Scheduler {
     pub fn after_idle(&mut self) -> Decision {
         self.idle = false;
         let current = self.current;
-        let slot = &mut self.slots[usize::from(current)];
+        let slot = &mut self.slots[place(current)];
         if slot.state == State::Running {
             if self.queue.is_empty() {
                 return Decision::Continue;
@@ -247,8 +263,8 @@ impl Scheduler {
     /// Makes a blocked thread ready. If it is not blocked, its next block returns at once.
     /// Returns whether it was blocked.
     #[inline(always)]
-    pub fn wake(&mut self, thread: u8) -> bool {
-        let slot = &mut self.slots[usize::from(thread)];
+    pub fn wake(&mut self, thread: Number) -> bool {
+        let slot = &mut self.slots[place(thread)];
         match slot.state {
             State::Blocked => {}
             State::Running | State::Ready => {
@@ -264,16 +280,16 @@ impl Scheduler {
                 return true;
             }
         } else {
-            self.preempt |= priority > self.slots[usize::from(self.current)].priority;
+            self.preempt |= priority > self.slots[place(self.current)].priority;
         }
-        self.slots[usize::from(thread)].state = State::Ready;
+        self.slots[place(thread)].state = State::Ready;
         self.queue.push(thread, priority);
         true
     }
 
     /// As [`Scheduler::wake`], for a thread whose deadline has passed.
-    pub fn time_out(&mut self, thread: u8) {
-        if self.slots[usize::from(thread)].state == State::Blocked {
+    pub fn time_out(&mut self, thread: Number) {
+        if self.slots[place(thread)].state == State::Blocked {
             self.slot(thread).timed_out = true;
             self.wake(thread);
         }
@@ -282,7 +298,7 @@ impl Scheduler {
     /// Whether the running thread's last block ended by its deadline.
     #[inline(always)]
     pub fn timed_out(&self) -> bool {
-        self.slots[usize::from(self.current)].timed_out
+        self.slots[place(self.current)].timed_out
     }
 
     /// Whether a timer has to be set for the end of a slice: a thread of the running one's
@@ -319,7 +335,7 @@ impl Scheduler {
     }
 
     #[inline(always)]
-    fn run(&mut self, from: u8, to: u8) -> Decision {
+    fn run(&mut self, from: Number, to: Number) -> Decision {
         self.slot(to).state = State::Running;
         if from == to {
             return Decision::Continue;

@@ -11,7 +11,7 @@ fn started(priorities: &[u8]) -> Scheduler {
     scheduler
 }
 
-fn switch(from: u8, to: u8) -> Decision {
+fn switch(from: Number, to: Number) -> Decision {
     Decision::Switch { from, to }
 }
 

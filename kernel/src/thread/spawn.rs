@@ -5,11 +5,11 @@
 //! nothing from the heap. A thread that ends runs on its stack to the last instruction; the
 //! stack is taken back by whoever creates or joins a thread next.
 
-use super::ThreadId;
 use super::directory::{DIRECTORY, Name};
 use super::running::{block, carry_out, current, limit_slice, wake};
+use super::{Number, ThreadId};
 use crate::arch::{self, context};
-use crate::limits::{STACK, THREADS};
+use crate::limits::{LEAST_STACK, STACK, THREADS};
 use crate::memory::NoMemory;
 use crate::memory::stack::Stack;
 use crate::processor;
@@ -44,7 +44,7 @@ impl From<NoMemory> for SpawnError {
 /// A thread that can be waited for. Dropping it leaves the thread to itself.
 #[derive(Debug)]
 pub struct JoinHandle {
-    thread: u8,
+    thread: Number,
     generation: u32,
 }
 
@@ -56,22 +56,28 @@ impl JoinHandle {
 
     /// Whether the thread has ended.
     pub fn is_finished(&self) -> bool {
-        DIRECTORY.lock()[usize::from(self.thread)].generation != self.generation
+        let mut directory = DIRECTORY.lock();
+        let entry = directory.entry(self.thread);
+        entry.is_none_or(|entry| entry.generation != self.generation)
     }
 
     /// Waits until the thread has ended.
     pub fn join(self) {
-        loop {
-            {
-                let entry = &mut DIRECTORY.lock()[usize::from(self.thread)];
-                if entry.generation != self.generation {
-                    break;
-                }
-                entry.waiter = Some(current().0 as u8);
-            }
+        while !self.is_finished_or_tells(current()) {
             block();
         }
-        reap();
+        DIRECTORY.lock().reap();
+    }
+
+    /// Whether the thread has ended; if not, it will wake `waiter` when it does.
+    fn is_finished_or_tells(&self, waiter: ThreadId) -> bool {
+        match DIRECTORY.lock().entry(self.thread) {
+            Some(entry) if entry.generation == self.generation => {
+                entry.waiter = Some(waiter.0 as Number);
+                false
+            }
+            _ => true,
+        }
     }
 }
 
@@ -84,9 +90,46 @@ pub fn spawn<F>(name: &str, priority: u8, program: F) -> Result<JoinHandle, Spaw
 where
     F: FnOnce() + Send + 'static,
 {
-    const { assert!(size_of::<F>() <= STACK / 4 && align_of::<F>() <= 4096) };
-    reap();
-    let stack = Stack::allocate()?;
+    spawn_known(name, priority, STACK, |_| Ok(()), program)
+}
+
+/// As [`spawn`], with a stack of `stack` bytes, rounded up to 16, 32 or 64 KiB. Interrupts run
+/// on it too.
+///
+/// # Errors
+/// [`SpawnError`], and nothing has happened.
+pub fn spawn_with_stack<F>(
+    name: &str,
+    priority: u8,
+    stack: usize,
+    program: F,
+) -> Result<JoinHandle, SpawnError>
+where
+    F: FnOnce() + Send + 'static,
+{
+    spawn_known(name, priority, stack, |_| Ok(()), program)
+}
+
+/// As [`spawn_with_stack`]; `introduce` makes the new thread known to others before it runs.
+pub(crate) fn spawn_known<F>(
+    name: &str,
+    priority: u8,
+    stack: usize,
+    introduce: impl FnOnce(ThreadId) -> Result<(), NoMemory>,
+    program: F,
+) -> Result<JoinHandle, SpawnError>
+where
+    F: FnOnce() + Send + 'static,
+{
+    const { assert!(size_of::<F>() <= LEAST_STACK / 4 && align_of::<F>() <= 4096) };
+    let mut directory = DIRECTORY.lock();
+    directory.reap();
+    // SAFETY: interrupts are off under the lock, and the reference is gone before it opens.
+    let scheduler = unsafe { processor::this().scheduler() };
+    let thread = scheduler.find_free().ok_or(SpawnError::TooMany)?;
+    introduce(ThreadId(u32::from(thread)))?;
+    directory.make_entry(thread)?;
+    let stack = Stack::allocate(stack)?;
     let top = stack.range().end as usize;
     let place = (top - size_of::<F>()) & !(align_of::<F>() - 1);
     // SAFETY: the place is in the upper quarter of a stack that nobody uses yet, aligned for
@@ -95,28 +138,12 @@ where
         (place as *mut F).write(program);
         context::prepare(place, run::<F>, place as *mut u8)
     };
-    let mut directory = DIRECTORY.lock();
-    // SAFETY: interrupts are off under the lock, and the reference is gone before it opens.
-    let scheduler = unsafe { processor::this().scheduler() };
-    let Some(thread) = scheduler.find_free() else {
-        drop(directory);
-        // SAFETY: nothing has ever run on it. The program on it must be dropped first; nobody
-        // else will.
-        unsafe {
-            (place as *mut F).drop_in_place();
-            stack.free();
-        }
-        return Err(SpawnError::TooMany);
-    };
-    let entry = &mut directory[usize::from(thread)];
-    entry.name = cut(name);
-    // The number's last thread may have ended just now, after `reap`.
-    entry.ended = false;
-    if let Some(old) = entry.stack.replace(stack) {
-        // SAFETY: its thread has ended and never runs again.
-        unsafe { old.free() };
+    let mut generation = 0;
+    if let Some(entry) = directory.entry(thread) {
+        entry.name = cut(name);
+        entry.stack = Some(stack);
+        generation = entry.generation;
     }
-    let generation = entry.generation;
     scheduler.start(thread, priority.min(7), stack_pointer);
     limit_slice(scheduler);
     drop(directory);
@@ -126,13 +153,7 @@ where
 /// Ends this thread. What it holds on its stack is not dropped.
 pub fn exit() -> ! {
     arch::interrupts_disable();
-    let waiter = {
-        let mut directory = DIRECTORY.lock();
-        let entry = &mut directory[current().0 as usize];
-        entry.generation = entry.generation.wrapping_add(1);
-        entry.ended = true;
-        entry.waiter.take()
-    };
+    let waiter = DIRECTORY.lock().end(processor::this().current());
     if let Some(waiter) = waiter {
         wake(ThreadId(u32::from(waiter)));
     }
@@ -157,15 +178,4 @@ fn cut(name: &str) -> Name {
         }
     }
     cut
-}
-
-/// Takes back the stacks of threads that have ended. They do not run: this thread does.
-fn reap() {
-    for entry in DIRECTORY.lock().iter_mut().filter(|entry| entry.ended) {
-        entry.ended = false;
-        if let Some(stack) = entry.stack.take() {
-            // SAFETY: its thread has ended and never runs again.
-            unsafe { stack.free() };
-        }
-    }
 }

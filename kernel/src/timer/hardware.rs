@@ -110,14 +110,14 @@ pub fn set_network_callback(callback: fn(u64)) {
 
 /// Notes until when `thread` waits. Interrupts must be off.
 #[inline(always)]
-pub(crate) fn set_thread(thread: u8, deadline: u64) {
+pub(crate) fn set_thread(thread: thread::Number, deadline: u64) {
     // SAFETY: interrupts are off, and the reference does not outlive the line.
     program(unsafe { processor::this().timers() }.set_thread(thread, deadline));
 }
 
 /// Forgets until when `thread` waits. Interrupts must be off.
 #[inline(always)]
-pub(crate) fn clear_thread(thread: u8) {
+pub(crate) fn clear_thread(thread: thread::Number) {
     // SAFETY: interrupts are off, and the reference does not outlive the line.
     unsafe { processor::this().timers() }.clear_thread(thread);
 }

@@ -9,89 +9,114 @@
 //! for what is earliest then.
 
 use crate::limits::THREADS;
+use crate::thread::Number;
 
 /// No deadline.
 pub const NEVER: u64 = u64::MAX;
 
+/// How soon something is due: time counted from its end, so that more is sooner, and a table of
+/// zeros, which costs an image nothing, holds no deadlines.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Urgency(u64);
+
+impl Urgency {
+    const NONE: Self = Self::of(NEVER);
+
+    #[inline(always)]
+    const fn of(deadline: u64) -> Self {
+        Self(!deadline)
+    }
+
+    #[inline(always)]
+    const fn deadline(self) -> u64 {
+        !self.0
+    }
+
+    fn is_due(self, now: u64) -> bool {
+        self.deadline() <= now
+    }
+}
+
 /// The deadlines of one processor, in nanoseconds.
 pub struct TimerTable {
-    threads: [u64; THREADS],
+    threads: [Urgency; THREADS],
     /// No thread from this number on has ever had a deadline.
     used: usize,
-    network: u64,
-    slice: u64,
-    armed: u64,
+    network: Urgency,
+    slice: Urgency,
+    armed: Urgency,
 }
 
 impl TimerTable {
     /// No deadlines, and a timer that is not set.
     pub const fn new() -> Self {
         Self {
-            threads: [NEVER; THREADS],
+            threads: [Urgency::NONE; THREADS],
             used: 0,
-            network: NEVER,
-            slice: NEVER,
-            armed: NEVER,
+            network: Urgency::NONE,
+            slice: Urgency::NONE,
+            armed: Urgency::NONE,
         }
     }
 
     /// Notes a thread's deadline. Returns what the timer has to be set to, if anything.
     #[inline(always)]
     #[must_use]
-    pub fn set_thread(&mut self, thread: u8, deadline: u64) -> Option<u64> {
-        let index = usize::from(thread);
-        self.threads[index] = deadline;
+    pub fn set_thread(&mut self, thread: Number, deadline: u64) -> Option<u64> {
+        let index = usize::from(thread) % THREADS;
+        self.threads[index] = Urgency::of(deadline);
         self.used = self.used.max(index + 1);
-        self.arm(deadline)
+        self.arm(Urgency::of(deadline))
     }
 
     /// Forgets a thread's deadline. The timer may go off for it nevertheless.
     #[inline(always)]
-    pub fn clear_thread(&mut self, thread: u8) {
-        self.threads[usize::from(thread)] = NEVER;
+    pub fn clear_thread(&mut self, thread: Number) {
+        self.threads[usize::from(thread) % THREADS] = Urgency::NONE;
     }
 
     /// Notes the network's deadline. Returns what the timer has to be set to, if anything.
     #[inline(always)]
     #[must_use]
     pub fn set_network(&mut self, deadline: u64) -> Option<u64> {
-        self.network = deadline;
-        self.arm(deadline)
+        self.network = Urgency::of(deadline);
+        self.arm(self.network)
     }
 
     /// Notes the end of a slice. Returns what the timer has to be set to, if anything.
     #[must_use]
     pub fn set_slice(&mut self, deadline: u64) -> Option<u64> {
-        self.slice = deadline;
-        self.arm(deadline)
+        self.slice = Urgency::of(deadline);
+        self.arm(self.slice)
     }
 
     /// The timer went off: it is set to nothing now.
     pub fn went_off(&mut self) {
-        self.armed = NEVER;
+        self.armed = Urgency::NONE;
     }
 
     /// Takes out a thread whose deadline has passed, from number `from` on.
-    pub fn take_thread(&mut self, from: u8, now: u64) -> Option<u8> {
-        let due = (usize::from(from)..self.used).find(|&index| self.threads[index] <= now)?;
-        self.threads[due] = NEVER;
-        Some(due as u8)
+    pub fn take_thread(&mut self, from: Number, now: u64) -> Option<Number> {
+        let mut numbers = usize::from(from)..self.used;
+        let due = numbers.find(|&index| self.threads[index].is_due(now))?;
+        self.threads[due] = Urgency::NONE;
+        Some(due as Number)
     }
 
     /// Takes the network's deadline, if it has passed.
     pub fn take_network(&mut self, now: u64) -> bool {
-        let due = self.network <= now;
+        let due = self.network.is_due(now);
         if due {
-            self.network = NEVER;
+            self.network = Urgency::NONE;
         }
         due
     }
 
     /// Takes the end of the slice, if it has passed.
     pub fn take_slice(&mut self, now: u64) -> bool {
-        let due = self.slice <= now;
+        let due = self.slice.is_due(now);
         if due {
-            self.slice = NEVER;
+            self.slice = Urgency::NONE;
         }
         due
     }
@@ -100,17 +125,17 @@ impl TimerTable {
     #[must_use]
     pub fn rearm(&mut self) -> Option<u64> {
         let threads = self.threads[..self.used].iter().copied();
-        let earliest = threads.fold(self.network.min(self.slice), u64::min);
-        self.arm(earliest)
+        let first = threads.fold(self.network.max(self.slice), Urgency::max);
+        self.arm(first)
     }
 
     #[inline(always)]
-    fn arm(&mut self, deadline: u64) -> Option<u64> {
-        if deadline >= self.armed {
+    fn arm(&mut self, urgency: Urgency) -> Option<u64> {
+        if urgency <= self.armed {
             return None;
         }
-        self.armed = deadline;
-        Some(deadline)
+        self.armed = urgency;
+        Some(urgency.deadline())
     }
 }
 
@@ -152,7 +177,7 @@ mod tests {
     #[test]
     fn finds_every_thread_that_is_due() {
         let mut table = TimerTable::new();
-        for (thread, deadline) in [(3, 10), (0, 20), (255, 30), (9, 40)] {
+        for (thread, deadline) in [(3, 10), (0, 20), (2047, 30), (9, 40)] {
             let _ = table.set_thread(thread, deadline);
         }
         table.went_off();
@@ -162,7 +187,7 @@ mod tests {
             due.push(thread);
             from = thread.saturating_add(1);
         }
-        assert_eq!(due, [0, 3, 255]);
+        assert_eq!(due, [0, 3, 2047]);
         assert_eq!(table.rearm(), Some(40));
     }
 
@@ -171,7 +196,7 @@ mod tests {
         /// the earliest deadline.
         #[test]
         fn never_armed_too_late(
-            steps in prop::collection::vec((0u8..4, any::<u8>(), 1u64..1000), 1..200),
+            steps in prop::collection::vec((0u8..4, 0..THREADS as Number, 1u64..1000), 1..200),
         ) {
             let mut table = TimerTable::new();
             let mut hardware = NEVER;
@@ -187,9 +212,10 @@ mod tests {
                     }
                 };
                 hardware = set.unwrap_or(hardware);
-                let earliest = table.threads.iter().copied().fold(table.network, u64::min);
-                prop_assert!(hardware <= earliest);
-                prop_assert_eq!(hardware, table.armed);
+                let threads = table.threads.iter().copied();
+                let first = threads.fold(table.network, Urgency::max);
+                prop_assert!(hardware <= first.deadline());
+                prop_assert_eq!(hardware, table.armed.deadline());
             }
         }
     }

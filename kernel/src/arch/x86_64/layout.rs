@@ -38,10 +38,9 @@ pub fn physical(pointer: *const u8) -> u64 {
     pointer as u64 - DIRECT_MAP
 }
 
-/// The slot of stack `index`: its lowest address and the lowest address that is mapped.
-pub const fn stack_slot(index: usize) -> (u64, u64) {
-    let bottom = STACKS + (index * limits::STACK_SLOT) as u64;
-    (bottom, bottom + (limits::STACK_SLOT - limits::STACK) as u64)
+/// The upper end of stack `index`.
+pub const fn stack_end(index: usize) -> u64 {
+    STACKS + ((index + 1) * limits::STACK_SLOT) as u64
 }
 
 unsafe extern "C" {
