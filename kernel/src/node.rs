@@ -15,7 +15,7 @@ use crate::limits::{
 };
 use crate::memory::{self, DmaRegion, Frame, Frames, device};
 use crate::sync::{IrqGuard, IrqLock};
-use crate::thread::{self, Wake};
+use crate::thread;
 use crate::{interrupt, timer};
 use core::time::Duration;
 use norma_drivers::interrupts::{Polarity, Trigger};
@@ -196,15 +196,15 @@ pub(crate) struct EngineGuard(IrqGuard<'static, Option<Engine>>);
 
 impl EngineGuard {
     /// Gives the node up, waits until this thread is woken or `patience` ends, and takes the
-    /// node again; with `to`, that thread runs at once. `false` when the time was up.
+    /// node again; with `to`, that thread runs at once.
     #[inline(always)]
-    pub(crate) fn wait(&mut self, to: Option<ThreadId>, patience: Patience) -> bool {
+    pub(crate) fn wait(&mut self, to: Option<ThreadId>, patience: Patience) {
         let deadline = match patience {
-            Patience::None => return false,
+            Patience::None => Some(0),
             Patience::Until(deadline) => Some(deadline),
             Patience::Forever => None,
         };
-        self.0.unlocked(|| thread::wait_uninterrupted(to, deadline)) == Wake::Woken
+        self.0.unlocked(|| thread::wait_uninterrupted(to, deadline));
     }
 }
 

@@ -7,10 +7,12 @@ use qemu_runner::qemu::{Machine, Outcome};
 
 /// What the image tries, on which machine. The PC differs in its interrupt routing, so what
 /// waits for interrupts runs on both.
-const TRIES: [(&str, Machine); 10] = [
+const TRIES: [(&str, Machine); 12] = [
     ("threads", Machine::Microvm),
     ("threads", Machine::Q35),
     ("many", Machine::Microvm),
+    ("loan", Machine::Microvm),
+    ("cancel", Machine::Microvm),
     ("preemption", Machine::Microvm),
     ("preemption", Machine::Q35),
     ("timers", Machine::Microvm),

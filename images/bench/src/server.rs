@@ -47,8 +47,9 @@ pub fn run(node: &Node, items: &[Item]) -> Result<(), Error> {
             DONE => {
                 message.reply().doing("control")?;
                 // The client leaves when it has our answer; it may ask for it again.
-                node.sleep(core::time::Duration::from_millis(200));
-                return Ok(());
+                return node
+                    .sleep(core::time::Duration::from_millis(200))
+                    .doing("leaving");
             }
             _ => return Err(Failure::InvalidRight).doing("an unknown control message"),
         }

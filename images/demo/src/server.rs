@@ -16,7 +16,7 @@ pub fn run(node: &Node) -> Result<(), Error> {
     serve(node, NULL, |_| Ok(()))?;
     println!("serving {DIGEST}, {TEXT} and {NULL}");
     loop {
-        node.sleep(Duration::from_secs(3600));
+        node.sleep(Duration::from_secs(3600)).doing("waiting")?;
     }
 }
 

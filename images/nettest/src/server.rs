@@ -39,7 +39,7 @@ pub fn run(node: &Node) -> Result<(), Error> {
     never(node)?;
     println!("serving");
     loop {
-        node.sleep(Duration::from_secs(3600));
+        node.sleep(Duration::from_secs(3600)).doing("waiting")?;
     }
 }
 

@@ -46,6 +46,8 @@ fn main(node: Node) -> Result<(), Failure> {
         "boot" => show(boot),
         "threads" => threads::all(),
         "many" => calls::many(&node),
+        "loan" => calls::loan(&node),
+        "cancel" => calls::cancel(&node),
         "preemption" => threads::preemption(),
         "timers" => timers::all(),
         "memory" => memory::all(),

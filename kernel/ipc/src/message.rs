@@ -47,6 +47,7 @@ pub(crate) struct Body<P> {
     pub(crate) id: u32,
     pub(crate) expects_reply: bool,
     pub(crate) arrival: Arrival,
+    pub(crate) urgency: u8,
     /// `None` for the default, which nearly every message has.
     pub(crate) context: Option<Context>,
     pub(crate) reply: Option<Right>,
@@ -74,6 +75,7 @@ impl<P> Message<P> {
             id: 0,
             expects_reply: false,
             arrival: Arrival::NONE,
+            urgency: 0,
             context: None,
             reply: None,
             data,
@@ -153,6 +155,23 @@ impl<P> Message<P> {
     #[inline]
     pub fn set_expects_reply(&mut self, expects: bool) {
         self.body_mut().expects_reply = expects;
+    }
+
+    /// The priority of the thread of this node that waits for the reply; 0 when nobody does, or
+    /// somebody of another node.
+    #[inline]
+    pub fn urgency(&self) -> u8 {
+        if self.expects_reply() {
+            self.body().urgency
+        } else {
+            0
+        }
+    }
+
+    /// Notes the priority of the thread that will wait for the reply.
+    #[inline]
+    pub fn set_urgency(&mut self, priority: u8) {
+        self.body_mut().urgency = priority;
     }
 
     /// The inline data.
@@ -337,6 +356,7 @@ impl<P: Page> Pool<P> {
         body.id = 0;
         body.expects_reply = false;
         body.arrival = Arrival::NONE;
+        body.urgency = 0;
         body.context = None;
         body.data.clear();
         if body.memory.capacity() > KEEP_PAGES {

@@ -59,10 +59,12 @@ fn exchange(
     mut message: norma_ipc::Message<Frame>,
     patience: Patience,
 ) -> Result<norma_ipc::Message<Frame>, Failed> {
+    let priority = thread::priority();
+    message.set_urgency(priority);
     if let Err(error) = engine.core.ipc().attach_reply(thread, &mut message) {
         return Err((Failure::from_right(engine, error), Some(message)));
     }
-    match post(engine, thread, name, message, patience) {
+    match post(engine, thread, name, message, priority, patience) {
         Ok(to) => await_reply(engine, thread, to, patience).map_err(|failure| (failure, None)),
         Err((failure, mut message)) => {
             engine.core.ipc().detach_reply(&mut message);
@@ -90,20 +92,23 @@ pub(crate) fn await_reply(
         Err(error) => return Err(Failure::from_right(engine, error)),
     }
     loop {
-        let in_time = engine.wait(to.take(), patience);
+        engine.wait(to.take(), patience);
         match engine.core.ipc().take_completion(thread) {
             Some(Completion::Received(delivery)) => return read(engine, delivery),
             Some(Completion::ReceiverDied(reason)) => {
                 return Err(Failure::from_reason(engine, reason));
             }
             Some(other) => unreachable!("a caller was told {other:?}"),
-            None if in_time => {}
-            None => return give_up(engine, thread).ok_or(Failure::TimedOut),
+            None => {
+                if let Some(failure) = Failure::from_wake(thread::woken_by()) {
+                    return give_up(engine, thread).ok_or(failure);
+                }
+            }
         }
     }
 }
 
-/// The time is up: from now on a reply finds nobody. Unless it has just come.
+/// The wait is over: from now on a reply finds nobody. Unless it has just come.
 #[cold]
 fn give_up(engine: &mut EngineGuard, thread: ThreadId) -> Option<norma_ipc::Message<Frame>> {
     let cancelled = engine.core.ipc().cancel(thread);

@@ -2,6 +2,7 @@
 
 use crate::face::Message;
 use crate::node::Engine;
+use crate::thread::Wake;
 use core::fmt;
 use norma_ipc::{NoMemory, Reason, RightError, SendFailure};
 use norma_net::{CheckInError, NodeName};
@@ -11,6 +12,8 @@ use norma_net::{CheckInError, NodeName};
 pub enum Failure {
     /// The time given was not enough.
     TimedOut,
+    /// Another thread told this one to give up ([`crate::thread::cancel`]).
+    Cancelled,
     /// The queue is full, and the caller did not want to wait.
     Full,
     /// Nothing was there to receive, and the caller did not want to wait.
@@ -70,6 +73,17 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The failure of a wait that ended with nothing, if it is to end.
+    pub(crate) fn from_wake(wake: Wake) -> Option<Self> {
+        match wake {
+            Wake::Woken => None,
+            Wake::TimedOut => Some(Failure::TimedOut),
+            Wake::Cancelled => Some(Failure::Cancelled),
+        }
+    }
+}
+
 impl From<NoMemory> for Failure {
     fn from(_: NoMemory) -> Self {
         Failure::NoMemory
@@ -80,6 +94,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::TimedOut => f.write_str("timed out"),
+            Failure::Cancelled => f.write_str("cancelled"),
             Failure::Full => f.write_str("the queue is full"),
             Failure::Empty => f.write_str("the queue is empty"),
             Failure::PortDied => f.write_str("the port was destroyed"),

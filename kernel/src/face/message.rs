@@ -4,7 +4,7 @@ use crate::face::error::{Failure, SendError};
 use crate::face::rights::SendRight;
 use crate::face::{Memory, SendOnceRight};
 use crate::memory::{Frame, Frames};
-use crate::node;
+use crate::{node, thread};
 use core::mem::ManuallyDrop;
 use norma_ipc::{Context, RightKind};
 
@@ -212,6 +212,9 @@ impl Drop for Message {
         // SAFETY: dropped here once and not used afterwards.
         let message = unsafe { ManuallyDrop::take(&mut self.0) };
         let mut engine = node::lock();
+        if message.expects_reply() {
+            thread::borrow(0);
+        }
         engine.core.ipc().discard(message);
         let now = node::now();
         engine.act(now);

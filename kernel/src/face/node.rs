@@ -6,7 +6,8 @@ use crate::face::{Message, SendRight};
 use crate::limits::STACK;
 use crate::memory::{Frame, NoMemory};
 use crate::node::{self, Patience};
-use crate::{counters, thread, timer};
+use crate::thread::{self, Wake};
+use crate::{counters, timer};
 use core::time::Duration;
 use norma_drivers::virtio::{NetCounters, NetDevice};
 use norma_net::{LookUp, NAME_UNKNOWN};
@@ -132,7 +133,7 @@ impl Node {
                 {
                     // Looking up is itself slow when nobody answers; this is for when somebody
                     // says at once that the name is not there yet.
-                    thread::sleep(20_000_000);
+                    self.sleep(Duration::from_millis(20))?;
                 }
                 result => return result,
             }
@@ -149,8 +150,14 @@ impl Node {
     }
 
     /// Waits.
-    pub fn sleep(&self, time: Duration) {
-        thread::sleep(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    ///
+    /// # Errors
+    /// [`Failure::Cancelled`].
+    pub fn sleep(&self, time: Duration) -> Result<(), Failure> {
+        match thread::sleep(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)) {
+            Wake::Cancelled => Err(Failure::Cancelled),
+            Wake::Woken | Wake::TimedOut => Ok(()),
+        }
     }
 
     /// Nanoseconds since the machine was started.

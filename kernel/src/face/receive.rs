@@ -80,6 +80,7 @@ fn receive(
     match found {
         Ok(None) => wait(engine, thread, to, patience),
         Ok(Some(delivery)) => {
+            thread::borrow(urgency(&delivery));
             // There is room in the queue now: whoever waited for it goes on.
             engine.act(node::now());
             if let Some(to) = to {
@@ -99,21 +100,31 @@ fn wait(
     patience: Patience,
 ) -> Result<Message, Failure> {
     loop {
-        let in_time = engine.wait(to.take(), patience);
+        // What was lent with the last call ends; whoever hands the next one over lends anew.
+        thread::lend(thread, 0);
+        engine.wait(to.take(), patience);
         match engine.core.ipc().take_completion(thread) {
             Some(Completion::Received(delivery)) => return read(delivery),
             Some(Completion::ReceiverDied(reason)) => {
                 return Err(Failure::from_reason(engine, reason));
             }
             Some(other) => unreachable!("a receiver was told {other:?}"),
-            None if in_time => {}
             None => {
-                return match engine.core.ipc().cancel(thread) {
-                    Cancelled::Completed(Completion::Received(delivery)) => read(delivery),
-                    _ => Err(Failure::TimedOut),
-                };
+                if let Some(failure) = Failure::from_wake(thread::woken_by()) {
+                    return match engine.core.ipc().cancel(thread) {
+                        Cancelled::Completed(Completion::Received(delivery)) => read(delivery),
+                        _ => Err(failure),
+                    };
+                }
             }
         }
+    }
+}
+
+fn urgency(delivery: &Delivery<Frame>) -> u8 {
+    match delivery {
+        Delivery::Message(message) => message.urgency(),
+        Delivery::Notification(_) => 0,
     }
 }
 

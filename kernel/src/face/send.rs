@@ -57,7 +57,13 @@ impl SendOnceRight {
 fn send(name: Name, message: Message, patience: Patience) -> Result<(), SendError> {
     let thread = thread::current();
     let mut engine = node::lock();
-    match post(&mut engine, thread, name, message.unwrap(), patience) {
+    let message = message.unwrap();
+    let urgency = message.urgency();
+    if message.expects_reply() {
+        // A call that is passed on: with it goes what the caller lent.
+        thread::borrow(0);
+    }
+    match post(&mut engine, thread, name, message, urgency, patience) {
         Ok(to) => {
             if let Some(to) = to {
                 thread::wake_uninterrupted(to);
@@ -75,20 +81,25 @@ fn send(name: Name, message: Message, patience: Patience) -> Result<(), SendErro
 }
 
 /// Sends a message, waiting as long as `patience` lasts; the consequences are carried out. If
-/// the message was handed to a waiting thread, that thread is the caller's to wake.
+/// the message was handed to a waiting thread, that thread has `priority` lent to it, and is the
+/// caller's to wake.
 #[inline]
 pub(crate) fn post(
     engine: &mut EngineGuard,
     thread: ThreadId,
     name: Name,
     message: norma_ipc::Message<Frame>,
+    priority: u8,
     patience: Patience,
 ) -> Result<Option<ThreadId>, Refused> {
     let now = node::now();
     let space = engine.space;
     let wait = (patience != Patience::None).then_some(thread);
     match engine.core.send(now, space, name, message, wait) {
-        Ok(Posted::Handed(to)) => Ok(Some(to)),
+        Ok(Posted::Handed(to)) => {
+            thread::lend(to, priority);
+            Ok(Some(to))
+        }
         Ok(Posted::Carried) => {
             engine.act(now);
             Ok(None)
@@ -106,17 +117,18 @@ fn await_room(
     patience: Patience,
 ) -> Result<(), Refused> {
     loop {
-        let in_time = engine.wait(None, patience);
+        engine.wait(None, patience);
         match engine.core.ipc().take_completion(thread) {
             Some(Completion::Sent) => return Ok(()),
             Some(Completion::Refused(reason, message)) => {
                 return Err((Failure::from_reason(engine, reason), message));
             }
             Some(other) => unreachable!("a sender was told {other:?}"),
-            None if in_time => {}
             None => {
-                if let Cancelled::Message(message) = engine.core.ipc().cancel(thread) {
-                    return Err((Failure::TimedOut, message));
+                if let Some(failure) = Failure::from_wake(thread::woken_by())
+                    && let Cancelled::Message(message) = engine.core.ipc().cancel(thread)
+                {
+                    return Err((failure, message));
                 }
             }
         }
@@ -126,6 +138,7 @@ fn await_room(
 /// Sends `message` to the reply right that it carries.
 pub(crate) fn reply(message: Message) -> Result<(), SendError> {
     let mut engine = node::lock();
+    thread::borrow(0);
     match answer(&mut engine, message) {
         Ok(to) => {
             if let Some(to) = to {

@@ -20,11 +20,15 @@ mod spawn;
 pub(crate) use directory::{current_name, current_stack, is_guard};
 #[cfg(target_os = "none")]
 pub use running::{
-    Wake, block, block_until, current, hand_off, hand_off_until, set_priority, sleep, wake,
+    block, block_until, cancel, current, hand_off, hand_off_until, set_priority, sleep, wake,
     yield_now,
 };
 #[cfg(target_os = "none")]
-pub(crate) use running::{interrupts_on, leave_interrupt, wait_uninterrupted, wake_uninterrupted};
+pub(crate) use running::{
+    borrow, interrupts_on, leave_interrupt, lend, priority, wait_uninterrupted, wake_uninterrupted,
+    woken_by,
+};
+pub use scheduler::Wake;
 #[cfg(target_os = "none")]
 pub(crate) use spawn::spawn_known;
 #[cfg(target_os = "none")]

@@ -3,21 +3,12 @@
 //! Owns: the steps that every message takes. They are functions of their own, into which the
 //! scheduler's are inlined: a call costs less than their size at each place would.
 
-use super::scheduler::{Decision, Scheduler};
+use super::scheduler::{Decision, Scheduler, Wake};
 use super::{Number, ThreadId, number};
 use crate::arch::{self, context};
 use crate::counters::count;
 use crate::limits::SLICE_NS;
 use crate::{processor, timer};
-
-/// Why a block with a deadline ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wake {
-    /// Somebody called [`wake`].
-    Woken,
-    /// The deadline passed.
-    TimedOut,
-}
 
 /// The thread that runs this.
 #[inline]
@@ -75,17 +66,72 @@ pub fn yield_now() {
     without_interrupts(Scheduler::yield_now);
 }
 
-/// Waits for `nanoseconds`.
-pub fn sleep(nanoseconds: u64) {
+/// Waits for `nanoseconds`, unless it is cancelled: says which.
+pub fn sleep(nanoseconds: u64) -> Wake {
     let deadline = timer::now().saturating_add(nanoseconds);
     let mut woken = false;
-    while timer::now() < deadline {
-        woken |= block_until(deadline) == Wake::Woken;
+    let mut end = Wake::TimedOut;
+    while timer::now() < deadline && end != Wake::Cancelled {
+        match block_until(deadline) {
+            Wake::Woken => woken = true,
+            other => end = other,
+        }
     }
     if woken {
         // The wake was for something else; that something shall find it.
         wake(current());
     }
+    end
+}
+
+/// Tells a thread to give up what it waits for: the operation in which it is blocked fails with
+/// [`Failure::Cancelled`](crate::face::Failure::Cancelled), a sleep ends, [`block_until`] says
+/// [`Wake::Cancelled`], a bare [`block`] returns. Returns whether it was blocked; if not,
+/// nothing happens. An operation that has just been completed stays so.
+pub fn cancel(thread: ThreadId) -> bool {
+    let Some(thread) = number(thread) else {
+        return false;
+    };
+    let mut blocked = false;
+    without_interrupts(|scheduler| {
+        blocked = scheduler.interrupt(thread, Wake::Cancelled);
+        limit_slice(scheduler);
+        Decision::Continue
+    });
+    blocked
+}
+
+/// Why the last block of the running thread ended. Interrupts must be off since.
+#[cold]
+pub(crate) fn woken_by() -> Wake {
+    // SAFETY: interrupts are off, and the reference does not outlive the line.
+    unsafe { processor::this().scheduler() }.woken_by()
+}
+
+/// The priority at which the running thread runs. Interrupts must be off.
+#[inline(always)]
+pub(crate) fn priority() -> u8 {
+    let processor = processor::this();
+    // SAFETY: interrupts are off, and the reference does not outlive the line.
+    unsafe { processor.scheduler() }.priority(processor.current())
+}
+
+/// Gives `to` a call from somebody of priority `priority`, or another message (0). Interrupts
+/// must be off.
+#[inline(always)]
+pub(crate) fn lend(to: ThreadId, priority: u8) {
+    if let Some(to) = number(to) {
+        // SAFETY: interrupts are off, and the reference does not outlive the line.
+        unsafe { processor::this().scheduler() }.lend(to, priority);
+    }
+}
+
+/// Runs at `priority` at least until the next time; 0 ends what was lent. Interrupts must be
+/// off.
+#[inline(always)]
+pub(crate) fn borrow(priority: u8) {
+    // SAFETY: interrupts are off, and the reference does not outlive the line.
+    unsafe { processor::this().scheduler() }.borrow(priority);
 }
 
 /// Sets the priority of this thread, 0 (lowest) to 7.
@@ -124,22 +170,23 @@ fn make_way() {
 }
 
 /// Waits until somebody wakes this thread, or until `deadline`; with `to`, that thread runs at
-/// once. Interrupts are off before and after, so that what follows the wait needs no switching
+/// once. [`woken_by`] knows which it was. Interrupts are off before and after, so that what follows the wait needs no switching
 /// on and off of its own: each costs more than all the rest here.
 #[inline(always)]
-pub(crate) fn wait_uninterrupted(to: Option<ThreadId>, deadline: Option<u64>) -> Wake {
+pub(crate) fn wait_uninterrupted(to: Option<ThreadId>, deadline: Option<u64>) {
     let to = to.and_then(number);
     let decide = |scheduler: &mut Scheduler| match to {
         Some(to) => scheduler.hand_off(to),
         None => scheduler.block(),
     };
     match deadline {
-        Some(deadline) => decide_with_deadline(deadline, decide),
+        Some(deadline) => {
+            decide_with_deadline(deadline, decide);
+        }
         None => {
             // SAFETY: interrupts are off, and the reference is gone before anything switches.
             let decision = decide(unsafe { processor::this().scheduler() });
             carry_out(decision);
-            Wake::Woken
         }
     }
 }
@@ -165,22 +212,14 @@ fn with_deadline(deadline: u64, decide: impl FnOnce(&mut Scheduler) -> Decision)
 
 #[inline(always)]
 fn decide_with_deadline(deadline: u64, decide: impl FnOnce(&mut Scheduler) -> Decision) -> Wake {
-    let mut timed_out = false;
     let thread = processor::this().current();
     timer::set_thread(thread, deadline);
     // SAFETY: interrupts are off; here and below no reference outlives its line.
     let decision = decide(unsafe { processor::this().scheduler() });
-    if decision != Decision::Continue {
-        carry_out(decision);
-        // SAFETY: as above; interrupts are off again.
-        timed_out = unsafe { processor::this().scheduler() }.timed_out();
-    }
+    carry_out(decision);
     timer::clear_thread(thread);
-    if timed_out {
-        Wake::TimedOut
-    } else {
-        Wake::Woken
-    }
+    // SAFETY: as above; interrupts are off again.
+    unsafe { processor::this().scheduler() }.woken_by()
 }
 
 #[inline(always)]

@@ -52,17 +52,45 @@ pub enum Decision {
     Idle,
 }
 
+/// Why a block ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Wake {
+    /// Somebody woke the thread.
+    Woken = 0,
+    /// The deadline passed.
+    TimedOut,
+    /// Somebody told the thread to give up what it waited for.
+    Cancelled,
+}
+
 /// A thread as far as its scheduling goes.
 #[derive(Clone, Copy)]
 pub struct Slot {
     /// Where its registers are saved while it does not run.
     pub stack_pointer: usize,
     state: State,
+    /// At which it runs: its own, or a higher one that was lent to it.
     priority: u8,
+    own_priority: u8,
     /// It was woken while it was not blocked; its next block returns at once.
     token: bool,
-    /// Its deadline passed before it was woken.
-    timed_out: bool,
+    /// Why its last block ended.
+    wake: Wake,
+}
+
+impl Slot {
+    /// A thread that runs. All zeros.
+    const fn new(stack_pointer: usize, priority: u8) -> Self {
+        Self {
+            stack_pointer,
+            state: State::Running,
+            priority,
+            own_priority: priority,
+            token: false,
+            wake: Wake::Woken,
+        }
+    }
 }
 
 /// All threads of one processor.
@@ -87,15 +115,8 @@ pub struct Scheduler {
 impl Scheduler {
     /// One thread, number 0 and of priority 0, runs: the one that boots.
     pub const fn new() -> Self {
-        let unused = Slot {
-            stack_pointer: 0,
-            state: State::Running,
-            priority: 0,
-            token: false,
-            timed_out: false,
-        };
         Self {
-            slots: [unused; THREADS],
+            slots: [Slot::new(0, 0); THREADS],
             queue: RunQueue::new(),
             current: 0,
             highest: 0,
@@ -135,15 +156,40 @@ impl Scheduler {
         self.preempt
     }
 
-    /// The priority of a thread.
+    /// The priority at which a thread runs.
+    #[inline(always)]
     pub fn priority(&self, thread: Number) -> u8 {
         self.slots[place(thread)].priority
     }
 
-    /// Sets the priority of the running thread.
+    /// Sets the priority of the running thread. What was lent to it stays lent.
     pub fn set_own_priority(&mut self, priority: u8) {
-        self.slot(self.current).priority = priority & 7;
+        let slot = self.slot(self.current);
+        let lent = slot.priority > slot.own_priority;
+        let least = if lent { slot.priority } else { 0 };
+        slot.own_priority = priority & 7;
+        slot.priority = slot.own_priority.max(least);
+        let priority = slot.priority;
         self.preempt |= self.queue.has_above(priority);
+    }
+
+    /// Gives `to` a call from somebody of priority `priority`: until it ends the loan, it runs
+    /// at that priority at least. So a caller never waits for what its own priority would have
+    /// preempted. A loan ends the one before; 0 only ends it. `to` must not be the running
+    /// thread, which [`Scheduler::borrow`]s.
+    #[inline(always)]
+    pub fn lend(&mut self, to: Number, priority: u8) {
+        let slot = self.slot(to);
+        slot.priority = slot.own_priority.max(priority & 7);
+    }
+
+    /// The running thread takes a call that waited for it, or gives up what was lent to it
+    /// with the last one (0).
+    #[inline(always)]
+    pub fn borrow(&mut self, priority: u8) {
+        let current = self.current;
+        self.lend(current, priority);
+        self.preempt |= self.queue.has_above(self.priority(current));
     }
 
     /// A number for a new thread, or `None` if all are taken. The lowest, so that tables of
@@ -157,13 +203,9 @@ impl Scheduler {
 
     /// Makes a free number a thread that is ready.
     pub fn start(&mut self, thread: Number, priority: u8, stack_pointer: usize) {
-        *self.slot(thread) = Slot {
-            stack_pointer,
-            state: State::Blocked,
-            priority: priority & 7,
-            token: false,
-            timed_out: false,
-        };
+        let slot = self.slot(thread);
+        *slot = Slot::new(stack_pointer, priority & 7);
+        slot.state = State::Blocked;
         self.highest = self.highest.max(thread);
         self.wake(thread);
     }
@@ -173,7 +215,7 @@ impl Scheduler {
     pub fn block(&mut self) -> Decision {
         let current = self.current;
         let slot = self.slot(current);
-        slot.timed_out = false;
+        slot.wake = Wake::Woken;
         if slot.token {
             slot.token = false;
             return Decision::Continue;
@@ -194,7 +236,7 @@ impl Scheduler {
             return self.block();
         }
         let slot = self.slot(from);
-        slot.timed_out = false;
+        slot.wake = Wake::Woken;
         if slot.token {
             // It was woken in the meantime: there is no reason to stop.
             slot.token = false;
@@ -287,18 +329,21 @@ impl Scheduler {
         true
     }
 
-    /// As [`Scheduler::wake`], for a thread whose deadline has passed.
-    pub fn time_out(&mut self, thread: Number) {
-        if self.slots[place(thread)].state == State::Blocked {
-            self.slot(thread).timed_out = true;
+    /// Ends the block of a thread for another reason than a [`Scheduler::wake`]. Returns
+    /// whether it was blocked; if not, nothing happens.
+    pub fn interrupt(&mut self, thread: Number, reason: Wake) -> bool {
+        let blocked = self.slots[place(thread)].state == State::Blocked;
+        if blocked {
+            self.slot(thread).wake = reason;
             self.wake(thread);
         }
+        blocked
     }
 
-    /// Whether the running thread's last block ended by its deadline.
+    /// Why the running thread's last block ended.
     #[inline(always)]
-    pub fn timed_out(&self) -> bool {
-        self.slots[place(self.current)].timed_out
+    pub fn woken_by(&self) -> Wake {
+        self.slots[place(self.current)].wake
     }
 
     /// Whether a timer has to be set for the end of a slice: a thread of the running one's

@@ -21,7 +21,7 @@ fn a_blocked_thread_waits_where_it_is_and_goes_on() {
     assert_eq!(scheduler.block(), Decision::Idle);
     assert!(scheduler.wake(0));
     assert_eq!(scheduler.after_idle(), Decision::Continue);
-    assert!(!scheduler.timed_out());
+    assert_eq!(scheduler.woken_by(), Wake::Woken);
 }
 
 #[test]
@@ -136,11 +136,84 @@ fn hand_off_by_a_thread_that_was_woken_does_not_stop_it() {
 fn a_time_out_is_told_from_a_wake() {
     let mut scheduler = Scheduler::new();
     assert_eq!(scheduler.block(), Decision::Idle);
-    scheduler.time_out(0);
+    assert!(scheduler.interrupt(0, Wake::TimedOut));
     assert_eq!(scheduler.after_idle(), Decision::Continue);
-    assert!(scheduler.timed_out());
-    scheduler.time_out(0);
+    assert_eq!(scheduler.woken_by(), Wake::TimedOut);
+    assert!(!scheduler.interrupt(0, Wake::TimedOut));
     assert_eq!(scheduler.block(), Decision::Idle, "too late to count");
+}
+
+#[test]
+fn a_blocked_thread_is_told_to_give_up_and_no_other() {
+    let mut scheduler = started(&[0]);
+    assert_eq!(scheduler.block(), switch(0, 1));
+    assert!(!scheduler.interrupt(1, Wake::Cancelled), "it runs");
+    assert!(scheduler.interrupt(0, Wake::Cancelled));
+    assert!(!scheduler.interrupt(0, Wake::Cancelled), "it is ready");
+    assert_eq!(scheduler.block(), switch(1, 0));
+    assert_eq!(scheduler.woken_by(), Wake::Cancelled);
+    assert_eq!(scheduler.block(), Decision::Idle, "no wake is left over");
+}
+
+/// Thread 0 is the caller, 1 a server of priority 1, 2 a spinner of priority 3.
+fn inversion() -> Scheduler {
+    let mut scheduler = started(&[1]);
+    assert_eq!(scheduler.make_way(), switch(0, 1));
+    assert_eq!(scheduler.block(), switch(1, 0));
+    scheduler.set_own_priority(5);
+    let spinner = scheduler.find_free().unwrap();
+    scheduler.start(spinner, 3, 0);
+    scheduler
+}
+
+#[test]
+fn without_a_loan_the_middle_runs_while_the_best_waits_for_the_last() {
+    let mut scheduler = inversion();
+    assert_eq!(scheduler.hand_off(1), switch(0, 2));
+}
+
+#[test]
+fn a_server_runs_at_its_callers_priority_and_gives_it_back() {
+    let mut scheduler = inversion();
+    scheduler.lend(1, 5);
+    assert_eq!(scheduler.hand_off(1), switch(0, 1));
+    assert!(!scheduler.wants_preemption());
+    scheduler.borrow(0);
+    assert!(scheduler.wants_preemption(), "the spinner is better now");
+    assert_eq!(scheduler.make_way(), switch(1, 2));
+}
+
+#[test]
+fn a_loan_is_lent_on_and_outlives_a_block() {
+    let mut scheduler = started(&[1]);
+    assert_eq!(scheduler.make_way(), switch(0, 1));
+    let second = scheduler.find_free().unwrap();
+    scheduler.start(second, 2, 0);
+    assert_eq!(scheduler.make_way(), switch(1, second));
+    assert_eq!(scheduler.block(), switch(second, 1));
+    scheduler.lend(1, 5);
+    let lent = scheduler.priority(1);
+    scheduler.lend(second, lent);
+    assert_eq!(scheduler.hand_off(second), switch(1, second));
+    assert_eq!(scheduler.priority(second), 5);
+    scheduler.borrow(0);
+    assert_eq!(scheduler.hand_off(1), switch(second, 1));
+    assert_eq!(scheduler.priority(1), 5, "it still serves the first call");
+}
+
+#[test]
+fn a_loan_never_lowers_and_the_next_replaces_it() {
+    let mut scheduler = started(&[4]);
+    scheduler.lend(1, 2);
+    assert_eq!(scheduler.priority(1), 4);
+    scheduler.lend(1, 6);
+    scheduler.lend(1, 5);
+    assert_eq!(scheduler.priority(1), 5);
+    assert_eq!(scheduler.make_way(), switch(0, 1));
+    scheduler.set_own_priority(1);
+    assert_eq!(scheduler.priority(1), 5, "what is lent stays lent");
+    scheduler.borrow(0);
+    assert_eq!(scheduler.priority(1), 1);
 }
 
 #[test]

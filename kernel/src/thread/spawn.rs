@@ -6,7 +6,7 @@
 //! stack is taken back by whoever creates or joins a thread next.
 
 use super::directory::{DIRECTORY, Name};
-use super::running::{block, carry_out, current, limit_slice, wake};
+use super::running::{block, cancel, carry_out, current, limit_slice, wake};
 use super::{Number, ThreadId};
 use crate::arch::{self, context};
 use crate::limits::{LEAST_STACK, STACK, THREADS};
@@ -52,6 +52,14 @@ impl JoinHandle {
     /// The thread's number.
     pub fn thread(&self) -> ThreadId {
         ThreadId(u32::from(self.thread))
+    }
+
+    /// Tells the thread to give up what it waits for: a call, a receive, a send or a sleep in
+    /// which it is blocked fails with [`Failure::Cancelled`](crate::face::Failure::Cancelled), as
+    /// if its time were up, and a message that was not sent is in the error. Returns whether it
+    /// was blocked; if not, nothing happens, now or later.
+    pub fn cancel(&self) -> bool {
+        !self.is_finished() && cancel(self.thread())
     }
 
     /// Whether the thread has ended.

@@ -3,6 +3,7 @@
 use super::table::NEVER;
 use crate::counters::count;
 use crate::sync::IrqLock;
+use crate::thread::Wake;
 use crate::{arch, interrupt, processor, thread};
 use core::cell::Cell;
 use norma_drivers::clock::{Calibration, Clock, Error};
@@ -155,7 +156,7 @@ fn went_off() {
     // SAFETY: as above.
     while let Some(thread) = unsafe { processor.timers() }.take_thread(from, now) {
         // SAFETY: as above.
-        unsafe { processor.scheduler() }.time_out(thread);
+        unsafe { processor.scheduler() }.interrupt(thread, Wake::TimedOut);
         from = thread;
     }
     // SAFETY: as above.
