@@ -8,6 +8,7 @@
 
 use crate::command_line::{CommandLine, cut};
 use heapless::Vec;
+use norma_drivers::virtio::MmioCandidate;
 
 /// Devices at most: microvm has eight places, or 24 with a second I/O APIC.
 pub const LIMIT: usize = 32;
@@ -18,21 +19,10 @@ const STEP: u64 = 512;
 const PLACES: u64 = 8;
 const FIRST_LINE: u32 = 5;
 
-/// A place where a memory-mapped virtio device may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MmioDevice {
-    /// Physical address of its registers.
-    pub address: u64,
-    /// Bytes of registers.
-    pub size: u64,
-    /// Its interrupt line.
-    pub line: u32,
-}
-
 /// The devices that the command line lists, as `virtio_mmio.device=512@0xfeb00000:5`. What
 /// cannot be understood is passed over.
 #[inline(never)]
-pub fn listed(line: &CommandLine<'_>) -> Vec<MmioDevice, LIMIT> {
+pub fn listed(line: &CommandLine<'_>) -> Vec<MmioCandidate, LIMIT> {
     let mut devices = Vec::new();
     for (key, value) in line.words() {
         if key == "virtio_mmio.device"
@@ -46,28 +36,23 @@ pub fn listed(line: &CommandLine<'_>) -> Vec<MmioDevice, LIMIT> {
 }
 
 /// The places of microvm, for when nothing is listed.
-pub fn window() -> Vec<MmioDevice, LIMIT> {
+pub fn window() -> Vec<MmioCandidate, LIMIT> {
     (0..PLACES)
-        .map(|place| MmioDevice {
-            address: WINDOW + place * STEP,
-            size: STEP,
-            line: FIRST_LINE + place as u32,
+        .map(|place| MmioCandidate {
+            base: WINDOW + place * STEP,
+            interrupt: FIRST_LINE + place as u32,
         })
         .collect()
 }
 
-fn parse(value: &str) -> Option<MmioDevice> {
-    let (size, rest) = cut(value, b'@')?;
+/// The size, in front of the address, is always the same.
+fn parse(value: &str) -> Option<MmioCandidate> {
+    let (_, rest) = cut(value, b'@')?;
     let (address, rest) = cut(rest, b':')?;
     let (line, _) = cut(rest, b':').unwrap_or((rest, ""));
-    let (size, unit) = match size.strip_suffix(['K', 'k']) {
-        Some(digits) => (digits, 1024),
-        None => (size, 1),
-    };
-    Some(MmioDevice {
-        address: number(address)?,
-        size: number(size)?.checked_mul(unit)?,
-        line: u32::try_from(number(line)?).ok()?,
+    Some(MmioCandidate {
+        base: number(address)?,
+        interrupt: u32::try_from(number(line)?).ok()?,
     })
 }
 
@@ -100,11 +85,7 @@ mod tests {
         let line = CommandLine::new(
             b"virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6 node=a",
         );
-        let device = |address, line| MmioDevice {
-            address,
-            size: 512,
-            line,
-        };
+        let device = |base, interrupt| MmioCandidate { base, interrupt };
         assert_eq!(
             listed(&line),
             [device(0xfeb0_0000, 5), device(0xfeb0_0200, 6)]
@@ -118,10 +99,9 @@ mod tests {
             "512",
             "512@",
             "512@x:5",
-            "@0x1000:5",
             "512@0x1000",
             "512@4096:-1",
-            "é@1:1",
+            "512@é:1",
         ] {
             let text = format!("virtio_mmio.device={word}");
             assert!(
@@ -132,10 +112,9 @@ mod tests {
         let other = CommandLine::new(b"virtio_mmio.device=4K@4096:7:1");
         assert_eq!(
             listed(&other),
-            [MmioDevice {
-                address: 4096,
-                size: 4096,
-                line: 7
+            [MmioCandidate {
+                base: 4096,
+                interrupt: 7
             }]
         );
     }
@@ -146,10 +125,9 @@ mod tests {
         assert_eq!(places.len(), 8);
         assert_eq!(
             places[7],
-            MmioDevice {
-                address: 0xfeb0_0e00,
-                size: 512,
-                line: 12
+            MmioCandidate {
+                base: 0xfeb0_0e00,
+                interrupt: 12
             }
         );
     }

@@ -4,9 +4,10 @@
 //! Source: Xen, x86/HVM direct boot ABI (`hvm_start_info`), by the `pvh` crate.
 
 use crate::command_line::CommandLine;
-use crate::devices::{self, MmioDevice};
+use crate::devices;
 use core::ffi::CStr;
 use heapless::Vec;
+use norma_drivers::virtio::MmioCandidate;
 use norma_kernel::arch::layout::direct;
 use norma_kernel::limits::{MEMORY_REGIONS, PHYSICAL_LIMIT};
 use norma_kernel::memory::{Region, carve::Regions};
@@ -54,7 +55,7 @@ impl BootInfo {
     /// The memory-mapped virtio devices that the command line lists, as QEMU's microvm does.
     /// Where it lists none and there is no PCI bus either, [`devices::window`] says where to
     /// look; on a machine with PCI other devices may have their registers there.
-    pub fn mmio_devices(&self) -> Vec<MmioDevice, { devices::LIMIT }> {
+    pub fn mmio_devices(&self) -> Vec<MmioCandidate, { devices::LIMIT }> {
         devices::listed(&self.command_line)
     }
 

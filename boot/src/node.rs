@@ -4,10 +4,8 @@
 //! refused, because services would look for each other in vain; `network=off` on the command
 //! line says that it is meant.
 
-use crate::devices;
 use crate::information::BootInfo;
 use core::ops::Deref;
-use norma_drivers::virtio::MmioCandidate;
 use norma_kernel::{face, node};
 
 /// This node: the kernel's calls ([`face::Node`]), and what the machine was started with.
@@ -25,10 +23,13 @@ impl Deref for Node {
 }
 
 impl Node {
+    /// Apart from its only caller: what is one large function instead of two spends hundreds of
+    /// instructions on moving its many variables in and out of registers.
+    #[inline(never)]
     pub(crate) fn start(boot: BootInfo) -> Result<Self, node::NodeError> {
         let card = match boot.command_line.get("network") {
             Some("off") => None,
-            _ => Some(node::find_card(&candidates(&boot))?),
+            _ => Some(node::find_card(&boot.mmio_devices())?),
         };
         let identity = node::Identity {
             name: boot.node(),
@@ -56,16 +57,4 @@ impl Node {
     pub fn argument(&self, key: &str) -> Option<&'static str> {
         self.boot.command_line.get(key)
     }
-}
-
-/// Where memory-mapped devices may be: where the command line says, else the usual places of a
-/// machine without PCI.
-fn candidates(boot: &BootInfo) -> heapless::Vec<MmioCandidate, { devices::LIMIT }> {
-    boot.mmio_devices()
-        .iter()
-        .map(|device| MmioCandidate {
-            base: device.address,
-            interrupt: device.line,
-        })
-        .collect()
 }

@@ -6,7 +6,6 @@
 
 use super::alloc::boxed::Box;
 use super::error::{DeviceKind, DeviceList, DevicePlace, InitError, OtherDevice};
-use super::limits::NETWORK_DEVICES;
 use super::mmio::{self, MmioCandidate, MmioTransport, Seen};
 use super::net::{Interrupt, MessageInterrupt};
 use super::pci::{self, AddressWindow, ConfigSpace, Identity};
@@ -70,12 +69,9 @@ impl FoundNetworkDevice {
     }
 }
 
-/// The network devices of a machine, in the order of their buses.
-pub type FoundDevices = heapless::Vec<FoundNetworkDevice, NETWORK_DEVICES>;
-
 /// What a search has met so far.
 struct Search {
-    devices: FoundDevices,
+    device: Option<FoundNetworkDevice>,
     others: DeviceList,
     /// A network device that cannot be used; told only if there is none that can.
     unusable: Option<InitError>,
@@ -89,12 +85,13 @@ impl Search {
         transport: Result<AnyTransport, InitError>,
     ) {
         match transport {
-            // More devices than fit are left out.
-            Ok(transport) => drop(self.devices.push(FoundNetworkDevice {
-                transport,
-                interrupt,
-                place,
-            })),
+            Ok(transport) => {
+                self.device = Some(FoundNetworkDevice {
+                    transport,
+                    interrupt,
+                    place,
+                });
+            }
             Err(error) => self.unusable = self.unusable.take().or(Some(error)),
         }
     }
@@ -176,17 +173,17 @@ fn pci_kind(identity: &Identity) -> DeviceKind {
     }
 }
 
-/// Finds all network devices: at the memory-mapped places given, and on PCI if asked for.
-/// `map` gives access, without caching and for good, to device registers at a physical
-/// address (of any alignment), or null; it may be asked for the same page twice.
+/// Finds the first network device that can be used: at the memory-mapped places given, and on
+/// PCI if asked for. `map` gives access, without caching and for good, to device registers at a
+/// physical address (of any alignment), or null; it may be asked for the same page twice.
 ///
 /// # Errors
-/// If there is none that can be used: why the first cannot, or what was found instead.
-pub fn find_network_devices(
+/// If there is none: why the first cannot be used, or what was found instead.
+pub fn find_network_device(
     mmio: &[MmioCandidate],
     pci: bool,
     map: &mut dyn FnMut(u64, usize) -> *mut u8,
-) -> Result<FoundDevices, InitError> {
+) -> Result<FoundNetworkDevice, InitError> {
     #[cfg(target_arch = "x86_64")]
     let mut ports = pci::ConfigPorts::new();
     #[cfg(target_arch = "x86_64")]
@@ -196,46 +193,34 @@ pub fn find_network_devices(
     search(mmio, config, map)
 }
 
-/// The first of [`find_network_devices`].
-///
-/// # Errors
-/// As there.
-pub fn find_network_device(
-    mmio: &[MmioCandidate],
-    pci: bool,
-    map: &mut dyn FnMut(u64, usize) -> *mut u8,
-) -> Result<FoundNetworkDevice, InitError> {
-    let devices = find_network_devices(mmio, pci, map)?;
-    // `search` gives an error rather than an empty list.
-    devices.into_iter().next().ok_or(InitError::NotFound {
-        mmio_places: mmio.len(),
-        pci,
-        found: Box::default(),
-    })
-}
-
 pub(super) fn search(
     mmio: &[MmioCandidate],
     config: Option<&mut dyn ConfigSpace>,
     map: &mut dyn FnMut(u64, usize) -> *mut u8,
-) -> Result<FoundDevices, InitError> {
+) -> Result<FoundNetworkDevice, InitError> {
     let mut search = Search {
-        devices: FoundDevices::new(),
+        device: None,
         others: DeviceList::new(),
         unusable: None,
     };
     for candidate in mmio {
         search.mmio(candidate, map);
+        if let Some(device) = search.device {
+            return Ok(device);
+        }
     }
     let pci = config.is_some();
     if let Some(config) = config {
         let mut window = AddressWindow::new();
         pci::for_each(config, &mut |config, identity| {
-            search.pci(config, identity, &mut window, map);
+            // The list of functions has no early end.
+            if search.device.is_none() {
+                search.pci(config, identity, &mut window, map);
+            }
         });
     }
-    if !search.devices.is_empty() {
-        return Ok(search.devices);
+    if let Some(device) = search.device {
+        return Ok(device);
     }
     Err(search.unusable.unwrap_or(InitError::NotFound {
         mmio_places: mmio.len(),
@@ -259,7 +244,10 @@ mod tests {
         arena
     }
 
-    fn look(places: &[Arena], config: Option<&mut ModelConfig>) -> Result<FoundDevices, InitError> {
+    fn look(
+        places: &[Arena],
+        config: Option<&mut ModelConfig>,
+    ) -> Result<FoundNetworkDevice, InitError> {
         let candidates: Vec<MmioCandidate> = (0u32..)
             .zip(places)
             .map(|(interrupt, _)| MmioCandidate {
@@ -276,11 +264,10 @@ mod tests {
 
     #[test]
     fn a_network_device_is_found_among_others() {
-        let places = [place(2, 4), place(2, 0), place(2, 1)];
-        let devices = look(&places, None).expect("there is one");
-        assert_eq!(devices.len(), 1);
-        assert_eq!(devices[0].interrupt(), Interrupt::Line(2));
-        assert_eq!(devices[0].place(), DevicePlace::Mmio(2));
+        let places = [place(2, 4), place(2, 0), place(2, 1), place(2, 1)];
+        let device = look(&places, None).expect("there is one");
+        assert_eq!(device.interrupt(), Interrupt::Line(2));
+        assert_eq!(device.place(), DevicePlace::Mmio(2));
     }
 
     #[test]

@@ -56,9 +56,6 @@ pub const DEFAULT_MTU: u16 = 1500;
 /// Devices remembered for the text of an error.
 pub const DEVICES_LISTED: usize = 16;
 
-/// Network devices found in one machine: one for each network it may stand between.
-pub const NETWORK_DEVICES: usize = 4;
-
 /// PCI buses looked at: the root bus and those behind its bridges.
 pub const PCI_BUSES: usize = 16;
 

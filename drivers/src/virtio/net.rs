@@ -5,6 +5,7 @@
 //! ([`super::receive`], [`super::transmit`]).
 //! Source: VIRTIO 1.2, section 5.1.
 
+use super::DmaPage;
 use super::dma::DmaRegion;
 use super::error::{InitError, RingKind};
 use super::find::{AnyTransport, FoundNetworkDevice};
@@ -12,10 +13,9 @@ use super::limits::{LEAST_SLOTS, MOST_SLOTS, RECEIVE_BUFFERS, TRANSMIT_SLOTS};
 use super::mmio::ALL_INTERRUPTS;
 use super::queue::{DeviceFault, Queue};
 use super::receive::ReceiveQueue;
-use super::registers::WordRegister;
+use super::registers::{Doorbell, WordRegister};
 use super::transmit::{TransmitQueue, TransmitSlot};
 use super::transport::{self, Transport};
-use super::{DmaPage, dma};
 
 /// A message that a device sends as its interrupt (MSI-X).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -116,19 +116,30 @@ impl<P: DmaPage> NetDevice<P> {
     ) -> Result<Self, InitError> {
         let mut found = found;
         check(&options, region.length(), Self::dma_bytes)?;
+        let (buffers, slots) = (options.receive_buffers, options.transmit_slots);
+        // Memory first: what the device has not heard of can simply be given back. And whatever
+        // can fail comes before the queues are put together, in place, because moving them
+        // about is many instructions, each of which an emulator must translate at boot.
+        let buffer_list = ReceiveQueue::buffers(buffers, allocate)?;
+        let slot_list = TransmitQueue::slots(slots)?;
         found.transport.set_message(options.message);
         let transport = found.transport.get();
         let agreement = transport::negotiate(transport)?;
-        let queues = start_queues(transport, &mut region, &options, allocate, agreement.mtu);
-        let (receive, transmit) = match queues {
-            Ok(queues) => queues,
-            Err(error) => {
-                // The pages of the buffers go back to the kernel: the device must let go first.
-                transport::reset(transport);
-                transport::fail(transport);
-                return Err(error);
-            }
-        };
+        let mut part = |length| region.split_off(length).expect("`check` added them up");
+        let receive_ring = part(Queue::bytes(buffers));
+        let transmit_ring = part(Queue::bytes(slots));
+        let receive_heads = part(ReceiveQueue::<P>::head_bytes(buffers));
+        let transmit_heads = part(TransmitQueue::<P>::head_bytes(slots));
+        let doorbells = start_queues(transport, [&receive_ring, &transmit_ring], &options);
+        let [receive_bell, transmit_bell] = doorbells.inspect_err(|_| {
+            // Before memory is given back the device must let go.
+            transport::reset(transport);
+            transport::fail(transport);
+        })?;
+        let receive = Queue::new(&receive_ring, buffers, receive_bell);
+        let transmit = Queue::new(&transmit_ring, slots, transmit_bell);
+        let receive = ReceiveQueue::new(receive, receive_heads, buffer_list);
+        let transmit = TransmitQueue::new(transmit, transmit_heads, slot_list, agreement.mtu);
         transport::start(transport);
         let mut device = Self {
             receive,
@@ -284,42 +295,17 @@ fn check(
     Ok(())
 }
 
-type Queues<P> = (ReceiveQueue<P>, TransmitQueue<P>);
-
-fn start_queues<P: DmaPage>(
+/// Tells the device where its two queues are, and asks it where it wants to be told of news.
+fn start_queues(
     transport: &mut dyn Transport,
-    region: &mut dma::DmaRegion,
+    [receive, transmit]: [&DmaRegion; 2],
     options: &NetOptions,
-    allocate: &mut dyn FnMut() -> Option<P>,
-    mtu: u16,
-) -> Result<Queues<P>, InitError> {
-    let (receive, transmit) = (options.receive_buffers, options.transmit_slots);
-    let receive_queue = start_queue(transport, region, RingKind::Receive, receive)?;
-    let transmit_queue = start_queue(transport, region, RingKind::Transmit, transmit)?;
-    let heads = split(region, ReceiveQueue::<P>::head_bytes(receive))?;
-    let receive = ReceiveQueue::new(receive_queue, heads, allocate)?;
-    let heads = split(region, TransmitQueue::<P>::head_bytes(transmit))?;
-    let transmit = TransmitQueue::new(transmit_queue, heads, mtu)?;
-    Ok((receive, transmit))
-}
-
-fn start_queue(
-    transport: &mut dyn Transport,
-    region: &mut DmaRegion,
-    kind: RingKind,
-    slots: usize,
-) -> Result<Queue, InitError> {
-    let part = split(region, Queue::bytes(slots))?;
-    let addresses = Queue::addresses(&part, slots);
-    transport::start_queue(transport, kind, slots, addresses)?;
-    let doorbell = transport.doorbell(kind.number())?;
-    Ok(Queue::new(&part, slots, doorbell))
-}
-
-fn split(region: &mut DmaRegion, length: usize) -> Result<DmaRegion, InitError> {
-    let found = region.length();
-    region.split_off(length).ok_or(InitError::RegionTooSmall {
-        found,
-        wanted: length,
-    })
+) -> Result<[Doorbell; 2], InitError> {
+    let mut start = |kind, ring, slots| {
+        transport::start_queue(transport, kind, slots, Queue::addresses(ring, slots))
+    };
+    Ok([
+        start(RingKind::Receive, receive, options.receive_buffers)?,
+        start(RingKind::Transmit, transmit, options.transmit_slots)?,
+    ])
 }

@@ -137,6 +137,7 @@ impl Queue {
     }
 
     /// A queue in `region`, and where its parts are. `slots` is a power of two.
+    #[inline(never)]
     pub(super) fn new(region: &DmaRegion, slots: usize, doorbell: Doorbell) -> Self {
         let layout = Layout::new(slots);
         Self {
@@ -174,11 +175,6 @@ impl Queue {
     #[inline(always)]
     pub(super) fn next_slot(&self) -> usize {
         usize::from(self.next_available & self.mask)
-    }
-
-    /// How many slots there are.
-    pub(super) fn slots(&self) -> usize {
-        usize::from(self.mask) + 1
     }
 
     /// Slots that the device has and that the driver has not taken back.

@@ -19,11 +19,11 @@ use super::net::NetCounters;
 use super::queue::{DEVICE_WRITES, DeviceFault, Queue};
 
 /// One receive buffer.
-struct Buffer<P> {
+pub(super) struct Buffer<P> {
     /// Whether the device has it.
     posted: bool,
     /// Always full; behind the head in this order.
-    pages: [P; FRAME_PAGES],
+    pages: heapless::Vec<P, FRAME_PAGES>,
     /// Where the pages were when the descriptors were written.
     addresses: [u64; FRAME_PAGES],
 }
@@ -41,25 +41,31 @@ impl<P: DmaPage> ReceiveQueue<P> {
         count * PIECE
     }
 
-    /// Fills a queue with buffers made of pages from `allocate` and posts them all.
-    pub(super) fn new(
-        queue: Queue,
-        heads: DmaRegion,
+    /// Makes `count` buffers of pages from `allocate`.
+    pub(super) fn buffers(
+        count: usize,
         allocate: &mut dyn FnMut() -> Option<P>,
-    ) -> Result<Self, InitError> {
-        let count = queue.slots();
+    ) -> Result<Box<[Buffer<P>]>, InitError> {
         let out_of_memory = InitError::OutOfMemory { buffers: count };
         let mut buffers = Vec::new();
         if buffers.try_reserve_exact(count).is_err() {
             return Err(out_of_memory);
         }
         for _ in 0..count {
-            buffers.push(Buffer::new(allocate).ok_or(out_of_memory.clone())?);
+            buffers.push(Buffer::EMPTY);
         }
+        if !buffers.iter_mut().all(|buffer| buffer.fill(allocate)) {
+            return Err(out_of_memory);
+        }
+        Ok(buffers.into_boxed_slice())
+    }
+
+    /// A queue of these buffers, all of them posted: as many as it has slots.
+    pub(super) fn new(queue: Queue, heads: DmaRegion, buffers: Box<[Buffer<P>]>) -> Self {
         let mut receive = Self {
             queue,
-            heads: heads.heads(count),
-            buffers: buffers.into_boxed_slice(),
+            heads: heads.heads(buffers.len()),
+            buffers,
         };
         for (index, buffer) in receive.buffers.iter_mut().enumerate() {
             buffer.write_table(&receive.queue, &receive.heads, index);
@@ -67,7 +73,7 @@ impl<P: DmaPage> ReceiveQueue<P> {
             receive.queue.publish(index);
         }
         receive.queue.disable_interrupt();
-        Ok(receive)
+        receive
     }
 
     /// Takes the next frame, shows it to `handle` and gives the buffer back to the device.
@@ -152,21 +158,23 @@ impl<P: DmaPage> ReceiveQueue<P> {
 }
 
 impl<P: DmaPage> Buffer<P> {
-    fn new(allocate: &mut dyn FnMut() -> Option<P>) -> Option<Self> {
-        let mut pages = heapless::Vec::<P, FRAME_PAGES>::new();
-        while !pages.is_full() {
-            // Cannot fail: it is not full.
-            let _ = pages.push(allocate()?);
+    const EMPTY: Self = Self {
+        posted: false,
+        pages: heapless::Vec::new(),
+        addresses: [0; FRAME_PAGES],
+    };
+
+    /// Takes fresh pages, in place; false if there are not enough. An allocator that hands out
+    /// neighbours in rising order spares descriptors.
+    fn fill(&mut self, allocate: &mut dyn FnMut() -> Option<P>) -> bool {
+        for address in &mut self.addresses {
+            let Some(page) = allocate() else { return false };
+            assert!(page.is_exclusive(), "{NOT_EXCLUSIVE}");
+            *address = page.physical_address();
+            // Cannot fail: there is room for as many as there are addresses.
+            let _ = self.pages.push(page);
         }
-        // Frame allocators like to hand out falling addresses; rising ones can be joined.
-        pages.sort_unstable_by_key(DmaPage::physical_address);
-        assert!(pages.iter().all(DmaPage::is_exclusive), "{NOT_EXCLUSIVE}");
-        let addresses = core::array::from_fn(|i| pages[i].physical_address());
-        Some(Self {
-            posted: false,
-            pages: pages.into_array().ok()?,
-            addresses,
-        })
+        true
     }
 
     /// Writes the descriptors: the head, then the pages, neighbours together.

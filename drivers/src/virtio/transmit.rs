@@ -21,7 +21,7 @@ use super::queue::{DeviceFault, Queue};
 use super::receive::for_each_run;
 
 /// One frame on its way out.
-struct Slot<P> {
+pub(super) struct Slot<P> {
     /// Its pages, kept until the device has read them.
     pages: heapless::Vec<P, FRAME_PAGES>,
     state: SlotState,
@@ -83,35 +83,42 @@ impl<P: DmaPage> TransmitQueue<P> {
         count * PIECE
     }
 
-    /// An idle queue for frames of at most `mtu` bytes behind their Ethernet header.
-    pub(super) fn new(queue: Queue, heads: DmaRegion, mtu: u16) -> Result<Self, InitError> {
-        let count = queue.slots();
-        let heads = heads.heads(count);
+    /// `count` idle slots.
+    pub(super) fn slots(count: usize) -> Result<Box<[Slot<P>]>, InitError> {
         let mut slots = Vec::new();
         slots
             .try_reserve_exact(count)
             .map_err(|_| InitError::OutOfMemory { buffers: count })?;
-        for index in 0..count {
-            let head_address = heads.physical_address(index);
-            queue.write_direct(index, head_address, PIECE as u32);
+        for _ in 0..count {
             slots.push(Slot {
                 pages: heapless::Vec::new(),
                 state: SlotState {
                     posted: false,
                     direct: true,
-                    head_address,
+                    head_address: 0,
                 },
             });
         }
-        let mut queue = queue;
-        queue.disable_interrupt();
-        Ok(Self {
+        Ok(slots.into_boxed_slice())
+    }
+
+    /// An idle queue of these slots, for frames of at most `mtu` bytes behind their Ethernet
+    /// header.
+    pub(super) fn new(queue: Queue, heads: DmaRegion, slots: Box<[Slot<P>]>, mtu: u16) -> Self {
+        let mut transmit = Self {
             queue,
-            heads,
-            slots: slots.into_boxed_slice(),
+            heads: heads.heads(slots.len()),
+            slots,
             holding: 0,
             most: usize::from(mtu) + ETHERNET_HEADER,
-        })
+        };
+        for (index, slot) in transmit.slots.iter_mut().enumerate() {
+            let head = transmit.heads.physical_address(index);
+            transmit.queue.write_direct(index, head, PIECE as u32);
+            slot.state.head_address = head;
+        }
+        transmit.queue.disable_interrupt();
+        transmit
     }
 
     /// A free slot to write a frame in; none if the ring is full.

@@ -144,12 +144,10 @@ fn read_config(transport: &dyn Transport, has_mtu: bool) -> Agreement {
     };
     for _ in 0..REGISTER_READS {
         let generation = transport.config_generation();
-        agreement.mac = core::array::from_fn(|i| transport.config(CONFIG_MAC + i));
+        read_bytes(transport, CONFIG_MAC, &mut agreement.mac);
         if has_mtu {
-            let bytes = [
-                transport.config(CONFIG_MTU),
-                transport.config(CONFIG_MTU + 1),
-            ];
+            let mut bytes = [0; 2];
+            read_bytes(transport, CONFIG_MTU, &mut bytes);
             agreement.mtu = u16::from_le_bytes(bytes);
         }
         if transport.config_generation() == generation {
@@ -159,13 +157,22 @@ fn read_config(transport: &dyn Transport, has_mtu: bool) -> Agreement {
     agreement
 }
 
-/// Step 7 for one queue.
+/// A loop on its own, so that it stays one: unrolled, it is far longer to translate.
+#[inline(never)]
+fn read_bytes(transport: &dyn Transport, from: usize, bytes: &mut [u8]) {
+    for (offset, byte) in (from..).zip(bytes) {
+        *byte = transport.config(offset);
+    }
+}
+
+/// Step 7 for one queue; returns its doorbell.
+#[inline(never)]
 pub(super) fn start_queue(
     transport: &mut dyn Transport,
     kind: RingKind,
     slots: usize,
     addresses: QueueAddresses,
-) -> Result<(), InitError> {
+) -> Result<Doorbell, InitError> {
     let queue = kind.number();
     let limit = usize::from(transport.queue_limit(queue));
     if limit < slots || slots < LEAST_SLOTS {
@@ -178,7 +185,7 @@ pub(super) fn start_queue(
     if !transport.enable_queue(queue, slots as u16, addresses) {
         return Err(InitError::NoInterruptVector);
     }
-    Ok(())
+    transport.doorbell(queue)
 }
 
 /// Step 8: the device may use its queues from now on.
