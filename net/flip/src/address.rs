@@ -6,7 +6,7 @@
 //!
 //! Source: `docs/wire.md`, chapter "Addresses"; Amoeba 5, `flip_oneway.c`.
 
-use norma_wire::Address;
+use norma_wire::{Address, blake3};
 
 /// Separates this use of BLAKE3 from all others.
 const CONTEXT: &str = "norma flip address v1";

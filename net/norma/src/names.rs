@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 
 use norma_flip::{Address, Instant, PrivateAddress};
 use norma_ipc::{Message, Name, PageSource, Reason, Right, RightError, SpaceId, ThreadId};
+use norma_wire::blake3;
 
 use crate::carry::Target;
 use crate::limits::{MAX_LOOKUPS, MAX_NAME, MAX_NAMES};
@@ -104,13 +105,14 @@ impl Lookups {
 }
 
 impl<S: PageSource> Node<S> {
-    fn name_address(&self, text: &str) -> PrivateAddress {
-        let mut hasher = blake3::Hasher::new_derive_key("norma name address v1");
-        hasher.update(&self.config.cluster);
-        hasher.update(text.as_bytes());
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-        PrivateAddress::new(NAME_SPACE, u64::from_le_bytes(bytes))
+    fn name_address(&self, text: &Text) -> PrivateAddress {
+        let cluster = &self.config.cluster;
+        let mut material = [0; 16 + MAX_NAME];
+        let material = &mut material[..16 + text.len()];
+        material[..16].copy_from_slice(cluster);
+        material[16..].copy_from_slice(text.as_bytes());
+        let hash = blake3::derive_key("norma name address v1", material);
+        PrivateAddress::new(NAME_SPACE, u64::from_le_bytes(hash.as_chunks().0[0]))
     }
 
     /// Makes a copy of the send right under `name` known to the whole cluster as `text`.
@@ -133,7 +135,7 @@ impl<S: PageSource> Node<S> {
             .ipc
             .copy_send(space, name)
             .map_err(CheckInError::Right)?;
-        match self.flip.register(self.name_address(text)) {
+        match self.flip.register(self.name_address(&short)) {
             Ok(address) => {
                 self.names.0.push(Entry {
                     text: short,
@@ -206,7 +208,7 @@ impl<S: PageSource> Node<S> {
             return Err(RightError::NoMemory);
         }
         let reply = self.ipc.make_reply_right(thread)?;
-        let target = self.name_address(text).image();
+        let target = self.name_address(&short).image();
         self.lookups.0.push(Asking {
             text: short,
             target,

@@ -10,6 +10,7 @@ use norma_ipc::{
     Event, Ipc, Message, Name, NoMemory, PageSource, PortId, RemoteToken, Right, SendError, Sent,
     SpaceId, ThreadId,
 };
+use norma_wire::blake3;
 use norma_wire::hello::NodeName;
 
 use crate::counters::Counters;

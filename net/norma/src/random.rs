@@ -1,8 +1,9 @@
 //! Random numbers from a seed: BLAKE3 keyed with the seed over a counter.
 //!
 //! Why: the seed is an argument, so that a simulation repeats; in a kernel it comes from the
-//! machine, and then nobody can guess a session number or an incarnation. The plain hash and
-//! not the extendable output, which is a thousand more instructions to translate at boot.
+//! machine, and then nobody can guess a session number or an incarnation.
+
+use norma_wire::blake3;
 
 pub(crate) struct Random {
     key: [u8; 32],
@@ -20,7 +21,7 @@ impl Random {
     /// 32 random bytes.
     pub(crate) fn bytes(&mut self) -> [u8; 32] {
         self.drawn += 1;
-        *blake3::keyed_hash(&self.key, &self.drawn.to_le_bytes()).as_bytes()
+        blake3::keyed_hash(&self.key, &self.drawn.to_le_bytes())
     }
 
     pub(crate) fn u64(&mut self) -> u64 {

@@ -17,6 +17,7 @@
 // See clippy.toml: nothing here may abort for want of memory.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_macros))]
 
+pub mod blake3;
 mod bytes;
 pub mod context;
 pub mod control;
