@@ -4,21 +4,19 @@
 //! (`norma_kernel::arch::paging`). RAM is mapped in large pages and never executable; where it
 //! is the image's read-only part it is not writable there either.
 
-use norma_kernel::arch::layout::{self, DIRECT_MAP, IMAGE, physical};
-use norma_kernel::arch::paging::{DATA, LARGE_PAGE, PAGE, TABLE};
+use core::ops::Range;
+use norma_kernel::arch::layout::{self, DIRECT_MAP, IMAGE};
+use norma_kernel::arch::paging::{DATA, LARGE_PAGE, PAGE, entry};
 use norma_kernel::memory::{NoMemory, Region};
 use x86_64::registers::control::{Cr3, Cr3Flags};
-use x86_64::structures::paging::{PageTable, PageTableFlags, PageTableIndex, PhysFrame};
+use x86_64::structures::paging::page_table::PageTableLevel;
+use x86_64::structures::paging::{PageTableFlags, PhysFrame};
 use x86_64::{PhysAddr, VirtAddr};
 
 unsafe extern "C" {
     static __image_start: u8;
-    static __text_start: u8;
     static __text_end: u8;
-    static __rodata_start: u8;
     static __rodata_end: u8;
-    static __data_start: u8;
-    static __data_end: u8;
     static __image_end: u8;
 }
 
@@ -59,13 +57,12 @@ impl Bump {
         Ok(start)
     }
 
-    fn table(&mut self) -> Result<&'static mut PageTable, NoMemory> {
-        let pointer = layout::direct(self.take(PAGE)?).cast::<PageTable>();
+    /// The physical address of a zeroed frame.
+    fn table(&mut self) -> Result<u64, NoMemory> {
+        let table = self.take(PAGE)?;
         // SAFETY: the frame is free RAM that the provisional tables map, and now it is ours.
-        unsafe {
-            pointer.write(PageTable::new());
-            Ok(&mut *pointer)
-        }
+        unsafe { layout::direct(table).write_bytes(0, PAGE as usize) };
+        Ok(table)
     }
 }
 
@@ -78,106 +75,81 @@ impl Bump {
 /// # Errors
 /// [`NoMemory`] if that is not enough.
 pub unsafe fn switch(ram: &[Region], bump: &mut Bump) -> Result<(), NoMemory> {
-    let top = bump.table()?;
+    let mut tables = Tables {
+        top: PhysAddr::new(bump.table()?),
+        bump,
+    };
     for region in ram {
-        map_ram(top, region.grow_to(LARGE_PAGE), bump)?;
+        tables.map_ram(region.grow_to(LARGE_PAGE))?;
     }
-    map_image(top, bump)?;
-    let frame = PhysFrame::containing_address(PhysAddr::new(address(top)));
+    tables.map_image()?;
+    let top = PhysFrame::containing_address(tables.top);
     // SAFETY: the tables map all that is in use: the image, its stack, and RAM.
-    unsafe { Cr3::write(frame, Cr3Flags::empty()) };
+    unsafe { Cr3::write(top, Cr3Flags::empty()) };
     Ok(())
 }
 
-fn map_ram(top: &mut PageTable, region: Region, bump: &mut Bump) -> Result<(), NoMemory> {
-    for page in (region.start..region.end).step_by(LARGE_PAGE as usize) {
-        let virtual_address = VirtAddr::new(DIRECT_MAP + page);
-        let table = descend(top, virtual_address.p4_index(), bump)?;
-        let table = descend(table, virtual_address.p3_index(), bump)?;
-        let flags = DATA | PageTableFlags::HUGE_PAGE;
-        table[virtual_address.p2_index()].set_addr(PhysAddr::new(page), flags);
-    }
-    Ok(())
+/// The tables while they are made.
+struct Tables<'a> {
+    top: PhysAddr,
+    bump: &'a mut Bump,
 }
 
-/// Maps the image where it runs, and maps the large pages that it lies in anew, page by page.
-fn map_image(top: &mut PageTable, bump: &mut Bump) -> Result<(), NoMemory> {
-    let region = image().grow_to(LARGE_PAGE);
-    for page in (region.start..region.end).step_by(PAGE as usize) {
-        let flags = flags_at(IMAGE + page);
-        let direct = match flags {
-            Some(CODE | READ_ONLY) => READ_ONLY,
-            _ => DATA,
-        };
-        map(top, DIRECT_MAP + page, page, direct, bump)?;
-        if let Some(flags) = flags {
-            map(top, IMAGE + page, page, flags, bump)?;
+impl Tables<'_> {
+    fn map_ram(&mut self, region: Region) -> Result<(), NoMemory> {
+        for page in (region.start..region.end).step_by(LARGE_PAGE as usize) {
+            let flags = DATA | PageTableFlags::HUGE_PAGE;
+            self.map(DIRECT_MAP + page, PageTableLevel::Two, page, flags)?;
         }
+        Ok(())
     }
-    Ok(())
+
+    /// Maps the image where it runs, and maps the large pages that it lies in anew, page by page.
+    fn map_image(&mut self) -> Result<(), NoMemory> {
+        let region = image().grow_to(LARGE_PAGE);
+        for page in (region.start..region.end).step_by(PAGE as usize) {
+            let flags = flags_at(IMAGE + page);
+            let direct = match flags {
+                Some(CODE | READ_ONLY) => READ_ONLY,
+                _ => DATA,
+            };
+            self.map(DIRECT_MAP + page, PageTableLevel::One, page, direct)?;
+            if let Some(flags) = flags {
+                self.map(IMAGE + page, PageTableLevel::One, page, flags)?;
+            }
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn map(
+        &mut self,
+        address: u64,
+        leaf: PageTableLevel,
+        physical: u64,
+        flags: PageTableFlags,
+    ) -> Result<(), NoMemory> {
+        let mut new_table = || self.bump.table();
+        // SAFETY: nobody else knows of these tables yet, and all of them are made by `table`.
+        let entry = unsafe { entry(self.top, VirtAddr::new(address), leaf, &mut new_table) }?;
+        entry.set_addr(PhysAddr::new(physical), flags);
+        Ok(())
+    }
 }
 
 /// The rights of a page of the image; none for the guards of stacks and what is outside.
 fn flags_at(address: u64) -> Option<PageTableFlags> {
-    let [boot, fault, nmi] = layout::image_stacks();
-    let section = |start: *const u8, end: *const u8| start as u64..end as u64;
+    let is_guard = |stack: &Range<u64>| stack.start - PAGE == address;
+    if layout::image_stacks().iter().any(is_guard) {
+        return None;
+    }
+    // One part begins where the one before ends; the last are data and stacks.
     let parts = [
-        (
-            section(&raw const __text_start, &raw const __text_end),
-            CODE,
-        ),
-        (
-            section(&raw const __rodata_start, &raw const __rodata_end),
-            READ_ONLY,
-        ),
-        (
-            section(&raw const __data_start, &raw const __data_end),
-            DATA,
-        ),
-        (boot, DATA),
-        (fault, DATA),
-        (nmi, DATA),
+        (&raw const __image_start, None),
+        (&raw const __text_end, Some(CODE)),
+        (&raw const __rodata_end, Some(READ_ONLY)),
+        (&raw const __image_end, Some(DATA)),
     ];
-    let (_, flags) = parts.iter().find(|(part, _)| part.contains(&address))?;
-    Some(*flags)
-}
-
-fn map(
-    top: &mut PageTable,
-    virtual_address: u64,
-    physical: u64,
-    flags: PageTableFlags,
-    bump: &mut Bump,
-) -> Result<(), NoMemory> {
-    let virtual_address = VirtAddr::new(virtual_address);
-    let table = descend(top, virtual_address.p4_index(), bump)?;
-    let table = descend(table, virtual_address.p3_index(), bump)?;
-    let entry = &mut table[virtual_address.p2_index()];
-    if entry.flags().contains(PageTableFlags::HUGE_PAGE) {
-        // A large page of RAM gives way to small ones.
-        entry.set_unused();
-    }
-    let table = descend(table, virtual_address.p2_index(), bump)?;
-    table[virtual_address.p1_index()].set_addr(PhysAddr::new(physical), flags);
-    Ok(())
-}
-
-fn descend<'a>(
-    table: &'a mut PageTable,
-    index: PageTableIndex,
-    bump: &mut Bump,
-) -> Result<&'a mut PageTable, NoMemory> {
-    let entry = &mut table[index];
-    if entry.is_unused() {
-        let next = bump.table()?;
-        entry.set_addr(PhysAddr::new(address(next)), TABLE);
-    }
-    let next = layout::direct(entry.addr().as_u64()).cast::<PageTable>();
-    // SAFETY: an entry of these tables leads to a table made by `Bump::table`, which nobody
-    // else refers to; the borrow of the upper table is not used any more.
-    Ok(unsafe { &mut *next })
-}
-
-fn address(table: &PageTable) -> u64 {
-    physical((&raw const *table).cast())
+    let (_, flags) = parts.iter().find(|(end, _)| address < *end as u64)?;
+    *flags
 }

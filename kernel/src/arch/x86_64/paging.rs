@@ -9,6 +9,7 @@ use super::layout;
 use crate::memory::{Frame, NoMemory};
 use crate::sync::IrqLock;
 use x86_64::registers::control::Cr3;
+use x86_64::structures::paging::page_table::{PageTableEntry, PageTableLevel};
 use x86_64::structures::paging::{PageTable, PageTableFlags};
 use x86_64::{PhysAddr, VirtAddr};
 
@@ -38,13 +39,7 @@ static CHANGES: IrqLock<()> = IrqLock::new(());
 /// # Errors
 /// [`NoMemory`] if a table is missing and there is no frame for it.
 pub fn map(address: u64, frame: Frame) -> Result<(), NoMemory> {
-    let _guard = CHANGES.lock();
-    let address = VirtAddr::new(address);
-    let table = descend(top(), address.p4_index())?;
-    let table = descend(table, address.p3_index())?;
-    let table = descend(table, address.p2_index())?;
-    table[address.p1_index()].set_addr(PhysAddr::new(frame.into_physical()), DATA);
-    Ok(())
+    set(address, PageTableLevel::One, frame.into_physical(), DATA)
 }
 
 /// Whether [`map`] has mapped something at `address`.
@@ -66,28 +61,56 @@ pub fn is_mapped(address: u64) -> bool {
 /// # Errors
 /// [`NoMemory`] if a table is missing and there is no frame for it.
 pub fn map_device(address: u64, physical: u64) -> Result<(), NoMemory> {
+    let flags = DEVICE | PageTableFlags::HUGE_PAGE;
+    set(address, PageTableLevel::Two, physical, flags)
+}
+
+fn set(
+    address: u64,
+    leaf: PageTableLevel,
+    physical: u64,
+    flags: PageTableFlags,
+) -> Result<(), NoMemory> {
     let _guard = CHANGES.lock();
-    let address = VirtAddr::new(address);
-    let table = descend(top(), address.p4_index())?;
-    let table = descend(table, address.p3_index())?;
-    table[address.p2_index()].set_addr(PhysAddr::new(physical), DEVICE | PageTableFlags::HUGE_PAGE);
+    let mut new_table = || Ok(Frame::allocate_zeroed().ok_or(NoMemory)?.into_physical());
+    let top = Cr3::read().0.start_address();
+    // SAFETY: these are the tables in use, and whoever changes them holds the lock.
+    let entry = unsafe { entry(top, VirtAddr::new(address), leaf, &mut new_table) }?;
+    entry.set_addr(PhysAddr::new(physical), flags);
     Ok(())
+}
+
+/// The entry of the page at `address`, small (of level one) or large (of level two). A table
+/// that is missing is made of a frame from `new_table`; a large page in the way gives way.
+///
+/// # Safety
+/// The tables below `top` must be reached by the direct map and changed by nobody else while
+/// the entry is in use. `new_table` must give zeroed frames that nobody else has.
+///
+/// # Errors
+/// [`NoMemory`] from `new_table`.
+#[inline(never)]
+pub unsafe fn entry(
+    top: PhysAddr,
+    address: VirtAddr,
+    leaf: PageTableLevel,
+    new_table: &mut dyn FnMut() -> Result<u64, NoMemory>,
+) -> Result<&'static mut PageTableEntry, NoMemory> {
+    let (mut table, mut level) = (top, PageTableLevel::Four);
+    loop {
+        let entry = &mut table_at(table)[address.page_table_index(level)];
+        let Some(lower) = level.next_lower_level().filter(|_| level != leaf) else {
+            return Ok(entry);
+        };
+        if entry.is_unused() || entry.flags().contains(PageTableFlags::HUGE_PAGE) {
+            entry.set_addr(PhysAddr::new(new_table()?), TABLE);
+        }
+        (table, level) = (entry.addr(), lower);
+    }
 }
 
 fn top() -> &'static mut PageTable {
     table_at(Cr3::read().0.start_address())
-}
-
-fn descend(
-    table: &'static mut PageTable,
-    index: x86_64::structures::paging::PageTableIndex,
-) -> Result<&'static mut PageTable, NoMemory> {
-    let entry = &mut table[index];
-    if entry.is_unused() {
-        let frame = Frame::allocate_zeroed().ok_or(NoMemory)?;
-        entry.set_addr(PhysAddr::new(frame.into_physical()), TABLE);
-    }
-    Ok(table_at(entry.addr()))
 }
 
 fn table_at(physical: PhysAddr) -> &'static mut PageTable {
