@@ -5,7 +5,6 @@
 
 use crate::command_line::CommandLine;
 use crate::devices;
-use core::ffi::CStr;
 use heapless::Vec;
 use norma_drivers::virtio::MmioCandidate;
 use norma_kernel::arch::layout::direct;
@@ -126,6 +125,7 @@ impl Start {
         // SAFETY: the loader put a string there that ends with a zero; it is not read further
         // than a command line is long.
         let bytes = unsafe { core::slice::from_raw_parts(bytes, COMMAND_LINE) };
-        CommandLine::new(CStr::from_bytes_until_nul(bytes).map_or(bytes, CStr::to_bytes))
+        let end = bytes.iter().position(|&byte| byte == 0);
+        CommandLine::new(&bytes[..end.unwrap_or(COMMAND_LINE)])
     }
 }

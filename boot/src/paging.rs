@@ -121,7 +121,6 @@ impl Tables<'_> {
         Ok(())
     }
 
-    #[inline(never)]
     fn map(
         &mut self,
         address: u64,

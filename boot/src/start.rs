@@ -97,7 +97,7 @@ fn set_up_memory(start: &Start) -> Result<(), &'static str> {
     let used: heapless::Vec<Region, 8> = [low, taken].into_iter().chain(modules).collect();
     let free = carve(&ram, &used);
     // SAFETY: called once; what is in use has been cut out, and all RAM is in the direct map.
-    unsafe { memory::initialise(&free, table) };
+    unsafe { memory::initialise(&free, table, end) };
     Ok(())
 }
 

@@ -103,9 +103,12 @@ pub fn find_card(places: &[MmioCandidate]) -> Result<FoundNetworkDevice, NodeErr
 pub fn start(identity: Identity<'_>, card: Option<FoundNetworkDevice>) -> Result<(), NodeError> {
     // Locked, and so without interrupts, until there is somebody to take them.
     let mut place = ENGINE.lock();
-    let card = card.map(open_card).transpose()?;
-    let name = norma_net::NodeName::new(identity.name).unwrap_or_default();
     let receive_buffers = receive_buffers();
+    let card = match card {
+        Some(found) => Some(open_card(found, receive_buffers)?),
+        None => None,
+    };
+    let name = norma_net::NodeName::new(identity.name).unwrap_or_default();
     let config = Config {
         name,
         cluster: Config::cluster_identity(identity.cluster),
@@ -146,11 +149,13 @@ fn receive_buffers() -> usize {
 }
 
 /// Takes the card into use, its interrupt included.
-fn open_card(found: FoundNetworkDevice) -> Result<NetDevice<Frame>, NodeError> {
+fn open_card(
+    found: FoundNetworkDevice,
+    receive_buffers: usize,
+) -> Result<NetDevice<Frame>, NodeError> {
     let source = found.interrupt();
     let vector = interrupt::allocate_vector().ok_or(NodeError::NoInterrupt(source))?;
     let message = interrupt::message(vector);
-    let receive_buffers = receive_buffers();
     let options = NetOptions {
         receive_buffers,
         message: MessageInterrupt {

@@ -137,7 +137,6 @@ impl Queue {
     }
 
     /// A queue in `region`, and where its parts are. `slots` is a power of two.
-    #[inline(never)]
     pub(super) fn new(region: &DmaRegion, slots: usize, doorbell: Doorbell) -> Self {
         let layout = Layout::new(slots);
         Self {

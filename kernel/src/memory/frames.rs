@@ -28,10 +28,10 @@ pub const fn table_bytes(end: u64) -> usize {
 ///
 /// # Safety
 /// To be called once. The regions must consist of whole frames in the direct map and belong to
-/// nobody; frame 0 must not be among them. At physical address `table`, that of a frame, there
-/// must be [`table_bytes`] for the highest of them, which belong to nobody either.
-pub unsafe fn initialise(regions: &[Region], table: u64) {
-    let end = regions.iter().map(|region| region.end).max().unwrap_or(0);
+/// nobody; frame 0 must not be among them, and none may end behind `end`. At physical address
+/// `table`, that of a frame, there must be [`table_bytes`] for `end`, which belong to nobody
+/// either.
+pub unsafe fn initialise(regions: &[Region], table: u64, end: u64) {
     let table = layout::direct(table).cast::<Block>();
     // SAFETY: the caller vouches for the memory; any bits are a block and any a number.
     let blocks = unsafe { core::slice::from_raw_parts_mut(table, free::blocks(end)) };

@@ -71,12 +71,14 @@ const DERIVE_KEY_MATERIAL: u32 = 1 << 6;
 type Value = [u32; 8];
 
 /// A key for the use that `context` names, derived from `material`.
+#[inline(never)]
 pub fn derive_key(context: &str, material: &[u8]) -> [u8; 32] {
     let key = tree(&INITIAL, context.as_bytes(), 0, DERIVE_KEY_CONTEXT | ROOT);
     bytes(tree(&key, material, 0, DERIVE_KEY_MATERIAL | ROOT))
 }
 
 /// The hash of `input` under a secret key.
+#[inline(never)]
 pub fn keyed_hash(key: &[u8; 32], input: &[u8]) -> [u8; 32] {
     bytes(tree(&words(key), input, 0, KEYED_HASH | ROOT))
 }

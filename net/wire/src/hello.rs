@@ -28,15 +28,13 @@ impl NodeName {
     /// The name in these bytes, if they are UTF-8 and nothing but zeros follows the first zero.
     pub fn from_bytes(bytes: [u8; 16]) -> Option<NodeName> {
         let name = NodeName(bytes);
-        let padded = bytes[name.len()..].iter().all(|byte| *byte == 0);
-        (padded && core::str::from_utf8(&bytes).is_ok()).then_some(name)
+        let whole = !bytes[..name.len()].contains(&0);
+        (whole && core::str::from_utf8(&bytes).is_ok()).then_some(name)
     }
 
+    /// Up to the last byte that is not zero.
     fn len(&self) -> usize {
-        self.0
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(self.0.len())
+        self.0.len() - u128::from_le_bytes(self.0).leading_zeros() as usize / 8
     }
 
     /// The name.

@@ -33,6 +33,7 @@ impl Gate {
 
     /// An interrupt gate: entering by it switches interrupts off. `stack` is 0 for the stack in
     /// use, or a place in the task state, counted from 1.
+    #[inline(never)]
     fn new(stub: Stub, stack: u64) -> Self {
         let address = stub as *const () as u64;
         let selector = u64::from(CODE.0);
