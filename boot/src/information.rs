@@ -103,8 +103,8 @@ impl Start {
             .collect()
     }
 
-    /// Where the modules lie.
-    pub fn modules(&self) -> Vec<Region, MODULES> {
+    /// Where the modules lie; two more regions have room in the list.
+    pub fn modules(&self) -> Vec<Region, { MODULES + 2 }> {
         let table = direct(self.raw.modlist_paddr).cast::<ModlistEntry>();
         let count = (self.raw.nr_modules as usize).min(MODULES);
         // SAFETY: as in `ram`.

@@ -94,7 +94,10 @@ fn set_up_memory(start: &Start) -> Result<(), &'static str> {
         start: image.start,
         end: bump.rest.start,
     };
-    let used: heapless::Vec<Region, 8> = [low, taken].into_iter().chain(modules).collect();
+    let mut used = modules;
+    // The list has room for two more than modules.
+    let _ = used.push(low);
+    let _ = used.push(taken);
     let free = carve(&ram, &used);
     // SAFETY: called once; what is in use has been cut out, and all RAM is in the direct map.
     unsafe { memory::initialise(&free, table, end) };
@@ -104,17 +107,17 @@ fn set_up_memory(start: &Start) -> Result<(), &'static str> {
 /// The free memory behind the image, up to the first module, in the first GiB, which the
 /// provisional tables map.
 fn after_image(ram: &[Region], image: Region, modules: &[Region]) -> Region {
-    let end = ram
-        .iter()
-        .filter(|region| region.start <= image.start && region.end >= image.end)
-        .map(|region| region.end)
-        .chain(
-            modules
-                .iter()
-                .map(|module| module.start)
-                .filter(|&start| start >= image.end),
-        )
-        .fold(1 << 30, u64::min);
+    let mut end = 1 << 30;
+    for region in ram {
+        if region.start <= image.start && region.end >= image.end {
+            end = region.end.min(end);
+        }
+    }
+    for module in modules {
+        if module.start >= image.end {
+            end = module.start.min(end);
+        }
+    }
     Region {
         start: image.end,
         end,

@@ -171,8 +171,7 @@ fn open_card(
     // SAFETY: the region is contiguous, zeroed, used for nothing else, and kept for ever.
     let region =
         unsafe { norma_drivers::virtio::DmaRegion::new(pointer.as_ptr(), physical, length) };
-    let card =
-        NetDevice::new(found, region, options, &mut Frame::allocate).map_err(NodeError::Card)?;
+    // Before the card runs, so that its first edge is not missed.
     interrupt::set_handler(vector, on_interrupt);
     // The card's line falls when the interrupt is acknowledged, so that its edges are enough,
     // and the I/O controller need not hear of the end of each.
@@ -181,7 +180,7 @@ fn open_card(
     {
         return Err(NodeError::NoInterrupt(source));
     }
-    Ok(card)
+    NetDevice::new(found, region, options, &mut Frame::allocate).map_err(NodeError::Card)
 }
 
 /// The node, locked. Interrupts are off until it is given up.

@@ -58,31 +58,24 @@ pub type Regions = Vec<Region, MEMORY_REGIONS>;
 pub fn carve(available: &[Region], used: &[Region]) -> Regions {
     let mut free = Regions::new();
     for region in available {
-        let _ = free.push(*region);
-    }
-    for taken in used.iter().filter(|taken| !taken.is_empty()) {
-        let mut rest = Regions::new();
-        for region in &free {
-            let before = Region {
-                start: region.start,
-                end: region.end.min(taken.start),
+        let mut start = region.start;
+        while start < region.end {
+            let next = used
+                .iter()
+                .filter(|taken| taken.end > start && !taken.is_empty())
+                .min_by_key(|taken| taken.start);
+            let (end, behind) = match next {
+                Some(taken) if taken.start < region.end => (taken.start, taken.end),
+                _ => (region.end, region.end),
             };
-            let after = Region {
-                start: region.start.max(taken.end),
-                end: region.end,
-            };
-            for part in [before, after] {
-                if !part.is_empty() {
-                    let _ = rest.push(part);
-                }
+            let part = Region { start, end }.shrink_to(super::FRAME as u64);
+            if !part.is_empty() {
+                let _ = free.push(part);
             }
+            start = behind;
         }
-        free = rest;
     }
-    free.iter()
-        .map(|region| region.shrink_to(super::FRAME as u64))
-        .filter(|region| !region.is_empty())
-        .collect()
+    free
 }
 
 #[cfg(test)]

@@ -50,8 +50,19 @@ impl Gate {
 
 type Stub = extern "C" fn();
 
-/// The kernel's code segment: the first that `load` puts into the GDT.
+/// The kernel's segments, as [`segments`] puts them into the GDT.
 const CODE: SegmentSelector = SegmentSelector::new(1, PrivilegeLevel::Ring0);
+const DATA: SegmentSelector = SegmentSelector::new(2, PrivilegeLevel::Ring0);
+
+/// What stands in the GDT of every image; `load` adds the task state, whose address is not
+/// constant.
+const fn segments() -> GlobalDescriptorTable {
+    let mut gdt = GlobalDescriptorTable::new();
+    let code = gdt.append(Descriptor::kernel_code_segment());
+    let data = gdt.append(Descriptor::kernel_data_segment());
+    assert!(code.0 == CODE.0 && data.0 == DATA.0);
+    gdt
+}
 
 struct Tables {
     gdt: GlobalDescriptorTable,
@@ -66,7 +77,7 @@ struct Holder(UnsafeCell<Tables>);
 unsafe impl Sync for Holder {}
 
 static TABLES: Holder = Holder(UnsafeCell::new(Tables {
-    gdt: GlobalDescriptorTable::new(),
+    gdt: segments(),
     tss: TaskStateSegment::new(),
     idt: [Gate::ABSENT; 256],
 }));
@@ -81,16 +92,13 @@ pub unsafe fn load(fault_stack: VirtAddr, nmi_stack: VirtAddr) {
     let tables: &'static mut Tables = unsafe { &mut *TABLES.0.get() };
     tables.tss.interrupt_stack_table[FAULT_STACK as usize - 1] = fault_stack;
     tables.tss.interrupt_stack_table[NMI_STACK as usize - 1] = nmi_stack;
-    let code = tables.gdt.append(Descriptor::kernel_code_segment());
-    assert!(code == CODE);
-    let data = tables.gdt.append(Descriptor::kernel_data_segment());
     let task = tables.gdt.append(Descriptor::tss_segment(&tables.tss));
     tables.gdt.load();
     // SAFETY: the selectors were just made for these purposes in the table just loaded, and
     // nothing is kept in FS and GS yet.
     unsafe {
-        CS::set_reg(code);
-        SS::set_reg(data);
+        CS::set_reg(CODE);
+        SS::set_reg(DATA);
         DS::set_reg(SegmentSelector::NULL);
         ES::set_reg(SegmentSelector::NULL);
         FS::set_reg(SegmentSelector::NULL);
