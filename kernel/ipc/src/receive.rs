@@ -228,6 +228,7 @@ impl<P: Page> Ipc<P> {
     /// memory for the queue they wait on, in order, for the next receive: that one frees a
     /// place, so an empty queue never has senders waiting.
     pub(crate) fn refill_queue(&mut self, id: PortId) {
+        let mut let_in = false;
         while let Some(thread) = self.next_sender(id) {
             let waiter = &mut self.waiters[thread as usize];
             let State::Sending(_, message) =
@@ -235,6 +236,7 @@ impl<P: Page> Ipc<P> {
             else {
                 break;
             };
+            let_in = true;
             waiter.wake(ThreadId(thread), &mut self.events);
             if message.has_receive_right() && self.closes_cycle(id, &message) {
                 // It was moved about while its message waited.
@@ -245,7 +247,9 @@ impl<P: Page> Ipc<P> {
             }
         }
         self.tell_room(id);
-        self.check_senders(id);
+        if let_in {
+            self.check_senders(id);
+        }
     }
 
     /// The next thread that waits to send to a port of this node, if there is room for its
@@ -339,6 +343,7 @@ impl<P: Page> Ipc<P> {
                 if let Some(port) = ports.get_mut(id.index, id.generation) {
                     port.senders.remove(waiters, thread.0);
                 }
+                self.tell_room(id);
                 // The last right may have been given up while the thread waited.
                 self.check_senders(id);
                 self.collect(id);

@@ -186,7 +186,7 @@ impl<P: Page> Ipc<P> {
 
     /// Asks to be told ([`Notification::NoSenders`]) when there is no send right left to the
     /// port whose receive right is under `name`: at once, if there is none now and at least
-    /// `sync` were ever made. A receiver that counts the send rights that it made itself, and
+    /// `sync` were ever made; else when the next last one is gone. A receiver that counts the send rights that it made itself, and
     /// passes that count, is therefore not told of a time before the last of them
     /// existed. Without `notify` a request is only withdrawn. The right of the one before comes
     /// back.
@@ -342,6 +342,8 @@ impl<P: Page> Ipc<P> {
     }
 
     /// Says that nobody can send to a port any more, if that is so and somebody wants to know.
+    /// To be asked when a right or a sender has gone, and at no other time: a request may be
+    /// waiting for rights that are still to be made.
     pub(crate) fn check_senders(&mut self, id: PortId) {
         let Some(port) = self.port_mut(id) else {
             return;

@@ -7,7 +7,7 @@ use crate::error::{NoMemory, RightError, SendError, SendFailure};
 use crate::event::PER_TOKEN;
 use crate::ipc::Ipc;
 use crate::limits::MAX_TRANSIT_DEPTH;
-use crate::message::{Arrival, Message};
+use crate::message::Message;
 use crate::name::Name;
 use crate::page::Page;
 use crate::port::{Holder, Port, PortId, Queued, RemoteToken, Sink};
@@ -106,16 +106,15 @@ impl<P: Page> Ipc<P> {
             target: Target::Port(id),
         }) = message.reply()
             && let Some(port) = ports.get_mut(id.index, id.generation)
-            && let Some(thread) = port.receivers.pop(waiters)
+            && let Some(waiter) = waiters.get(port.receivers.first as usize)
+            && message.data().len() <= waiter.limit
         {
             port.send_onces -= 1;
             tally.destroy(1);
             let body = message.body_mut();
             body.reply = None;
             body.expects_reply = false;
-            body.arrival = Arrival::NONE;
-            waiters[thread as usize].hand(message);
-            return Ok(Sent::Handed(ThreadId(thread)));
+            return Ok(port.hand_to_first(waiters, message));
         }
         self.reply_otherwise(message)
     }
@@ -298,6 +297,10 @@ impl<P: Page> Ipc<P> {
             ..
         } = self;
         let port = ports.get_mut(id.index, id.generation)?;
+        if !port.queue.is_empty() {
+            // It comes behind what is there: whoever waits at the set is about to get that.
+            return None;
+        }
         let set = port.membership.set;
         let mut at_set = sets.get_mut(set.index, set.generation);
         loop {

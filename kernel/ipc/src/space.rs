@@ -205,18 +205,25 @@ impl Space {
     /// [`RightError::InvalidName`] for a name without generation, or whose index exceeds what
     /// the quota lets a table have; [`RightError::NameInUse`]; [`RightError::NoMemory`].
     pub(crate) fn insert_as(&mut self, name: Name, entry: Entry) -> Result<(), RightError> {
-        let index = name.index() as usize;
+        self.check_choice(name)?;
+        self.reserve(&entry)?;
+        self.fill_as(name, entry)
+    }
+
+    /// Whether a name can be, and denotes nothing yet.
+    fn check_choice(&self, name: Name) -> Result<(), RightError> {
         if name.generation() == 0 || name.index() >= self.quota.saturating_add(RESTING_NAMES) {
             return Err(RightError::InvalidName);
         }
-        if self
-            .slots
-            .get(index)
-            .is_some_and(|slot| slot.entry.is_some())
-        {
-            return Err(RightError::NameInUse);
+        match self.slots.get(name.index() as usize) {
+            Some(Slot { entry: Some(_), .. }) => Err(RightError::NameInUse),
+            _ => Ok(()),
         }
-        self.reserve(&entry)?;
+    }
+
+    /// As [`Space::fill`], in a slot that may have to be made.
+    fn fill_as(&mut self, name: Name, entry: Entry) -> Result<(), RightError> {
+        let index = name.index() as usize;
         let missing = (index + 1).saturating_sub(self.slots.len());
         self.slots
             .try_reserve(missing)
@@ -238,6 +245,10 @@ impl Space {
         if self.used >= self.quota {
             return Err(NoMemory);
         }
+        self.reserve_index(entry)
+    }
+
+    fn reserve_index(&mut self, entry: &Entry) -> Result<(), NoMemory> {
         if entry.merging_port().is_some() {
             self.by_port.try_reserve(1).map_err(|_| NoMemory)?;
         }
@@ -287,11 +298,10 @@ impl Space {
     /// Gives what is under `name` the name `to`, and leaves all as it is if it cannot.
     pub(crate) fn rename(&mut self, name: Name, to: Name) -> Result<(), RightError> {
         let entry = *self.get(name)?;
+        self.check_choice(to)?;
         // A quota is not exceeded by a change of names.
-        self.quota += 1;
-        let inserted = self.insert_as(to, entry);
-        self.quota -= 1;
-        inserted?;
+        self.reserve_index(&entry)?;
+        self.fill_as(to, entry)?;
         self.remove(name);
         if let Some(port) = entry.merging_port() {
             // The old name took the index with it; its place is there still.

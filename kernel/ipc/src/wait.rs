@@ -65,7 +65,7 @@ pub enum Completion<P> {
     /// Something was received.
     Received(Delivery<P>),
     /// A message came whose inline data have more bytes than the receiver can take; it is in
-    /// the queue.
+    /// the queue, or went to a thread that waited behind this one and could take it.
     TooLarge(usize),
     /// The port or set that was waited on for messages died, or its right moved away.
     ReceiverDied(Reason),

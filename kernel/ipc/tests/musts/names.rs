@@ -189,3 +189,19 @@ fn rights_are_copied_in_by_every_disposition() {
     assert_eq!(ipc.right_types(there, names[0]), Ok(RightTypes::RECEIVE));
     audit(&ipc);
 }
+
+#[test]
+fn i_26_a_change_of_names_has_the_bounds_of_a_choice() {
+    let mut ipc = core();
+    let home = ipc.create_space(4).unwrap();
+    let port = ipc.allocate_port(home).unwrap();
+    let chosen = |index| Name::from_raw((1 << limits::NAME_INDEX_BITS) | index);
+    let beyond = chosen(4 + limits::RESTING_NAMES);
+    let invalid = Err(RightError::InvalidName);
+    assert_eq!(ipc.allocate_port_as(home, beyond), invalid);
+    assert_eq!(ipc.rename(home, port, beyond), invalid);
+    let last = chosen(3 + limits::RESTING_NAMES);
+    ipc.rename(home, port, last).unwrap();
+    assert_eq!(ipc.right_types(home, last), Ok(RightTypes::RECEIVE));
+    audit(&ipc);
+}

@@ -460,3 +460,26 @@ fn i_23_a_chain_of_queues_is_walked_so_far_and_no_farther() {
     ipc.destroy(home, below).unwrap();
     assert_eq!(audit(&ipc).ports, 0);
 }
+
+#[test]
+fn i_20_a_right_that_is_still_to_be_made_is_waited_for_whatever_else_happens() {
+    let mut ipc = core();
+    let home = space(&mut ipc);
+    let port = ipc.allocate_port(home).unwrap();
+    let (bell, right) = bell(&mut ipc, home);
+    let previous = ipc.request_no_senders(home, port, 1, Some(right));
+    assert_eq!(previous, Ok(None));
+    // What looks at the queue anew is not the end of a sender.
+    ipc.set_queue_limit(home, port, 3).unwrap();
+    let right = once(&mut ipc, home, port);
+    ipc.release(right);
+    ipc.want_room(ipc.port_of(home, port).unwrap());
+    assert!(ipc.receive(home, port).is_ok());
+    assert_eq!(told(&mut ipc, home, bell), None);
+    let right = ipc.make_right(home, port, RightKind::Send).unwrap();
+    assert_eq!(told(&mut ipc, home, bell), None);
+    ipc.release(right);
+    let news = Notification::NoSenders { make_sends: 1 };
+    assert_eq!(told(&mut ipc, home, bell), Some(news));
+    audit(&ipc);
+}

@@ -246,3 +246,64 @@ fn i_25_messages_are_numbered_as_they_are_received() {
     assert_eq!(ipc.receive_status(home, name).unwrap().sequence, 0);
     audit(&ipc);
 }
+
+#[test]
+fn i_18_news_of_room_do_not_overtake_what_a_port_brings_into_a_set() {
+    let mut ipc = core();
+    let home = space(&mut ipc);
+    let set = ipc.allocate_set(home).unwrap();
+    let port = ipc.allocate_port(home).unwrap();
+    let name = give_send(&mut ipc, home, port, home);
+    ipc.set_queue_limit(home, port, 2).unwrap();
+    fill(&mut ipc, home, name, [1, 2]);
+    // To be told at the same port, which the first receive makes room in.
+    let right = ipc.make_right(home, port, RightKind::SendOnce).unwrap();
+    assert_eq!(ipc.request(home, name, About::Room, right).unwrap(), None);
+    for thread in [ALICE, BOB] {
+        assert!(ipc.receive_or_wait(thread, home, set).unwrap().is_none());
+    }
+    ipc.move_member(home, port, Some(set)).unwrap();
+    for (thread, id) in [(ALICE, 1), (BOB, 2)] {
+        let message = handed(&mut ipc, thread);
+        assert_eq!(message.id(), id);
+        ipc.discard(message);
+    }
+    assert!(matches!(
+        ipc.receive(home, set),
+        Ok(Delivery::Notification(Notification::Room { .. }))
+    ));
+    audit(&ipc);
+}
+
+/// A message that is sent to a send-once right by way of [`Ipc::reply`] is one like any other.
+#[test]
+fn i_24_a_reply_too_large_for_the_receiver_stays_first_and_i_25_replies_are_numbered() {
+    let mut ipc = core();
+    let home = space(&mut ipc);
+    let port = ipc.allocate_port(home).unwrap();
+    let waits = |ipc: &mut Core| {
+        let received = ipc.receive_within_or_wait(BOB, home, port, 4);
+        assert!(received.unwrap().is_none());
+    };
+    for (id, sequence) in [(1, 0), (2, 1)] {
+        waits(&mut ipc);
+        let mut answer = message(&mut ipc, id);
+        let right = ipc.make_right(home, port, RightKind::SendOnce).unwrap();
+        answer.set_reply(right).unwrap();
+        assert!(matches!(ipc.reply(answer), Ok(Sent::Handed(BOB))));
+        let answer = handed(&mut ipc, BOB);
+        assert_eq!((answer.id(), answer.sequence()), (id, sequence));
+        assert_eq!(answer.port(), Some(port));
+        ipc.discard(answer);
+    }
+    waits(&mut ipc);
+    let mut answer = message(&mut ipc, 3);
+    answer.set_data(&[3; 5]).unwrap();
+    let right = ipc.make_right(home, port, RightKind::SendOnce).unwrap();
+    answer.set_reply(right).unwrap();
+    assert!(matches!(ipc.reply(answer), Ok(Sent::Queued)));
+    let told = ipc.take_completion(BOB);
+    assert!(matches!(told, Some(Completion::TooLarge(5))), "{told:?}");
+    assert_eq!(receive_id(&mut ipc, home, port), Some(3));
+    audit(&ipc);
+}
