@@ -1,0 +1,665 @@
+//! A simple model of the core: what every queue, wait, set and name must look like.
+//!
+//! It has no tables with generations, no lists through records, no reserved room and no pool:
+//! maps and double-ended queues, so that a reader can see that it is right. How things end is
+//! in `ends.rs`.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use norma_ipc::*;
+
+use super::page::CountedPage;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    Port(PortId),
+    Token(u64),
+    /// By its number in [`Model::sets`].
+    Set(u32),
+}
+
+pub type Held = (RightKind, Target);
+pub type At = (SpaceId, Name);
+
+pub fn held(right: &Right) -> Held {
+    let target = match (right.port(), right.remote()) {
+        (Some(port), _) => Target::Port(port),
+        (None, Some(token)) => Target::Token(token.0),
+        (None, None) => unreachable!(),
+    };
+    (right.kind(), target)
+}
+
+/// Where a send-once right to a port leads: what must come to one message or notification.
+pub fn once_to((kind, target): Held) -> Option<PortId> {
+    match (kind, target) {
+        (RightKind::SendOnce, Target::Port(id)) => Some(id),
+        _ => None,
+    }
+}
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    pub tag: u32,
+    pub data: Vec<u8>,
+    pub context: Context,
+    pub expects_reply: bool,
+    pub reply: Option<Held>,
+    pub rights: Vec<Held>,
+    /// Marks of its pages, and how many bytes of them are in use.
+    pub pages: Vec<u32>,
+    pub used: usize,
+    /// Where it was received, and as which one.
+    pub port: Option<Name>,
+    pub sequence: u32,
+    /// A send-once right was spent on it.
+    pub by_once: bool,
+}
+
+impl Letter {
+    pub fn of(message: &Message<CountedPage>) -> Self {
+        Letter {
+            tag: message.id(),
+            data: message.data().to_vec(),
+            context: message.context(),
+            expects_reply: message.expects_reply(),
+            reply: message.reply().map(held),
+            rights: message.rights().iter().map(held).collect(),
+            pages: message
+                .memory()
+                .pages()
+                .iter()
+                .map(CountedPage::mark)
+                .collect(),
+            used: message.memory().len(),
+            port: message.port(),
+            sequence: message.sequence(),
+            by_once: false,
+        }
+    }
+
+    /// All rights in it.
+    pub fn held(&self) -> impl Iterator<Item = &Held> {
+        self.rights.iter().chain(&self.reply)
+    }
+
+    fn holds_receive(&self, id: PortId) -> bool {
+        self.rights
+            .contains(&(RightKind::Receive, Target::Port(id)))
+    }
+
+    fn moves_a_receive_right(&self) -> bool {
+        let mut rights = self.rights.iter();
+        rights.any(|(kind, _)| *kind == RightKind::Receive)
+    }
+}
+
+/// A notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    SendOnce(Reason),
+    DeadName(Name, Reason),
+    NameDeleted(Name),
+    NoSenders(u32),
+    PortDestroyed(PortId),
+    Room(Name),
+}
+
+impl News {
+    pub fn of(notification: &Notification) -> Self {
+        match notification {
+            Notification::SendOnce(reason) => News::SendOnce(*reason),
+            Notification::DeadName { name, reason } => News::DeadName(*name, *reason),
+            Notification::NameDeleted { name } => News::NameDeleted(*name),
+            Notification::NoSenders { make_sends } => News::NoSenders(*make_sends),
+            Notification::PortDestroyed(right) => {
+                assert_eq!(right.kind(), RightKind::Receive);
+                News::PortDestroyed(right.port().unwrap())
+            }
+            Notification::Room { name } => News::Room(*name),
+        }
+    }
+}
+
+/// What lies in queues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    Letter(Letter),
+    News(News),
+}
+
+impl Item {
+    /// Bytes of inline data.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Item::Letter(letter) => letter.data.len(),
+            Item::News(_) => 0,
+        }
+    }
+
+    /// Whether a send-once right was spent on it; on news always.
+    pub fn by_once(&self) -> bool {
+        match self {
+            Item::Letter(letter) => letter.by_once,
+            Item::News(_) => true,
+        }
+    }
+
+    fn holds_receive(&self, id: PortId) -> bool {
+        match self {
+            Item::Letter(letter) => letter.holds_receive(id),
+            Item::News(news) => *news == News::PortDestroyed(id),
+        }
+    }
+}
+
+/// From what a thread receives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Port(PortId),
+    Set(u32),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    Received(Item),
+    TooLarge(usize),
+    Died(Reason),
+    Sent,
+    Refused(Reason, Letter),
+    Signalled(u32),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Wait {
+    #[default]
+    Idle,
+    /// For at most so many bytes.
+    Receiving(Source, usize),
+    Sending(PortId, Letter),
+    Outside,
+    Done(End),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Thread {
+    pub wait: Wait,
+    pub reply: Option<PortId>,
+    /// Its wait ended and no event has said so yet.
+    pub owed: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    Space(SpaceId, Name),
+    Transit,
+    Thread,
+    Nobody,
+}
+
+#[derive(Debug, Clone)]
+pub struct Port {
+    pub dead: Option<Reason>,
+    pub proxy: Option<u64>,
+    pub holder: Holder,
+    pub queue: VecDeque<Item>,
+    pub limit: usize,
+    pub under_way: usize,
+    pub held_back: bool,
+    pub sends: u32,
+    pub onces: u32,
+    pub make_sends: u32,
+    pub sequence: u32,
+    pub receivers: VecDeque<usize>,
+    pub senders: VecDeque<usize>,
+    pub set: Option<u32>,
+    /// To which port no senders, or the end of the receive right, are to be told.
+    pub no_senders: Option<PortId>,
+    pub destroyed: Option<PortId>,
+    pub watched: bool,
+    pub room_wanted: bool,
+    pub room_told: bool,
+    pub doomed: bool,
+}
+
+impl Port {
+    pub fn new(proxy: Option<u64>, holder: Holder) -> Self {
+        Port {
+            dead: None,
+            proxy,
+            holder,
+            queue: VecDeque::new(),
+            limit: limits::DEFAULT_QUEUE_LIMIT.into(),
+            under_way: 0,
+            held_back: false,
+            sends: 0,
+            onces: 0,
+            make_sends: 0,
+            sequence: 0,
+            receivers: VecDeque::new(),
+            senders: VecDeque::new(),
+            set: None,
+            no_senders: None,
+            destroyed: None,
+            watched: false,
+            room_wanted: false,
+            room_told: false,
+            doomed: false,
+        }
+    }
+
+    pub fn is_full(&self) -> bool {
+        match self.proxy {
+            Some(_) => self.held_back || self.under_way >= self.limit,
+            None => self.queue.len() >= self.limit,
+        }
+    }
+
+    /// A letter is received from it.
+    fn stamp(&mut self, item: &mut Item) {
+        if let Item::Letter(letter) = item {
+            letter.port = match self.holder {
+                Holder::Space(_, name) => Some(name),
+                _ => None,
+            };
+            letter.sequence = self.sequence;
+            self.sequence = self.sequence.wrapping_add(1);
+        }
+    }
+}
+
+/// A port set.
+#[derive(Debug, Clone, Default)]
+pub struct Set {
+    /// In the order in which they came.
+    pub members: Vec<PortId>,
+    /// Those with something queued, in the order of their turns.
+    pub ready: VecDeque<PortId>,
+    pub receivers: VecDeque<usize>,
+}
+
+/// What a name denotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    pub target: Target,
+    pub receive: bool,
+    pub sends: u32,
+    pub once: bool,
+}
+
+impl Entry {
+    pub fn nothing(target: Target) -> Self {
+        Entry {
+            target,
+            receive: false,
+            sends: 0,
+            once: false,
+        }
+    }
+
+    pub fn count(&self, kind: RightKind) -> u32 {
+        match kind {
+            RightKind::Receive => self.receive.into(),
+            RightKind::Send => self.sends,
+            RightKind::SendOnce => self.once.into(),
+        }
+    }
+
+    pub fn add(&mut self, kind: RightKind) {
+        match kind {
+            RightKind::Receive => self.receive = true,
+            RightKind::Send => self.sends += 1,
+            RightKind::SendOnce => self.once = true,
+        }
+    }
+
+    /// Whether rights to that port would merge with it.
+    pub fn merges(&self, with: Target) -> bool {
+        self.target == with && !self.once
+    }
+}
+
+/// A request about a name.
+#[derive(Debug, Clone, Copy)]
+pub struct Request {
+    pub about: About,
+    pub at: At,
+    pub port: PortId,
+    /// Where the send-once right that it holds leads.
+    pub notify: PortId,
+}
+
+/// What a send must come to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fate {
+    Queued,
+    Handed(usize),
+    Waiting,
+    Forward(u64),
+    Failed(SendFailure),
+}
+
+impl Fate {
+    pub fn refused(error: RightError) -> Self {
+        Fate::Failed(SendFailure::Right(error))
+    }
+
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Fate::Failed(_))
+    }
+}
+
+/// What became of all send-once rights to ports that were ever made. The rest is held, or what
+/// they were spent on was not looked at yet.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    pub made: u64,
+    /// Somebody received the message or notification.
+    pub received: u64,
+    /// It was destroyed with the port to which it led, or with the thread that had it.
+    pub lost: u64,
+    /// The call was not made, and its reply right taken back.
+    pub taken_back: u64,
+}
+
+#[derive(Debug, Default)]
+pub struct Model {
+    pub ports: BTreeMap<PortId, Port>,
+    pub sets: BTreeMap<u32, Set>,
+    pub names: BTreeMap<At, Entry>,
+    /// The latest last.
+    pub requests: Vec<Request>,
+    pub threads: Vec<Thread>,
+    /// Events that the core must report, in order, without wakes.
+    pub events: Vec<Event>,
+    pub ledger: Ledger,
+    pub(super) doomed: Vec<PortId>,
+}
+
+impl Model {
+    pub fn port(&mut self, id: PortId) -> &mut Port {
+        self.ports.get_mut(&id).unwrap()
+    }
+
+    pub fn set(&mut self, number: u32) -> &mut Set {
+        self.sets.get_mut(&number).unwrap()
+    }
+
+    pub fn name_of_set(&self, number: u32) -> Option<Name> {
+        let mut names = self.names.iter();
+        let found = names.find(|(_, entry)| entry.target == Target::Set(number));
+        found.map(|((_, name), _)| *name)
+    }
+
+    /// Where the send-once rights lead that somebody holds, without those at hand in the world.
+    pub fn onces(&self) -> Vec<PortId> {
+        let of_names = self.names.values().filter(|entry| entry.once);
+        let of_names = of_names.map(|entry| (RightKind::SendOnce, entry.target));
+        let of_letters = self.letters().flat_map(Letter::held).copied();
+        let of_requests = self.requests.iter().map(|request| request.notify);
+        let of_ports = self.ports.values();
+        let of_ports = of_ports.flat_map(|port| port.no_senders.into_iter().chain(port.destroyed));
+        let named = of_names.chain(of_letters).filter_map(once_to);
+        named.chain(of_requests).chain(of_ports).collect()
+    }
+
+    /// Every item that lies in a queue, or that a thread was given and has not looked at.
+    pub fn items(&self) -> impl Iterator<Item = &Item> {
+        let queued = self.ports.values().flat_map(|port| &port.queue);
+        let given = self.threads.iter().filter_map(|thread| match &thread.wait {
+            Wait::Done(End::Received(item)) => Some(item),
+            _ => None,
+        });
+        queued.chain(given)
+    }
+
+    /// Every letter that the core holds.
+    pub fn letters(&self) -> impl Iterator<Item = &Letter> {
+        let lying = self.items().filter_map(|item| match item {
+            Item::Letter(letter) => Some(letter),
+            Item::News(_) => None,
+        });
+        let sending = self.threads.iter().filter_map(|thread| match &thread.wait {
+            Wait::Sending(_, letter) | Wait::Done(End::Refused(_, letter)) => Some(letter),
+            _ => None,
+        });
+        lying.chain(sending)
+    }
+
+    pub fn end(&mut self, thread: usize, end: End) {
+        self.threads[thread].wait = Wait::Done(end);
+        self.threads[thread].owed = true;
+    }
+
+    /// Why a port takes nothing, if so.
+    pub fn trouble(&self, id: PortId) -> Option<RightError> {
+        match self.ports.get(&id) {
+            None => Some(RightError::InvalidName),
+            Some(port) => port.dead.map(RightError::Dead),
+        }
+    }
+
+    /// A message for a port; `once`: on behalf of a send-once right, which it uses up.
+    pub fn deliver(
+        &mut self,
+        target: Target,
+        once: bool,
+        mut letter: Letter,
+        wait: Option<usize>,
+    ) -> Fate {
+        let unmovable = Fate::refused(RightError::InvalidRight);
+        let id = match target {
+            Target::Set(_) => return unmovable,
+            Target::Token(_) if letter.moves_a_receive_right() => return unmovable,
+            Target::Token(token) => return Fate::Forward(token),
+            Target::Port(id) => id,
+        };
+        if let Some(error) = self.trouble(id) {
+            return Fate::refused(error);
+        }
+        if self.ports[&id].proxy.is_some() && letter.moves_a_receive_right() {
+            return unmovable;
+        }
+        if self.closes_cycle(id, &letter) {
+            return Fate::refused(RightError::Circular);
+        }
+        let idle = wait.filter(|thread| self.threads[*thread].wait == Wait::Idle);
+        let port = self.port(id);
+        if !once && (port.is_full() || !port.senders.is_empty()) {
+            let Some(thread) = idle else {
+                return Fate::Failed(SendFailure::Full);
+            };
+            port.senders.push_back(thread);
+            self.threads[thread].wait = Wait::Sending(id, letter);
+            return Fate::Waiting;
+        }
+        if let Some(token) = port.proxy {
+            port.under_way += 1;
+            return Fate::Forward(token);
+        }
+        port.onces -= u32::from(once);
+        letter.by_once = once;
+        match self.arrive(id, Item::Letter(letter)) {
+            Some(thread) => {
+                // Whoever sent it wakes the thread.
+                self.threads[thread].owed = false;
+                Fate::Handed(thread)
+            }
+            None => Fate::Queued,
+        }
+    }
+
+    /// Gives an item to the first thread that waits and can take it (at the port, then at its
+    /// set; who cannot is told), or puts it into the queue.
+    pub fn arrive(&mut self, id: PortId, mut item: Item) -> Option<usize> {
+        while self.ports[&id].queue.is_empty()
+            && let Some(thread) = self.next_receiver(id)
+        {
+            let Wait::Receiving(_, limit) = self.threads[thread].wait else {
+                panic!("{thread} is not receiving")
+            };
+            if item.bytes() <= limit {
+                self.port(id).stamp(&mut item);
+                self.end(thread, End::Received(item));
+                return Some(thread);
+            }
+            self.end(thread, End::TooLarge(item.bytes()));
+        }
+        self.port(id).queue.push_back(item);
+        self.take_turn(id, false);
+        None
+    }
+
+    fn next_receiver(&mut self, id: PortId) -> Option<usize> {
+        let port = self.port(id);
+        let set = port.set;
+        let first = port.receivers.pop_front();
+        first.or_else(|| self.set(set?).receivers.pop_front())
+    }
+
+    /// A member that has something has a turn, and after that another one behind the others.
+    fn take_turn(&mut self, id: PortId, had_its_turn: bool) {
+        let port = &self.ports[&id];
+        let Some(number) = port.set else { return };
+        let waits = !port.queue.is_empty();
+        let ready = &mut self.set(number).ready;
+        if had_its_turn || !waits {
+            ready.retain(|other| *other != id);
+        }
+        if waits && !ready.contains(&id) {
+            ready.push_back(id);
+        }
+    }
+
+    pub fn enter_set(&mut self, id: PortId, number: u32) {
+        self.leave_set(id);
+        self.set(number).members.push(id);
+        self.port(id).set = Some(number);
+        self.take_turn(id, false);
+        // Threads that wait there get what it brought.
+        while let Some(first) = self.set(number).ready.front().copied()
+            && let Some(thread) = self.set(number).receivers.pop_front()
+        {
+            let Wait::Receiving(_, limit) = self.threads[thread].wait else {
+                panic!("{thread} is not receiving")
+            };
+            let end = match self.take(first, limit, true) {
+                Ok(item) => End::Received(item),
+                Err(bytes) => End::TooLarge(bytes),
+            };
+            self.end(thread, end);
+        }
+    }
+
+    pub fn leave_set(&mut self, id: PortId) {
+        if let Some(number) = self.port(id).set.take() {
+            let set = self.set(number);
+            set.members.retain(|other| *other != id);
+            set.ready.retain(|other| *other != id);
+        }
+    }
+
+    /// The port in whose queue the receive right of `id` lies.
+    fn above(&self, id: PortId) -> Option<PortId> {
+        let lies_in = |port: &Port| port.queue.iter().any(|item| item.holds_receive(id));
+        let mut ports = self.ports.iter();
+        ports.find(|(_, port)| lies_in(port)).map(|(id, _)| *id)
+    }
+
+    /// Whether `id` is `outer`, or lies in a queue that lies in its queue, and so on.
+    pub fn lies_in(&self, id: PortId, outer: PortId) -> bool {
+        std::iter::successors(Some(id), |id| self.above(*id)).any(|id| id == outer)
+    }
+
+    /// Whether the receive right by which alone a letter in the queue of `id` could be taken
+    /// out would be in that letter.
+    fn closes_cycle(&self, id: PortId, letter: &Letter) -> bool {
+        let mut rights = letter.rights.iter();
+        rights.any(|right| match right {
+            (RightKind::Receive, Target::Port(inner)) => self.lies_in(id, *inner),
+            _ => false,
+        })
+    }
+
+    /// The port from which something is to be taken, if there is something.
+    pub fn next_port(&self, source: Source) -> Result<Option<PortId>, RightError> {
+        match source {
+            Source::Set(number) => Ok(self.sets[&number].ready.front().copied()),
+            Source::Port(id) => match self.trouble(id) {
+                Some(error) => Err(error),
+                None => Ok(Some(id).filter(|_| !self.ports[&id].queue.is_empty())),
+            },
+        }
+    }
+
+    /// Takes the first item that is queued, if it is not too large; senders that wait move up.
+    pub fn take(&mut self, id: PortId, limit: usize, of_set: bool) -> Result<Item, usize> {
+        let bytes = self.port(id).queue.front().unwrap().bytes();
+        if bytes > limit {
+            return Err(bytes);
+        }
+        let mut item = self.port(id).queue.pop_front().unwrap();
+        self.refill(id);
+        self.take_turn(id, of_set);
+        self.port(id).stamp(&mut item);
+        Ok(item)
+    }
+
+    /// Lets senders that wait in while there is room, in order.
+    pub fn refill(&mut self, id: PortId) {
+        let mut left = false;
+        while !self.port(id).is_full()
+            && let Some(thread) = self.port(id).senders.pop_front()
+        {
+            left = true;
+            let Wait::Sending(_, letter) = self.threads[thread].wait.clone() else {
+                panic!("{thread} is not sending")
+            };
+            if self.closes_cycle(id, &letter) {
+                self.end(thread, End::Refused(Reason::Circular, letter));
+            } else {
+                self.port(id).queue.push_back(Item::Letter(letter));
+                self.take_turn(id, false);
+                self.end(thread, End::Sent);
+            }
+        }
+        self.tell_room(id);
+        if left {
+            self.check_senders(id);
+        }
+    }
+
+    pub fn carry_next(&mut self, id: PortId) -> Option<Letter> {
+        let port = self.ports.get_mut(&id)?;
+        if port.proxy.is_none() || port.is_full() {
+            return None;
+        }
+        let Some(thread) = port.senders.pop_front() else {
+            self.tell_room(id);
+            return None;
+        };
+        port.under_way += 1;
+        let Wait::Sending(_, letter) = self.threads[thread].wait.clone() else {
+            panic!("{thread} is not sending")
+        };
+        self.end(thread, End::Sent);
+        self.collect(id);
+        Some(letter)
+    }
+
+    /// A right was made.
+    pub fn count(&mut self, (kind, target): Held) {
+        if let Target::Port(id) = target {
+            let port = self.ports.get_mut(&id).unwrap();
+            match kind {
+                RightKind::Send => port.sends += 1,
+                RightKind::SendOnce => {
+                    port.onces += 1;
+                    self.ledger.made += 1;
+                }
+                RightKind::Receive => {}
+            }
+        }
+    }
+}
