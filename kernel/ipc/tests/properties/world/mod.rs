@@ -2,7 +2,7 @@
 //!
 //! After each, the core is audited and all that can be seen of it is compared with the model.
 //! The fuzzer and the exhaustive tests use this world too.
-#![allow(dead_code)] // Each of them uses a part.
+#![allow(dead_code, unused_imports)] // Each of them uses a part.
 
 use std::rc::Rc;
 
@@ -20,8 +20,9 @@ mod rights;
 mod waits;
 
 use model::{At, Entry, Model, held};
-pub use operation::{Operation, Wanted};
-use page::{Alive, CountedPage};
+pub use operation::{Content, Operation, Reply, Wanted};
+use page::Alive;
+pub use page::CountedPage;
 
 type Core = Ipc<CountedPage>;
 pub type Letters = Vec<Message<CountedPage>>;

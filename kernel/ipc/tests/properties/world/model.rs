@@ -561,7 +561,7 @@ impl Model {
     }
 
     /// The port in whose queue the receive right of `id` lies.
-    fn above(&self, id: PortId) -> Option<PortId> {
+    pub fn above(&self, id: PortId) -> Option<PortId> {
         let lies_in = |port: &Port| port.queue.iter().any(|item| item.holds_receive(id));
         let mut ports = self.ports.iter();
         ports.find(|(_, port)| lies_in(port)).map(|(id, _)| *id)
@@ -570,6 +570,12 @@ impl Model {
     /// Whether `id` is `outer`, or lies in a queue that lies in its queue, and so on.
     pub fn lies_in(&self, id: PortId, outer: PortId) -> bool {
         std::iter::successors(Some(id), |id| self.above(*id)).any(|id| id == outer)
+    }
+
+    /// Whether somebody has the receive right of `id`, or can take it out of a queue.
+    pub fn can_be_reached(&self, id: PortId) -> bool {
+        let mut chain = std::iter::successors(Some(id), |id| self.above(*id));
+        chain.any(|id| self.above(id).is_none() && self.ports[&id].holder != Holder::Nobody)
     }
 
     /// Whether the receive right by which alone a letter in the queue of `id` could be taken
