@@ -172,8 +172,14 @@ impl<P: Page> Flip<P> {
     /// When [`Flip::handle_timeout`] wants to be called. May change with every other call.
     #[inline]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let next = self.locates.next().min(self.reassembly.next());
+        let next = self.next_timeout();
         (next != Instant::NEVER).then_some(next)
+    }
+
+    /// The same, [`Instant::NEVER`] if it is not to be called.
+    #[inline]
+    pub fn next_timeout(&self) -> Instant {
+        self.locates.next().min(self.reassembly.next())
     }
 
     /// Does what time asks for. Poll [`Flip::poll_transmit`] and [`Flip::poll_event`] afterwards.

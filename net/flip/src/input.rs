@@ -51,11 +51,30 @@ pub enum Input<P> {
     Dropped(DropReason),
 }
 
+/// Bytes of a frame that are the same for all datagrams from one station to another: the
+/// Ethernet header, FLIP's version and type.
+const START: usize = ethernet::LENGTH + 2;
+
+fn start(to: EthernetAddress, from: EthernetAddress) -> [u8; START] {
+    let mut start = [0; START];
+    let (stations, flip) = start.split_at_mut(ethernet::LENGTH);
+    let repr = ethernet::Repr {
+        destination: to,
+        source: from,
+    };
+    if let Some(stations) = stations.first_chunk_mut() {
+        repr.emit(stations);
+    }
+    flip.copy_from_slice(&flip::start(Kind::UniData));
+    start
+}
+
 /// One of the sources that were heard last: where, and until when that need not be noted again.
 #[derive(Clone, Copy)]
 struct Heard {
     address: Address,
-    station: EthernetAddress,
+    /// With what its datagrams to us begin.
+    start: [u8; START],
     hops: u16,
     until: Instant,
 }
@@ -68,10 +87,9 @@ impl LastHeard {
     const PLACES: usize = 8;
 
     pub(crate) const fn new() -> LastHeard {
-        let station = EthernetAddress([0; 6]);
         let nobody = Heard {
             address: Address::BROADCAST,
-            station,
+            start: [0; START],
             hops: 0,
             until: Instant::ZERO,
         };
@@ -81,6 +99,15 @@ impl LastHeard {
     /// Makes the next packet of each source be looked at in full.
     pub(crate) const fn forget(&mut self) {
         *self = LastHeard::new();
+    }
+
+    /// Where `address` is, if it was heard a short time ago.
+    #[inline(always)]
+    pub(crate) fn station(&self, now: Instant, address: Address) -> Option<EthernetAddress> {
+        let heard = &self.0[Self::place(address)];
+        let [.., a, b, c, d, e, f, _, _, _, _] = heard.start;
+        let station = EthernetAddress([a, b, c, d, e, f]);
+        (heard.address == address && now < heard.until).then_some(station)
     }
 
     #[inline]
@@ -130,14 +157,11 @@ impl<P: Page> Flip<P> {
         frame: &'f Incoming<'_, P>,
     ) -> Option<(Packet<'f>, usize)> {
         let prefix: &[u8; layout::BODY_AT] = frame.head.first_chunk()?;
-        let (ethernet, flip, _) = layout::split(prefix);
-        let stations = ethernet::Repr::parse(ethernet).ok()?;
+        let (_, flip, _) = layout::split(prefix);
         let packet = Packet::from_array(flip).ok()?;
         let length = packet.length() as usize;
         let last = &self.last.0[LastHeard::place(packet.source())];
-        let expected = stations.destination == self.station
-            && stations.source == last.station
-            && packet.kind() == Kind::UniData
+        let expected = prefix.first_chunk() == Some(&last.start)
             && packet.source() == last.address
             && packet.actual_hop() == last.hops
             && packet.actual_hop() <= packet.maximum_hop()
@@ -335,7 +359,7 @@ impl<P: Page> Flip<P> {
         let until = now + ROUTE_PRECISION;
         self.last.0[LastHeard::place(address)] = Heard {
             address,
-            station,
+            start: start(self.station, station),
             hops,
             until,
         };

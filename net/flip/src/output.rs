@@ -14,7 +14,7 @@ use crate::frame::{HEAD, Outgoing};
 use crate::input::HERE_IS_PAYLOAD;
 use crate::limits::{MAX_DATAGRAM, MAXIMUM_HOP};
 use crate::time::Instant;
-use crate::{Address, DropReason, FragmentError, NoRoute, PREFIX, Route};
+use crate::{Address, DropReason, FragmentError, NoRoute, PREFIX};
 
 /// A packet of FLIP's own that waits to be sent.
 pub(crate) struct Answer {
@@ -92,27 +92,13 @@ impl<P: Page> Flip<P> {
         payload_length: usize,
         frame: &mut Outgoing<'_, P>,
     ) -> Result<(), NoRoute> {
-        let Some(route) = self.route(now, destination) else {
+        let Some(station) = self.station_of(now, destination) else {
             self.counters.no_route += 1;
             return Err(NoRoute);
         };
-        self.emit_over(&route, destination, source, payload_length, frame);
-        Ok(())
-    }
-
-    /// As [`Flip::emit`], over a route that was asked for a moment ago.
-    #[inline]
-    pub fn emit_over(
-        &mut self,
-        route: &Route,
-        destination: Address,
-        source: Address,
-        payload_length: usize,
-        frame: &mut Outgoing<'_, P>,
-    ) {
         debug_assert!(!self.needs_fragmenting(payload_length));
         let stations = ethernet::Repr {
-            destination: route.station,
+            destination: station,
             source: self.station,
         };
         let id = self.message_id;
@@ -128,6 +114,16 @@ impl<P: Page> Flip<P> {
         );
         header.emit(layout::flip_mut(frame.head));
         frame.length = PREFIX + payload_length;
+        Ok(())
+    }
+
+    /// The station to which packets for `address` go: mostly the one that was just heard.
+    #[inline(always)]
+    fn station_of(&self, now: Instant, address: Address) -> Option<EthernetAddress> {
+        match self.last.station(now, address) {
+            Some(station) => Some(station),
+            None => self.route(now, address).map(|route| route.station),
+        }
     }
 
     /// Takes a datagram that is too large for the network, to be sent in pieces.
@@ -157,6 +153,12 @@ impl<P: Page> Flip<P> {
         self.message_id = id.wrapping_add(1);
         self.fragments.push(destination, source, id, frame);
         Ok(())
+    }
+
+    /// Whether pieces of a datagram are left that was given to [`Flip::fragment`].
+    #[inline]
+    pub fn is_cutting(&self) -> bool {
+        !self.fragments.is_empty()
     }
 
     /// Whether [`Flip::poll_transmit`] may have a frame.

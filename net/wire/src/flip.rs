@@ -98,6 +98,11 @@ bitflags::bitflags! {
     }
 }
 
+/// With what every header of that type starts: the version and the type.
+pub const fn start(kind: Kind) -> [u8; 2] {
+    [VERSION, kind as u8]
+}
+
 /// A checked view of a FLIP header.
 ///
 /// Its length field is not checked against what follows, because the payload need not lie
