@@ -143,10 +143,12 @@ impl<P: DmaPage> ReceiveQueue<P> {
     /// Asks for an interrupt at the next frame but `after`; true if there is that one already.
     #[inline]
     pub(super) fn enable_interrupt(&mut self, after: u16, counters: &mut NetCounters) -> bool {
-        // More buffers than there are never come to be used.
-        let (waiting, told) = self
-            .queue
-            .enable_interrupt(after.min(self.queue.given() / 2));
+        let after = match after {
+            0 => 0,
+            // More buffers than there are never come to be used.
+            after => after.min(self.queue.given() / 2),
+        };
+        let (waiting, told) = self.queue.enable_interrupt(after);
         counters.notifications += u64::from(told);
         waiting
     }

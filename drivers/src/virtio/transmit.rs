@@ -248,7 +248,7 @@ impl<P: DmaPage> TransmitSlot<'_, P> {
     /// # Errors
     /// A frame that is too short or too long for the network, or longer than its head and
     /// pages, is dropped.
-    #[inline]
+    #[inline(always)]
     pub fn commit(self, length: usize) -> Result<(), FrameRefused> {
         let mut inner = self.inner;
         let rest = length.saturating_sub(HEAD);
@@ -262,7 +262,10 @@ impl<P: DmaPage> TransmitSlot<'_, P> {
             });
         }
         if rest != 0 {
-            inner.write_table(self.pages, rest);
+            let address = inner.state.head_address;
+            write_table(inner.queue, inner.index, address, self.pages, rest);
+            inner.state.direct = false;
+            *inner.holding += 1;
         } else {
             // Pages that nothing of the frame reaches into need not wait.
             free(self.pages);
@@ -289,25 +292,29 @@ impl Inner<'_> {
                 .write_direct(self.index, self.state.head_address, length);
         }
     }
+}
 
-    /// Describes a whole head and `rest` bytes in pages, neighbours together.
-    fn write_table<P: DmaPage>(&mut self, pages: &[P], rest: usize) {
-        let mut addresses = [0; FRAME_PAGES];
-        let count = rest.div_ceil(PAGE_SIZE);
-        for (address, page) in addresses.iter_mut().zip(&pages[..count]) {
-            *address = page.physical_address();
-        }
-        let unused = (count * PAGE_SIZE - rest) as u32;
-        let (queue, slot) = (&*self.queue, self.index);
-        queue.write_entry(slot, 0, self.state.head_address, PIECE as u32, 0, false);
-        let mut entries = 1;
-        for_each_run(&addresses[..count], |address, length, last| {
-            let length = if last { length - unused } else { length };
-            queue.write_entry(slot, entries, address, length, 0, last);
-            entries += 1;
-        });
-        queue.write_indirect(slot, entries);
-        self.state.direct = false;
-        *self.holding += 1;
+/// Describes a whole head, at `head_address`, and `rest` bytes in pages, neighbours together.
+#[inline(never)]
+fn write_table<P: DmaPage>(
+    queue: &Queue,
+    slot: usize,
+    head_address: u64,
+    pages: &[P],
+    rest: usize,
+) {
+    let mut addresses = [0; FRAME_PAGES];
+    let count = rest.div_ceil(PAGE_SIZE);
+    for (address, page) in addresses.iter_mut().zip(&pages[..count]) {
+        *address = page.physical_address();
     }
+    let unused = (count * PAGE_SIZE - rest) as u32;
+    queue.write_entry(slot, 0, head_address, PIECE as u32, 0, false);
+    let mut entries = 1;
+    for_each_run(&addresses[..count], |address, length, last| {
+        let length = if last { length - unused } else { length };
+        queue.write_entry(slot, entries, address, length, 0, last);
+        entries += 1;
+    });
+    queue.write_indirect(slot, entries);
 }
