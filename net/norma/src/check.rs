@@ -11,6 +11,7 @@
 
 use norma_flip::HEAD;
 use norma_wire::layout::{BODY_AT, SESSION_AT};
+use norma_wire::session::LENGTH;
 
 /// Where the tag lies in a head.
 const TAG_AT: usize = SESSION_AT + 46;
@@ -23,15 +24,16 @@ const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 #[inline]
 fn sum(head: &[u8], payload: usize) -> Option<u32> {
     let header: &[u8; 46] = head.get(SESSION_AT..)?.first_chunk()?;
+    let last: &[u8; 8] = header.last_chunk()?;
     let mut sum = payload as u64;
     let mut add = |word: u64| sum = (sum ^ word).wrapping_mul(FACTOR).rotate_left(29);
-    let (words, rest) = header.as_chunks::<8>();
-    for word in words {
+    for word in header.as_chunks::<8>().0 {
         add(u64::from_le_bytes(*word));
     }
-    add(tail(rest));
-    let end = (SESSION_AT + payload).min(HEAD);
-    if end > BODY_AT {
+    // The last six bytes, without the two before them.
+    add(u64::from_le_bytes(*last) >> 16);
+    if payload > LENGTH {
+        let end = (SESSION_AT + payload).min(HEAD);
         let (words, rest) = head.get(BODY_AT..end)?.as_chunks::<8>();
         for word in words {
             add(u64::from_le_bytes(*word));
