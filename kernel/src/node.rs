@@ -132,7 +132,7 @@ pub fn start(identity: Identity<'_>, card: Option<FoundNetworkDevice>) -> Result
         look_again: u64::MAX,
         space,
     };
-    engine.receive(now());
+    engine.receive_otherwise(now());
     *place = Some(engine);
     drop(place);
     timer::set_network_callback(on_timeout);
@@ -208,6 +208,9 @@ impl EngineGuard {
             Patience::Until(deadline) => Some(deadline),
             Patience::Forever => None,
         };
+        if self.core.is_behind() {
+            self.act(now());
+        }
         self.0.unlocked(|| thread::wait_uninterrupted(to, deadline));
     }
 }
@@ -251,19 +254,51 @@ pub(crate) fn now() -> Instant {
 }
 
 impl Engine {
-    /// Carries out the consequences of what was done to the core.
-    #[inline]
+    /// Carries out the consequences of what was done to the core: frames first, for what
+    /// follows overlaps with their flight.
+    #[inline(never)]
     pub(crate) fn act(&mut self, now: Instant) {
+        self.transmit(now);
         while let Some(thread) = self.core.poll_wake() {
             thread::wake_uninterrupted(thread);
         }
+        if self.core.wants_transmit(now) {
+            self.transmit_more(now);
+        }
+        self.set_timer();
+    }
+
+    #[cold]
+    fn transmit_more(&mut self, now: Instant) {
         self.transmit(now);
+    }
+
+    /// The same for frames that have just been received. If a thread for which a message came
+    /// runs at once, it goes first: its own call of [`Engine::act`] does the rest, or its wait,
+    /// or the timer.
+    #[inline]
+    fn act_on_received(&mut self, now: Instant) {
+        let mut any = false;
+        while let Some(thread) = self.core.poll_urgent_wake() {
+            thread::wake_uninterrupted(thread);
+            any = true;
+        }
+        if any && thread::makes_way() && !self.core.wants_transmit(now) {
+            self.set_timer();
+        } else {
+            self.act(now);
+        }
+    }
+
+    /// Has the timer call when the core, or the card, is to be looked after next.
+    #[inline(always)]
+    fn set_timer(&mut self) {
         let due = self.core.poll_timeout().map_or(u64::MAX, |due| due.0);
         let due = due.min(self.look_again);
         timer::set_network_deadline_uninterrupted((due != u64::MAX).then_some(due));
     }
 
-    #[inline]
+    #[inline(always)]
     fn transmit(&mut self, now: Instant) {
         let Some(card) = &mut self.card else {
             return discard(&mut self.core, now);
@@ -297,7 +332,7 @@ impl Engine {
     /// Takes every frame that has arrived, and asks for an interrupt at the next that need be
     /// looked at. After [`RECEIVE_BUDGET`] frames it is the threads' turn, and the timer's to
     /// bring us back: a flood of frames costs time, and never all of it.
-    #[inline]
+    #[inline(always)]
     fn receive(&mut self, now: Instant) {
         let Some(card) = &mut self.card else { return };
         let core = &mut self.core;
@@ -312,7 +347,7 @@ impl Engine {
                     },
                 );
             });
-            if taken.is_none() {
+            if taken.is_none() || !card.frames_waiting() {
                 let unhurried = core.take_unhurried();
                 if !card.enable_receive_interrupt_behind(unhurried) {
                     self.look_again = match unhurried {
@@ -324,6 +359,12 @@ impl Engine {
             }
         }
         self.look_again = now.0 + RECEIVE_AGAIN_NS;
+    }
+
+    /// As [`Engine::receive`], where no interrupt says that there are frames.
+    #[cold]
+    fn receive_otherwise(&mut self, now: Instant) {
+        self.receive(now);
     }
 
     /// What the card has counted.
@@ -369,7 +410,7 @@ fn on_interrupt() {
     }
     let now = now();
     engine.receive(now);
-    engine.act(now);
+    engine.act_on_received(now);
 }
 
 /// Gives the card to the calling thread, or back to the node. `false` if there is no card, or
@@ -382,7 +423,7 @@ pub(crate) fn divert(away: bool) -> bool {
     engine.diverted = away.then(thread::current);
     if !away {
         let now = now();
-        engine.receive(now);
+        engine.receive_otherwise(now);
         engine.core.handle_timeout(now);
         engine.act(now);
     }
@@ -397,7 +438,7 @@ fn on_timeout(now: u64) {
         return;
     }
     let now = Instant(now);
-    engine.receive(now);
+    engine.receive_otherwise(now);
     engine.core.handle_timeout(now);
     engine.act(now);
 }

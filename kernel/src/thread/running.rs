@@ -162,6 +162,15 @@ pub(crate) fn leave_interrupt() {
     }
 }
 
+/// Whether another thread, or the one that waits in its own context, runs when this interrupt
+/// is over. To be asked in one.
+#[inline(always)]
+pub(crate) fn makes_way() -> bool {
+    // SAFETY: interrupts are off in a handler, and only bytes are read.
+    let scheduler = unsafe { processor::this().scheduler() };
+    scheduler.is_idle() || scheduler.wants_preemption()
+}
+
 #[cold]
 fn make_way() {
     // SAFETY: interrupts are off, and the reference is gone before anything switches.

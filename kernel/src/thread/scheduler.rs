@@ -284,6 +284,12 @@ impl Scheduler {
         self.next()
     }
 
+    /// Whether the wait asked for by [`Decision::Idle`] goes on.
+    #[inline(always)]
+    pub fn is_idle(&self) -> bool {
+        self.idle
+    }
+
     /// What follows an interrupt that ended the wait asked for by [`Decision::Idle`].
     #[inline(always)]
     pub fn after_idle(&mut self) -> Decision {

@@ -13,16 +13,42 @@ use norma_wire::session::{Header, Kind};
 use crate::content::Desk;
 use crate::counters::Drop;
 use crate::deliver::After;
+use crate::flight::Acknowledgement;
 use crate::inbox::Parcel;
 use crate::node::{Node, PLACE_MASK};
 use crate::session::{Owed, State};
 use crate::settle::Pending;
 use crate::window::Admission;
 
+/// What a frame says about our own frames, while the message in it goes first. Once it is
+/// read, what it acknowledges is given up, which nobody waits for as they do for the message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unread {
+    place: u32,
+    /// When the frame arrived.
+    heard: Instant,
+    said: Acknowledgement,
+}
+
+#[inline(always)]
+fn acknowledgement(header: &Header<'_>) -> Acknowledgement {
+    Acknowledgement {
+        acknowledged: header.acknowledged(),
+        selective: header.selective(),
+        credit: header.credit(),
+        horizon: header.sequence(),
+    }
+}
+
 impl<S: PageSource> Node<S> {
     /// Takes a received frame. Pages that are kept are replaced in it by fresh ones.
+    ///
+    /// A message goes first: what its frame says about our own frames is looked at by
+    /// [`Node::poll_wake`], when all threads are awake, or by the next call of this or of
+    /// [`Node::handle_timeout`].
     #[inline]
     pub fn handle_frame(&mut self, now: Instant, frame: &mut Incoming<'_, S::Page>) {
+        self.catch_up();
         match self.flip.handle_frame(now, frame, &mut self.source) {
             Input::Deliver { source, length, .. } => {
                 self.handle_datagram(now, source, length, frame);
@@ -76,8 +102,10 @@ impl<S: PageSource> Node<S> {
         let Some(place) = self.session_of(now, source, header.session()) else {
             return self.counters.drop(Drop::UnknownSession);
         };
-        self.handle_session_frame(now, place, &header, length, frame);
-        self.list(place);
+        if let Err(reason) = self.handle_session_frame(now, place, &header, length, frame) {
+            self.counters.drop(reason);
+            self.list(place);
+        }
     }
 
     /// The session that a frame of `source` with that number belongs to, ready to be used.
@@ -103,7 +131,7 @@ impl<S: PageSource> Node<S> {
         None
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn handle_session_frame(
         &mut self,
         now: Instant,
@@ -111,23 +139,24 @@ impl<S: PageSource> Node<S> {
         header: &Header<'_>,
         length: usize,
         frame: &mut Incoming<'_, S::Page>,
-    ) {
+    ) -> Result<(), Drop> {
         let Node {
             sessions,
             ipc,
             source,
             counters,
             deadline,
+            ready,
+            after,
             ..
         } = self;
         let Some(session) = sessions.get_mut(place) else {
-            return;
+            return Ok(());
         };
         session.liveness.heard(now);
         session.confirmed = true;
         session.lost_route = false;
         let kind = header.kind();
-        let mut after = None;
         if kind.is_sequenced() {
             match session.inbox.window.admit(header.sequence()) {
                 Admission::New => {
@@ -135,15 +164,12 @@ impl<S: PageSource> Node<S> {
                         ipc,
                         source,
                         counters,
+                        after,
                     };
-                    let taken = match kind {
-                        Kind::Message => session.take_message(header, length, frame, desk),
-                        Kind::Part => session.take_part(header, length, frame, desk.source),
+                    match kind {
+                        Kind::Message => session.take_message(header, length, frame, desk)?,
+                        Kind::Part => session.take_part(header, length, frame, desk.source)?,
                         _ => return self.take_control(now, place, header, length),
-                    };
-                    match taken {
-                        Ok(left) => after = left,
-                        Err(reason) => return counters.drop(reason),
                     }
                     session.arrived(now, header.sequence(), self.acknowledge_every, deadline);
                 }
@@ -152,49 +178,97 @@ impl<S: PageSource> Node<S> {
                     session.owed.insert(Owed::ACK);
                     counters.drop(Drop::Duplicate);
                 }
-                Admission::Beyond => return counters.drop(Drop::Beyond),
+                Admission::Beyond => return Err(Drop::Beyond),
             }
         } else {
-            if layout::check_fixed(kind, length).is_err() {
-                return counters.drop(Drop::Malformed);
-            }
+            layout::check_fixed(kind, length).map_err(|_| Drop::Malformed)?;
             if kind == Kind::Probe {
                 session.owed.insert(Owed::ANSWER);
             }
         }
+        let said = acknowledgement(header);
+        if kind == Kind::Message && after.is_none() && session.inbox.is_empty() {
+            self.unread = Some(Unread {
+                place,
+                heard: now,
+                said,
+            });
+            session.list(place, ready);
+        } else {
+            self.read(now, place, said);
+        }
+        Ok(())
+    }
+
+    /// The rest of what there is to do about a frame, where it cannot wait.
+    #[inline(never)]
+    fn read(&mut self, now: Instant, place: u32, said: Acknowledgement) {
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
         let waits = !session.inbox.is_empty();
-        session.acknowledged(now, header);
-        if let Some(pending) = session.settle_plain(ipc) {
+        session.acknowledged(now, said);
+        if let Some(pending) = session.settle_plain(&mut self.ipc) {
             self.settle_pending(now, place, pending);
         }
         if waits {
             self.deliver_whole(now, place);
         }
-        if let Some(after) = after {
+        if let Some(after) = self.after.take() {
             self.follow(now, after);
         }
+        self.list(place);
     }
 
     #[cold]
-    fn take_control(&mut self, now: Instant, place: u32, header: &Header<'_>, length: usize) {
-        if layout::check_fixed(Kind::Control, length).is_err() {
-            return self.counters.drop(Drop::Malformed);
-        }
+    fn take_control(
+        &mut self,
+        now: Instant,
+        place: u32,
+        header: &Header<'_>,
+        length: usize,
+    ) -> Result<(), Drop> {
+        layout::check_fixed(Kind::Control, length).map_err(|_| Drop::Malformed)?;
         match Control::parse(header) {
             Ok(control) => self.handle_control(now, place, control),
             // It has arrived, and means nothing to us (W-26).
             Err(_) => self.counters.drop(Drop::Malformed),
         }
         let Some(session) = self.sessions.get_mut(place) else {
-            return;
+            return Ok(());
         };
         let every = self.acknowledge_every;
         session.arrived(now, header.sequence(), every, &mut self.deadline);
-        session.acknowledged(now, header);
+        session.acknowledged(now, acknowledgement(header));
         if let Some(pending) = session.settle_plain(&mut self.ipc) {
             self.settle_pending(now, place, pending);
         }
         self.deliver_whole(now, place);
+        self.list(place);
+        Ok(())
+    }
+
+    /// Looks at what [`Node::handle_frame`] left unread.
+    #[inline(always)]
+    pub(crate) fn catch_up(&mut self) {
+        if self.unread.is_some() {
+            self.read_unread();
+        }
+    }
+
+    #[inline(never)]
+    fn read_unread(&mut self) {
+        let Some(Unread { place, heard, said }) = self.unread.take() else {
+            return;
+        };
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
+        session.acknowledged(heard, said);
+        if let Some(pending) = session.settle_plain(&mut self.ipc) {
+            self.settle_pending(heard, place, pending);
+        }
+        self.list(place);
     }
 
     /// Settles what needs more than the session, and all else that is settled.

@@ -4,7 +4,6 @@
 //! move; so a message that cannot be carried comes back whole.
 //! Leaves to others: what happens when the fate of the message is known (`settle`).
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use norma_flip::{Address, Instant};
@@ -16,7 +15,8 @@ use norma_wire::descriptor;
 
 use crate::node::Node;
 use crate::outbound::{Outbound, Packed, Via};
-use crate::rights::{Destination, NO_EXPORT, parse_token};
+use crate::queue::Queue;
+use crate::rights::{Destination, NAME_SERVICE, NO_EXPORT, parse_token};
 use crate::session::Session;
 
 /// How a right leaves: as an export of ours, or home to the peer.
@@ -28,12 +28,13 @@ enum Leaving {
 
 /// Where a message goes in its session.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Target {
-    /// The peer's export index.
-    pub(crate) index: u32,
-    /// The stand-in, unless it is a send-once right.
-    pub(crate) via: Option<Via>,
-    pub(crate) once: bool,
+pub(crate) enum Target {
+    /// To a send-once right of the peer: its export index.
+    Once(u32),
+    /// To the peer's name service.
+    NameService,
+    /// Through a stand-in: the place of the import, and the stand-in.
+    Through(u32, PortId),
 }
 
 impl<S: PageSource> Node<S> {
@@ -55,26 +56,8 @@ impl<S: PageSource> Node<S> {
             return Err(self.nobody(place, generation, message));
         };
         let target = match (destination, via) {
-            (Destination::Once(index), _) => Target {
-                index,
-                via: None,
-                once: true,
-            },
-            (Destination::Import(import), Some(port)) => match session.imports.get(import) {
-                Some(entry) => {
-                    let via = Via {
-                        import,
-                        serial: entry.serial,
-                        port,
-                    };
-                    Target {
-                        index: entry.index,
-                        via: Some(via),
-                        once: false,
-                    }
-                }
-                None => return Err(refuse(RightError::InvalidName, message)),
-            },
+            (Destination::Once(index), _) => Target::Once(index),
+            (Destination::Import(import), Some(port)) => Target::Through(import, port),
             _ => return Err(refuse(RightError::InvalidName, message)),
         };
         if !message.rights().is_empty() {
@@ -86,7 +69,7 @@ impl<S: PageSource> Node<S> {
                 self.counters.carried += 1;
                 Ok(())
             }
-            Err(message) => Err(refuse(RightError::NoMemory, message)),
+            Err((error, message)) => Err(refuse(error, message)),
         }
     }
 
@@ -112,16 +95,22 @@ impl<S: PageSource> Node<S> {
         target: Target,
         mut message: Message<S::Page>,
     ) -> Result<(), SendError<S::Page>> {
+        let session = self.sessions.get(place);
+        if let Target::Through(import, _) = target
+            && session.is_none_or(|session| session.imports.get(import).is_none())
+        {
+            return Err(refuse(RightError::InvalidName, message));
+        }
         let Ok(rights) = self.pack_rights(place, &mut message) else {
             return Err(refuse(RightError::NoMemory, message));
         };
         let session = self.sessions.get_mut(place);
         let sent = match session {
             Some(session) => session.dispatch(now, target, rights, message),
-            None => Err(message),
+            None => Err((RightError::InvalidName, message)),
         };
-        if let Err(message) = sent {
-            return Err(refuse(RightError::NoMemory, message));
+        if let Err((error, message)) = sent {
+            return Err(refuse(error, message));
         }
         if let Some(session) = self.sessions.get_mut(place) {
             session.dispatched(now, place, &mut self.ready, &mut self.deadline);
@@ -220,7 +209,7 @@ impl<S: PageSource> Node<S> {
             (RightKind::Send, Some(port)) => port,
             _ => {
                 session.out.forgive(2);
-                return session.exports.add(right).unwrap_or(NO_EXPORT);
+                return session.exports.add(right);
             }
         };
         if let Some(index) = session.exports.of_port(port)
@@ -232,7 +221,7 @@ impl<S: PageSource> Node<S> {
             self.ipc.release(right);
             return index;
         }
-        let index = session.exports.add(right).unwrap_or(NO_EXPORT);
+        let index = session.exports.add(right);
         session.exports.remember_port(port, index);
         self.ipc.watch(port);
         index
@@ -266,7 +255,8 @@ impl<P: Page> Session<P> {
     /// Puts a message, whose rights are packed, into the outbox.
     ///
     /// # Errors
-    /// The message, when there is no memory; never after [`Node::pack_rights`].
+    /// The message, when there is no memory, or no such import; never after
+    /// [`Node::pack_rights`].
     #[inline(always)]
     fn dispatch(
         &mut self,
@@ -274,40 +264,58 @@ impl<P: Page> Session<P> {
         target: Target,
         rights: Vec<Packed>,
         mut message: Message<P>,
-    ) -> Result<(), Message<P>> {
-        let Target { index, via, once } = target;
+    ) -> Result<(), (RightError, Message<P>)> {
         let replies = message.reply().is_some();
         if self.out.reserve().is_err() || (replies && self.exports.reserve(1).is_err()) {
-            return Err(message);
+            return Err((RightError::NoMemory, message));
         }
-        if let Some(import) = via.and_then(|via| self.imports.of(via))
-            && !import.refused.is_empty()
-            && import.refused.try_reserve(1).is_err()
-        {
-            return Err(message);
-        }
-        if !self.shares() {
+        // With a stand-in, something is shared.
+        if !matches!(target, Target::Through(..)) && !self.shares() {
             self.liveness.pause(now);
         }
-        let reply = match message.take_reply() {
-            Some(right) => self.exports.add(right).unwrap_or(NO_EXPORT),
+        let Session {
+            out,
+            exports,
+            imports,
+            ..
+        } = self;
+        let mut reply = |message: &mut Message<P>| match message.take_reply() {
+            Some(right) => exports.add(right),
             None => NO_EXPORT,
         };
-        let outbound = || Outbound::new(message, index, once, via, reply, rights);
-        match via.and_then(|via| self.imports.of(via)) {
-            Some(import) if !import.refused.is_empty() => {
-                import
-                    .refused
-                    .push_back(self.out.messages.insert_reserved(outbound));
-            }
-            Some(import) => {
-                import.unsettled += 1;
-                import.tail = Some(self.out.enqueue(outbound, import.tail));
-            }
-            None => {
-                self.out.enqueue(outbound, None);
+        match target {
+            Target::Once(index) => {
+                let reply = reply(&mut message);
+                out.enqueue(|| Outbound::new(message, index, None, true, reply, rights));
                 // A right that is used up needs no NO_REPLY.
-                self.out.forgive(usize::from(once));
+                out.forgive(1);
+            }
+            Target::NameService => {
+                let reply = reply(&mut message);
+                out.enqueue(|| Outbound::new(message, NAME_SERVICE, None, false, reply, rights));
+            }
+            Target::Through(place, port) => {
+                let Some(import) = imports.get_mut(place) else {
+                    return Err((RightError::InvalidName, message));
+                };
+                if !import.refused.is_empty() && import.refused.try_reserve(1).is_err() {
+                    return Err((RightError::NoMemory, message));
+                }
+                let reply = reply(&mut message);
+                let (index, serial) = (import.index, import.serial);
+                let via = Some(Via {
+                    import: place,
+                    serial,
+                    port,
+                });
+                let outbound = || Outbound::new(message, index, via, false, reply, rights);
+                if import.refused.is_empty() {
+                    import.unsettled += 1;
+                    import.tail = Some(out.enqueue_behind(outbound, import.tail));
+                } else {
+                    let slot = out.messages.insert_reserved(outbound);
+                    import.refused.push_back(slot);
+                }
             }
         }
         Ok(())
@@ -315,13 +323,7 @@ impl<P: Page> Session<P> {
 
     /// There is a message to send.
     #[inline]
-    fn dispatched(
-        &mut self,
-        now: Instant,
-        place: u32,
-        ready: &mut VecDeque<u32>,
-        earliest: &mut Instant,
-    ) {
+    fn dispatched(&mut self, now: Instant, place: u32, ready: &mut Queue, earliest: &mut Instant) {
         if self.lost_route {
             self.due(now, earliest);
         }

@@ -26,10 +26,9 @@ pub(crate) struct Desk<'a, S: PageSource> {
     pub(crate) ipc: &'a mut Ipc<S::Page>,
     pub(crate) source: &'a mut S,
     pub(crate) counters: &'a mut Counters,
+    /// What is left to do when the frame was taken.
+    pub(crate) after: &'a mut Option<After<S::Page>>,
 }
-
-/// What is left to do about a frame that was taken.
-type Taken<P> = Result<Option<After<P>>, Drop>;
 
 impl<P: Page> Session<P> {
     #[inline(always)]
@@ -39,7 +38,7 @@ impl<P: Page> Session<P> {
         length: usize,
         frame: &mut Incoming<'_, P>,
         desk: &mut Desk<'_, S>,
-    ) -> Taken<P> {
+    ) -> Result<(), Drop> {
         let plan = MessageLayout::parse(header, length).map_err(|_| Drop::Malformed)?;
         let memory = header.memory() as usize;
         let inline = usize::from(header.inline());
@@ -72,7 +71,10 @@ impl<P: Page> Session<P> {
         };
         if now_or_later {
             let Desk { ipc, counters, .. } = desk;
-            return Ok(self.deliver(ipc, counters, &label, message, &contents));
+            if let Some(after) = self.deliver(ipc, counters, &label, message, &contents) {
+                *desk.after = Some(after);
+            }
+            return Ok(());
         }
         let parcel = Parcel {
             label,
@@ -96,7 +98,7 @@ impl<P: Page> Session<P> {
         memory: usize,
         pages: &mut [P],
         desk: &mut Desk<'_, S>,
-    ) -> Taken<P> {
+    ) -> Result<(), Drop> {
         let Session { inbox, out, .. } = self;
         let count = parcel.message.memory().pages().len() + pages.len();
         let index = match inbox.partial(parcel.label.sequence, memory, 0, count) {
@@ -110,7 +112,7 @@ impl<P: Page> Session<P> {
         inbox.put_parcel(index, parcel);
         let used = pages.len() * PAGE_SIZE;
         inbox.put_pages(index, 0, pages, used, desk.source);
-        Ok(None)
+        Ok(())
     }
 
     pub(crate) fn take_part(
@@ -119,7 +121,7 @@ impl<P: Page> Session<P> {
         length: usize,
         frame: &mut Incoming<'_, P>,
         source: &mut impl PageSource<Page = P>,
-    ) -> Taken<P> {
+    ) -> Result<(), Drop> {
         let plan = MessageLayout::parse(header, length).map_err(|_| Drop::Malformed)?;
         let memory = header.memory() as usize;
         let first = header.reply() as usize;
@@ -139,7 +141,7 @@ impl<P: Page> Session<P> {
         let pages = frame.pages.get_mut(..plan.pages).ok_or(Drop::Malformed)?;
         self.inbox
             .put_pages(index, first, pages, plan.page_bytes, source);
-        Ok(None)
+        Ok(())
     }
 }
 

@@ -15,13 +15,14 @@ impl<S: PageSource> Node<S> {
     /// deadlines are checked lazily, so that an exchange of messages never moves a timer.
     #[inline]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let sessions = (self.deadline != Instant::NEVER).then_some(self.deadline);
-        norma_flip::time::earliest(sessions, self.flip.poll_timeout())
+        let due = self.deadline.min(self.flip.next_timeout());
+        (due != Instant::NEVER).then_some(due)
     }
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.flip.poll_timeout().is_some_and(|due| due <= now) {
+        self.catch_up();
+        if self.flip.next_timeout() <= now {
             self.flip.handle_timeout(now);
         }
         self.drain_flip(now);

@@ -142,7 +142,10 @@ impl<P: Page> Inbox<P> {
     /// Whether it has been decided what becomes of the messages before `label` to the same port.
     #[inline(always)]
     pub(crate) fn may_deliver(&self, label: &Label) -> bool {
-        label.after == 0 && self.partial.is_empty() || self.is_decided(label)
+        let previous = label.sequence.wrapping_sub(u32::from(label.after));
+        let nothing_waits = self.partial.is_empty();
+        nothing_waits && (label.after == 0 || self.window.contains(previous))
+            || self.is_decided(label)
     }
 
     #[inline(never)]

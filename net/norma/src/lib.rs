@@ -7,7 +7,8 @@
 //!
 //! How to drive it: after **any** call, take wakes from [`Node::poll_wake`] until it gives
 //! `None`, then frames from [`Node::poll_transmit`] until it gives `false`; call
-//! [`Node::handle_timeout`] no later than [`Node::poll_timeout`] says.
+//! [`Node::handle_timeout`] no later than [`Node::poll_timeout`] says. A thread for which a
+//! message came may run before the rest of that is done ([`Node::poll_urgent_wake`]).
 //!
 //! Sources: Mach's NORMA IPC (Barrera 1991; OSF, "NORMA IPC Version Two", 1994) for proxies and
 //! counts; Amoeba's FLIP (Kaashoek, van Renesse, van Staveren, Tanenbaum 1993) below; QUIC
@@ -37,6 +38,7 @@ mod news;
 mod node;
 mod outbound;
 mod outbox;
+mod queue;
 mod random;
 mod rights;
 mod round_trip;

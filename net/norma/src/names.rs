@@ -16,7 +16,6 @@ use norma_wire::blake3;
 use crate::carry::Target;
 use crate::limits::{MAX_LOOKUPS, MAX_NAME, MAX_NAMES};
 use crate::node::Node;
-use crate::rights::NAME_SERVICE;
 
 /// The FLIP address space of names.
 const NAME_SPACE: u8 = b'N';
@@ -265,18 +264,13 @@ impl<S: PageSource> Node<S> {
         let Ok(mut message) = self.ipc.new_message() else {
             return self.ipc.release_because(asking.reply, Reason::NoMemory);
         };
-        let target = Target {
-            index: NAME_SERVICE,
-            via: None,
-            once: false,
-        };
         let filled = message.set_data(asking.text.as_bytes());
         // A fresh message has no reply right yet.
         let _ = message.set_reply(asking.reply);
         message.set_expects_reply(true);
         let sent = match filled {
             Ok(()) => self
-                .dispatch(now, place, target, message)
+                .dispatch(now, place, Target::NameService, message)
                 .map_err(|error| error.message),
             Err(_) => Err(message),
         };

@@ -3,8 +3,6 @@
 //! Owns: the state, and the calls by which threads send. Each call passes the core; only what
 //! the core wants forwarded goes further.
 
-use alloc::collections::VecDeque;
-
 use norma_flip::{Address, Flip, Instant, PrivateAddress};
 use norma_ipc::{
     Event, Ipc, Message, Name, NoMemory, PageSource, PortId, RemoteToken, Right, SendError, Sent,
@@ -13,9 +11,12 @@ use norma_ipc::{
 use norma_wire::blake3;
 use norma_wire::hello::NodeName;
 
+use crate::arrive::Unread;
 use crate::counters::Counters;
+use crate::deliver::After;
 use crate::limits::{MAX_CREDIT, MAX_SESSIONS, REMEMBERED_PEERS};
 use crate::names::{Lookups, Names};
+use crate::queue::Queue;
 use crate::random::Random;
 use crate::rights::Map;
 use crate::session::Session;
@@ -129,7 +130,7 @@ pub struct Node<S: PageSource> {
     pub(crate) generation: u16,
     pub(crate) by_peer: Map<u64, u32>,
     /// Sessions that may have a frame to send, each once.
-    pub(crate) ready: VecDeque<u32>,
+    pub(crate) ready: Queue,
     pub(crate) resets: heapless::Vec<(Address, u32), 8>,
     pub(crate) names: Names,
     pub(crate) lookups: Lookups,
@@ -144,6 +145,10 @@ pub struct Node<S: PageSource> {
     pub(crate) acknowledge_every: u8,
     /// Nothing is due in any session before this time (a lower bound).
     pub(crate) deadline: Instant,
+    /// What is left to do about the message of the frame that is being handled.
+    pub(crate) after: Option<After<S::Page>>,
+    /// What the last frame said about ours, if the message in it went first.
+    pub(crate) unread: Option<Unread>,
     /// What [`Node::take_unhurried`] says.
     pub(crate) unhurried: u16,
 }
@@ -188,7 +193,7 @@ impl<S: PageSource> Node<S> {
             sessions: Slots::new(MAX_SESSIONS),
             generation: 0,
             by_peer: Map::default(),
-            ready: VecDeque::new(),
+            ready: Queue::new(),
             resets: heapless::Vec::new(),
             names: Names::new(),
             lookups: Lookups::new(),
@@ -199,6 +204,8 @@ impl<S: PageSource> Node<S> {
             credit: 1,
             acknowledge_every: 1,
             deadline: Instant::NEVER,
+            after: None,
+            unread: None,
             unhurried: 0,
         };
         node.share_buffers();
@@ -384,12 +391,30 @@ impl<S: PageSource> Node<S> {
     /// The next thread to wake. Call after every other call until it gives `None`.
     #[inline]
     pub fn poll_wake(&mut self) -> Option<ThreadId> {
+        self.poll_urgent_wake().or_else(|| {
+            self.catch_up();
+            self.poll_urgent_wake()
+        })
+    }
+
+    /// As [`Node::poll_wake`], but what [`Node::handle_frame`] has put off stays so: for who
+    /// lets the thread for which a message came run before all else. [`Node::poll_wake`] is to
+    /// follow when that thread has sent its answer or waits; what is put off by then is bound
+    /// by [`Node::poll_timeout`].
+    #[inline]
+    pub fn poll_urgent_wake(&mut self) -> Option<ThreadId> {
         loop {
             match self.ipc.poll_event()? {
                 Event::Wake(thread) => return Some(thread),
                 other => self.handle_ipc_event(other),
             }
         }
+    }
+
+    /// Whether [`Node::handle_frame`] has put something off.
+    #[inline]
+    pub fn is_behind(&self) -> bool {
+        self.unread.is_some()
     }
 
     /// Puts a session into the list of those that may have a frame to send.
@@ -407,9 +432,7 @@ impl<S: PageSource> Node<S> {
         state: crate::session::State,
         peer: Address,
     ) -> Result<u32, NoMemory> {
-        self.ready
-            .try_reserve(self.sessions.len() + 1)
-            .map_err(|_| NoMemory)?;
+        self.ready.reserve(self.sessions.len() + 1)?;
         // Each of them may come to be established.
         self.by_peer
             .try_reserve(self.sessions.len() + 1)

@@ -72,11 +72,12 @@ pub(crate) struct Outbound<P> {
 }
 
 impl<P> Outbound<P> {
+    #[inline(always)]
     pub(crate) fn new(
         message: Message<P>,
         destination: u32,
-        once: bool,
         via: Option<Via>,
+        once: bool,
         reply: u32,
         rights: Vec<Packed>,
     ) -> Self {

@@ -19,6 +19,7 @@ use norma_wire::control::Control;
 use crate::flight::{Departure, Flight};
 use crate::limits::{MAX_BEGUN, MAX_MESSAGES};
 use crate::outbound::{Outbound, Verdict};
+use crate::queue::Queue;
 use crate::slots::Slots;
 
 /// What a sequenced frame carries.
@@ -39,7 +40,7 @@ pub(crate) struct Outbox<P> {
     pub(crate) flight: Flight,
     pub(crate) messages: Slots<Outbound<P>>,
     /// Messages of which nothing was sent, in order.
-    waiting: VecDeque<u32>,
+    waiting: Queue,
     /// Messages of which pages are left to send, in turn.
     begun: heapless::Vec<u32, MAX_BEGUN>,
     /// Whether the next frame is for one that was begun.
@@ -56,7 +57,7 @@ impl<P> Outbox<P> {
         Outbox {
             flight: Flight::new(first),
             messages: Slots::new(MAX_MESSAGES),
-            waiting: VecDeque::new(),
+            waiting: Queue::new(),
             begun: heapless::Vec::new(),
             turn: false,
             controls: VecDeque::new(),
@@ -78,14 +79,19 @@ impl<P> Outbox<P> {
     }
 
     /// Keeps room for `count` control frames that must never fail to be queued.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn promise(&mut self, count: usize) -> Result<(), NoMemory> {
         let needed = self.promised + count;
         if self.controls.capacity() - self.controls.len() < needed {
-            self.controls.try_reserve(needed).map_err(|_| NoMemory)?;
+            self.grow_controls(needed)?;
         }
-        self.promised += count;
+        self.promised = needed;
         Ok(())
+    }
+
+    #[cold]
+    fn grow_controls(&mut self, needed: usize) -> Result<(), NoMemory> {
+        self.controls.try_reserve(needed).map_err(|_| NoMemory)
     }
 
     /// That many will not be needed any more.
@@ -112,18 +118,20 @@ impl<P> Outbox<P> {
     #[inline]
     pub(crate) fn reserve(&mut self) -> Result<(), NoMemory> {
         self.messages.reserve(1)?;
-        let places = self.messages.len() + 1;
-        if self.waiting.capacity() < places {
-            let more = places - self.waiting.len();
-            self.waiting.try_reserve(more).map_err(|_| NoMemory)?;
-        }
-        Ok(())
+        self.waiting.reserve(self.messages.len() + 1)
     }
 
-    /// A message that may go as soon as the window allows, behind the one in slot `tail`, which
-    /// goes to the same port. Room must have been reserved.
+    /// A message that may go as soon as the window allows. Room must have been reserved.
     #[inline(always)]
-    pub(crate) fn enqueue(
+    pub(crate) fn enqueue(&mut self, outbound: impl FnOnce() -> Outbound<P>) -> u32 {
+        let slot = self.messages.insert_reserved(outbound);
+        self.waiting.push(slot);
+        slot
+    }
+
+    /// The same, behind the message in slot `tail`, which goes to the same port.
+    #[inline(always)]
+    pub(crate) fn enqueue_behind(
         &mut self,
         outbound: impl FnOnce() -> Outbound<P>,
         tail: Option<u32>,
@@ -135,7 +143,9 @@ impl<P> Outbox<P> {
 
     #[inline(always)]
     fn line_up(&mut self, slot: u32, tail: Option<u32>) {
-        if let Some(tail) = tail.filter(|tail| *tail != slot)
+        // Where nothing is left to send, there is nothing to be behind.
+        if (!self.waiting.is_empty() || !self.begun.is_empty())
+            && let Some(tail) = tail.filter(|tail| *tail != slot)
             && let Some(via) = self.messages.get(slot).and_then(|outbound| outbound.via)
             && let Some(last) = self.messages.get_mut(tail)
             && last.via.is_some_and(|other| other.same_import(&via))
@@ -144,7 +154,7 @@ impl<P> Outbox<P> {
         {
             last.successor = Some(slot);
         } else {
-            self.waiting.push_back(slot);
+            self.waiting.push(slot);
         }
     }
 
@@ -207,7 +217,7 @@ impl<P> Outbox<P> {
         Some(self.flight.launch(now, cargo, self.said))
     }
 
-    #[inline]
+    #[inline(always)]
     fn take_pages(&mut self, plan: impl FnOnce(&Outbound<P>, bool) -> u32) -> Option<Cargo> {
         let slot = self.next_slot()?;
         let sequence = self.flight.next();
@@ -230,7 +240,7 @@ impl<P> Outbox<P> {
             // There is a place: `next_slot` saw to it.
             let _ = self.begun.push(slot);
         } else if let Some(successor) = outbound.successor.take() {
-            self.waiting.push_back(successor);
+            self.waiting.push(successor);
         }
         Some(Cargo::Pages {
             slot,
@@ -244,10 +254,10 @@ impl<P> Outbox<P> {
     #[inline(always)]
     fn next_slot(&mut self) -> Option<u32> {
         if self.begun.is_empty() {
-            return self.waiting.pop_front();
+            return self.waiting.pop();
         }
-        let large = |slot: &u32| self.messages.get(*slot).is_some_and(|o| o.pages() > 0);
-        let barred = match self.waiting.front() {
+        let large = |slot: u32| self.messages.get(slot).is_some_and(|o| o.pages() > 0);
+        let barred = match self.waiting.first() {
             Some(slot) => self.begun.is_full() && large(slot),
             None => true,
         };
@@ -255,7 +265,7 @@ impl<P> Outbox<P> {
         if self.turn || barred {
             Some(self.begun.remove(0))
         } else {
-            self.waiting.pop_front()
+            self.waiting.pop()
         }
     }
 
@@ -317,7 +327,7 @@ mod tests {
             memory.push(source.allocate().unwrap(), 4096).unwrap();
         }
         let _ = message.replace_memory(memory).unwrap();
-        Outbound::new(message, via.import, false, Some(via), 0, Vec::new())
+        Outbound::new(message, via.import, Some(via), false, 0, Vec::new())
     }
 
     /// Takes frames until there are none; each is acknowledged and settled at once.
@@ -353,7 +363,7 @@ mod tests {
         for pages in [5, 0, 3, 0] {
             outbox.reserve().unwrap();
             let message = outbound(&mut ipc, to, pages);
-            tail = Some(outbox.enqueue(|| message, tail));
+            tail = Some(outbox.enqueue_behind(|| message, tail));
             slots.extend(tail);
         }
         let [a, b, c, d] = slots[..] else {
@@ -369,10 +379,10 @@ mod tests {
         let (large, small) = (via(&mut ipc, 0), via(&mut ipc, 1));
         outbox.reserve().unwrap();
         let message = outbound(&mut ipc, large, 10);
-        let first = outbox.enqueue(|| message, None);
+        let first = outbox.enqueue(|| message);
         outbox.reserve().unwrap();
         let message = outbound(&mut ipc, small, 0);
-        let second = outbox.enqueue(|| message, None);
+        let second = outbox.enqueue(|| message);
         assert!(slots_of(&mut outbox)[..3].contains(&second));
         let _ = first;
     }
@@ -385,7 +395,7 @@ mod tests {
             let to = via(&mut ipc, import);
             outbox.reserve().unwrap();
             let message = outbound(&mut ipc, to, 7);
-            outbox.enqueue(|| message, None);
+            outbox.enqueue(|| message);
             expected += 4;
         }
         assert_eq!(slots_of(&mut outbox).len(), expected);

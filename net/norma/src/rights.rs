@@ -94,6 +94,15 @@ impl Exports {
     /// Makes sure that the next `count` calls of [`Exports::add`] cannot fail.
     #[inline(always)]
     pub(crate) fn reserve(&mut self, count: usize) -> Result<(), NoMemory> {
+        // A place that was used before has its generation.
+        if self.entries.free() < count {
+            self.grow(count)?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn grow(&mut self, count: usize) -> Result<(), NoMemory> {
         self.entries.reserve(count)?;
         self.generations.try_reserve(count).map_err(|_| NoMemory)
     }
@@ -105,19 +114,19 @@ impl Exports {
 
     /// A new export. Room must have been reserved.
     #[inline(always)]
-    pub(crate) fn add(&mut self, right: Right) -> Result<u32, NoMemory> {
+    pub(crate) fn add(&mut self, right: Right) -> u32 {
         let place = self.entries.next_place();
         if self.generations.len() <= place as usize {
             self.generations.push(0); // Within the room that was reserved.
         }
         let generation = self.generations[place as usize];
-        self.entries.insert(Export {
+        self.entries.insert_reserved(|| Export {
             right,
             generation,
             sent: 1,
             refusing: false,
-        })?;
-        Ok(index_of(place, generation))
+        });
+        index_of(place, generation)
     }
 
     pub(crate) fn remember_port(&mut self, port: PortId, index: u32) {
@@ -144,17 +153,20 @@ impl Exports {
     /// Takes an export out; its index is stale from now on.
     #[inline(always)]
     pub(crate) fn remove(&mut self, index: u32) -> Option<Right> {
-        self.get(index)?;
         let place = place_of(index)?;
-        let export = self.entries.remove(place)?;
+        let current = |export: &Export| u32::from(export.generation) == index >> 16;
+        let right = self
+            .entries
+            .remove_part(place, current, |export| export.right)?;
         let generation = &mut self.generations[place as usize];
         *generation = generation.wrapping_add(1);
-        if let Some(port) = export.right.port()
+        if right.kind() != RightKind::SendOnce
+            && let Some(port) = right.port()
             && self.by_port.get(&port) == Some(&index)
         {
             self.by_port.remove(&port);
         }
-        Some(export.right)
+        Some(right)
     }
 
     /// Takes any export out, for a session that ends.
@@ -347,7 +359,7 @@ mod tests {
                 .make_right(space, name, norma_ipc::RightKind::SendOnce)
                 .unwrap();
             exports.reserve(1).unwrap();
-            let index = exports.add(right).unwrap();
+            let index = exports.add(right);
             assert!(index > NAME_SERVICE);
             assert!(exports.get(index).is_some());
             ipc.release(exports.remove(index).unwrap());

@@ -3,17 +3,16 @@
 //! Owns: its state, its identity, who was last heard when. The halves are in `outbox` and
 //! `inbox`, the rights in `rights`.
 
-use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use norma_flip::{Address, Instant};
 use norma_wire::hello::NodeName;
-use norma_wire::session::Header;
 
 use crate::flight::Acknowledgement;
 use crate::inbox::Inbox;
 use crate::limits::{ACK_DELAY, DEAD_AFTER, DEAD_PROBES, PROBE_AFTER, PROBE_IDLE, PROBE_INTERVAL};
 use crate::outbox::Outbox;
+use crate::queue::Queue;
 use crate::rights::{Exports, Imports};
 use crate::round_trip::RoundTrip;
 
@@ -224,7 +223,7 @@ impl<P: norma_ipc::Page> Session<P> {
     }
 
     /// A new frame has been taken: acknowledge it, soon or, after `every` frames, at once.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn arrived(
         &mut self,
         now: Instant,
@@ -247,13 +246,7 @@ impl<P: norma_ipc::Page> Session<P> {
 
     /// Takes what a frame says about ours.
     #[inline(always)]
-    pub(crate) fn acknowledged(&mut self, now: Instant, header: &Header<'_>) {
-        let said = Acknowledgement {
-            acknowledged: header.acknowledged(),
-            selective: header.selective(),
-            credit: header.credit(),
-            horizon: header.sequence(),
-        };
+    pub(crate) fn acknowledged(&mut self, now: Instant, said: Acknowledgement) {
         let arrived = self.inbox.window.next();
         self.out
             .flight
@@ -261,11 +254,11 @@ impl<P: norma_ipc::Page> Session<P> {
     }
 
     /// Puts itself, from its place, into the list of those that may have a frame to send.
-    #[inline]
-    pub(crate) fn list(&mut self, place: u32, ready: &mut VecDeque<u32>) {
+    #[inline(always)]
+    pub(crate) fn list(&mut self, place: u32, ready: &mut Queue) {
         if !self.listed && !self.lost_route && self.has_frame() {
             self.listed = true;
-            ready.push_back(place); // Room was reserved when the session was made.
+            ready.push(place); // Room was reserved when the session was made.
         }
     }
 

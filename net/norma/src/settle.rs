@@ -41,10 +41,10 @@ impl<P: Page> Session<P> {
                 }
                 import.unsettled = import.unsettled.saturating_sub(1);
             }
-            let removed = self
-                .out
-                .messages
-                .remove_part(slot, |outbound| outbound.message);
+            let removed =
+                self.out
+                    .messages
+                    .remove_part(slot, |_| true, |outbound| outbound.message);
             if let Some(message) = removed {
                 ipc.discard(message);
             }

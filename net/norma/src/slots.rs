@@ -81,10 +81,19 @@ impl<T> Slots<T> {
         Some(value)
     }
 
-    /// Removes an entry and keeps a part of it: cheaper than moving all of it.
+    /// Removes an entry, if it is `wanted`, and keeps a part of it: cheaper than moving all.
     #[inline(always)]
-    pub(crate) fn remove_part<R>(&mut self, index: u32, part: impl FnOnce(T) -> R) -> Option<R> {
-        let value = self.slots.get_mut(index as usize)?.take()?;
+    pub(crate) fn remove_part<R>(
+        &mut self,
+        index: u32,
+        wanted: impl FnOnce(&T) -> bool,
+        part: impl FnOnce(T) -> R,
+    ) -> Option<R> {
+        let slot = self.slots.get_mut(index as usize)?;
+        if !wanted(slot.as_ref()?) {
+            return None;
+        }
+        let value = slot.take()?;
         self.free.push(index);
         Some(part(value))
     }
@@ -97,6 +106,12 @@ impl<T> Slots<T> {
     #[inline(always)]
     pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut T> {
         self.slots.get_mut(index as usize)?.as_mut()
+    }
+
+    /// How many entries can be inserted without asking for memory.
+    #[inline]
+    pub(crate) fn free(&self) -> usize {
+        self.free.len()
     }
 
     /// Where the next entry will be.

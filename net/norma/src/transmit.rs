@@ -29,17 +29,15 @@ impl<S: PageSource> Node<S> {
 
     /// Writes the next frame to send into `frame`, whose pages are empty; `false` if there is
     /// none. Call after every other call until it gives `false`.
-    #[inline]
+    #[inline(always)]
     pub fn poll_transmit(&mut self, now: Instant, frame: &mut Outgoing<'_, S::Page>) -> bool {
         loop {
-            if self.flip.poll_transmit(now, frame, &mut self.source) {
+            // FLIP cuts one datagram at a time.
+            if self.flip.is_cutting() && self.flip.poll_transmit(now, frame, &mut self.source) {
                 return true;
             }
-            if !self.resets.is_empty() && self.emit_reset(now, frame) {
-                return true;
-            }
-            let Some(place) = self.ready.pop_front() else {
-                return false;
+            let Some(place) = self.ready.pop() else {
+                break;
             };
             match self.emit(now, place, frame) {
                 Made::Frame => return true,
@@ -47,6 +45,8 @@ impl<S: PageSource> Node<S> {
                 Made::Nothing => self.try_later(now, place, frame),
             }
         }
+        self.flip.poll_transmit(now, frame, &mut self.source)
+            || (!self.resets.is_empty() && self.emit_reset(now, frame))
     }
 
     /// A session could not make its frame, for want of a route or of memory.

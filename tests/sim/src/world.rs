@@ -320,13 +320,19 @@ impl World {
     /// When a promise does not hold.
     pub fn after(&mut self, index: usize) -> Result<(), Failure> {
         if !self.machines[index].dead {
-            while let Some(thread) = self.machines[index].node.poll_wake() {
+            // Now and then the threads go first, as in the kernel; later the node catches up.
+            let hurried = self.random.below(2) == 0;
+            let node = |machine: &mut Machine| match hurried {
+                true => machine.node.poll_urgent_wake(),
+                false => machine.node.poll_wake(),
+            };
+            while let Some(thread) = node(&mut self.machines[index]) {
                 self.machines[index].wake(thread);
             }
             while let Some(bytes) = self.machines[index].transmit(self.now) {
                 self.put_on_network(index, &bytes);
             }
-            if let Some(left) = self.machines[index].node.poll_wake() {
+            if let Some(left) = self.machines[index].node.poll_urgent_wake() {
                 return Err(self.failure(format!("{left:?} was woken by sending a frame")));
             }
         }
