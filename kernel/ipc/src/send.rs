@@ -187,6 +187,14 @@ impl<P: Page> Ipc<P> {
         {
             return Ok(port.hand_to_first(waiters, message));
         }
+        // Without rights nothing but room is asked of what goes to another node.
+        if let Sink::Remote(token) = port.sink
+            && port.dead.is_none()
+            && message.rights().is_empty()
+            && port.has_room()
+        {
+            return Ok(port.forward(id, token, message));
+        }
         self.enqueue(id, message, wait)
     }
 
@@ -213,7 +221,7 @@ impl<P: Page> Ipc<P> {
         let Some(port) = self.port_mut(id) else {
             return Err(refuse(RightError::InvalidName, message));
         };
-        if port.is_full() || !port.senders.is_empty() {
+        if !port.has_room() {
             return self.wait_for_room(id, message, wait);
         }
         // Every send-once right keeps its place in the queue.
@@ -238,15 +246,10 @@ impl<P: Page> Ipc<P> {
         let Some(port) = self.port_mut(id) else {
             return Err(refuse(RightError::InvalidName, message));
         };
-        if port.is_full() || !port.senders.is_empty() {
+        if !port.has_room() {
             return self.wait_for_room(id, message, wait);
         }
-        port.under_way += 1;
-        Ok(Sent::Forward {
-            token,
-            via: Some(id),
-            message,
-        })
+        Ok(port.forward(id, token, message))
     }
 
     /// The queue is full: `wait` waits with the message, or it comes back.
@@ -492,6 +495,23 @@ impl<P: Page> Ipc<P> {
 }
 
 impl<P> Port<P> {
+    /// Whether an ordinary message finds room, and nobody waits for it before.
+    #[inline(always)]
+    fn has_room(&self) -> bool {
+        !self.is_full() && self.senders.is_empty()
+    }
+
+    /// Takes a place among the messages under way through this stand-in, `id`.
+    #[inline(always)]
+    fn forward(&mut self, id: PortId, token: RemoteToken, message: Message<P>) -> Sent<P> {
+        self.under_way += 1;
+        Sent::Forward {
+            token,
+            via: Some(id),
+            message,
+        }
+    }
+
     /// Gives a message to the thread that has waited longest; there is one.
     #[inline(always)]
     fn hand_to_first(&mut self, waiters: &mut [Waiter<P>], mut message: Message<P>) -> Sent<P> {
