@@ -217,14 +217,14 @@ impl<P: DmaPage> NetDevice<P> {
     /// interrupt may come: go on receiving, and call it again.
     #[inline]
     pub fn enable_receive_interrupt(&mut self) -> bool {
-        self.receive.enable_interrupt(0, &mut self.counters)
+        self.receive.enable_interrupt(0)
     }
 
     /// As [`Self::enable_receive_interrupt`], once `unhurried` frames and one more are here.
     /// Who asks for this looks again after some time, in case they do not come.
     #[inline]
     pub fn enable_receive_interrupt_behind(&mut self, unhurried: u16) -> bool {
-        self.receive.enable_interrupt(unhurried, &mut self.counters)
+        self.receive.enable_interrupt(unhurried)
     }
 
     /// Asks for no interrupt while frames are polled for. After an interrupt none comes

@@ -301,11 +301,6 @@ impl Queue {
         // The device publishes its event index, then looks at ours; we publish ours, then look
         // at its event index. Without the fence both could look too early.
         fence(Ordering::SeqCst);
-        self.tell_fenced(old, new)
-    }
-
-    #[inline(always)]
-    fn tell_fenced(&mut self, old: u16, new: u16) -> bool {
         self.last_told = new;
         let wanted = passes(self.available_event.read(), old, new);
         if wanted && self.fault.is_none() {
@@ -321,17 +316,15 @@ impl Queue {
     }
 
     /// Asks for an interrupt once the device has used `after` more slots than were taken (0:
-    /// the very next), and tells the device what it does not know yet. Returns whether there
-    /// is something to take already, and whether the device was told.
-    pub(super) fn enable_interrupt(&mut self, after: u16) -> (bool, bool) {
+    /// the very next). Returns whether there is something to take already.
+    #[inline(always)]
+    pub(super) fn enable_interrupt(&mut self, after: u16) -> bool {
         self.set_event(after);
         // As in `tell`: our wish must be seen before we look whether it came too late.
         fence(Ordering::SeqCst);
-        let (old, new) = (self.last_told, self.next_available);
-        let told = old != new && self.tell_fenced(old, new);
         let waiting = self.used_index.read().wrapping_sub(self.last_used);
         // A device that broke the rules has nothing to say, or the caller would ask for ever.
-        (waiting > after && self.fault.is_none(), told)
+        waiting > after && self.fault.is_none()
     }
 
     /// Asks for no interrupt. (The flag NO_INTERRUPT means nothing once event index is

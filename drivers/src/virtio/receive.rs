@@ -105,13 +105,18 @@ impl<P: DmaPage> ReceiveQueue<P> {
             buffer.write_table(&self.queue, &self.heads, index);
         }
         buffer.posted = true;
+        self.give_back(index, counters);
+        Some(result)
+    }
+
+    /// Gives a buffer to the device. One that ran out of buffers must learn of new ones; it has
+    /// used all that there are, so it is enough to look twice in each turn of the ring.
+    #[inline(always)]
+    fn give_back(&mut self, index: usize, counters: &mut NetCounters) {
         self.queue.publish(index);
-        // A device that ran out of buffers must learn of new ones even if the caller only
-        // polls and never asks for an interrupt: look twice in each turn of the ring.
         if self.queue.is_at_half() {
             counters.notifications += u64::from(self.queue.tell());
         }
-        Some(result)
     }
 
     /// The next buffer with a frame, taken from the device, and the length of the frame.
@@ -127,7 +132,7 @@ impl<P: DmaPage> ReceiveQueue<P> {
             let length = (used.length as usize).wrapping_sub(HEADER);
             if length == 0 || length > FRAME_CAPACITY {
                 counters.bad_lengths += 1;
-                self.queue.publish(index);
+                self.give_back(index, counters);
                 continue;
             }
             buffer.posted = false;
@@ -142,15 +147,13 @@ impl<P: DmaPage> ReceiveQueue<P> {
 
     /// Asks for an interrupt at the next frame but `after`; true if there is that one already.
     #[inline]
-    pub(super) fn enable_interrupt(&mut self, after: u16, counters: &mut NetCounters) -> bool {
+    pub(super) fn enable_interrupt(&mut self, after: u16) -> bool {
         let after = match after {
             0 => 0,
             // More buffers than there are never come to be used.
             after => after.min(self.queue.given() / 2),
         };
-        let (waiting, told) = self.queue.enable_interrupt(after);
-        counters.notifications += u64::from(told);
-        waiting
+        self.queue.enable_interrupt(after)
     }
 
     /// What the device did wrong, if it did.

@@ -191,9 +191,8 @@ impl<P: DmaPage> TransmitQueue<P> {
             return true;
         }
         let after = (self.queue.given() / 2).saturating_sub(1);
-        let (waiting, told) = self.queue.enable_interrupt(after);
-        counters.notifications += u64::from(told);
-        waiting
+        counters.notifications += u64::from(self.queue.tell());
+        self.queue.enable_interrupt(after)
     }
 
     /// Tells the device about new frames, if it wants to be told.
