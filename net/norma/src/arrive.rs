@@ -102,7 +102,7 @@ impl<S: PageSource> Node<S> {
         let Some(place) = self.session_of(now, source, header.session()) else {
             return self.counters.drop(Drop::UnknownSession);
         };
-        if let Err(reason) = self.handle_session_frame(now, place, &header, length, frame) {
+        if let Err(reason) = self.handle_session_frame(now, place, kind, &header, length, frame) {
             self.counters.drop(reason);
             self.list(place);
         }
@@ -136,6 +136,7 @@ impl<S: PageSource> Node<S> {
         &mut self,
         now: Instant,
         place: u32,
+        kind: Kind,
         header: &Header<'_>,
         length: usize,
         frame: &mut Incoming<'_, S::Page>,
@@ -156,8 +157,7 @@ impl<S: PageSource> Node<S> {
         session.liveness.heard(now);
         session.confirmed = true;
         session.lost_route = false;
-        let kind = header.kind();
-        if kind.is_sequenced() {
+        if matches!(kind, Kind::Message | Kind::Part | Kind::Control) {
             match session.inbox.window.admit(header.sequence()) {
                 Admission::New => {
                     let desk = &mut Desk {
@@ -310,7 +310,7 @@ impl<S: PageSource> Node<S> {
                 contents,
             } = parcel;
             let Node { ipc, counters, .. } = self;
-            if let Some(after) = session.deliver(ipc, counters, &label, message, &contents) {
+            if let Some(after) = session.deliver(ipc, counters, label, message, &contents) {
                 self.follow(now, after);
             }
         }

@@ -39,7 +39,7 @@ impl<P: Page> Session<P> {
         frame: &mut Incoming<'_, P>,
         desk: &mut Desk<'_, S>,
     ) -> Result<(), Drop> {
-        let plan = MessageLayout::parse(header, length).map_err(|_| Drop::Malformed)?;
+        let plan = MessageLayout::parse_message(header, length).map_err(|_| Drop::Malformed)?;
         let memory = header.memory() as usize;
         let inline = usize::from(header.inline());
         if inline > MAX_INLINE || usize::from(header.rights()) > MAX_RIGHTS || memory > MAX_MEMORY {
@@ -55,7 +55,7 @@ impl<P: Page> Session<P> {
             after: header.after(),
         };
         let here = plan.page_bytes >= memory;
-        let now_or_later = here && self.inbox.may_deliver(&label);
+        let now_or_later = here && self.inbox.may_deliver(label);
         let Ok(mut message) = desk.ipc.new_message() else {
             self.out.forgive(1);
             return Err(Drop::NoMemory);
@@ -71,7 +71,7 @@ impl<P: Page> Session<P> {
         };
         if now_or_later {
             let Desk { ipc, counters, .. } = desk;
-            if let Some(after) = self.deliver(ipc, counters, &label, message, &contents) {
+            if let Some(after) = self.deliver(ipc, counters, label, message, &contents) {
                 *desk.after = Some(after);
             }
             return Ok(());
@@ -162,6 +162,24 @@ fn read_message<S: PageSource>(
         read_inline(frame, plan, inline, message)?;
         desk.counters.inline_copies += 1;
     }
+    // Most messages have nothing else.
+    if header.rights() == 0 && plan.pages == 0 && !header.flags().contains(Flags::CONTEXT) {
+        return Ok(Vec::new());
+    }
+    read_rest(header, plan, frame, whole, message, desk.source)
+}
+
+/// Reads rights, call context and, with `whole`, memory. Returns the rights.
+#[inline(never)]
+fn read_rest<S: PageSource>(
+    header: &Header<'_>,
+    plan: &MessageLayout,
+    frame: &mut Incoming<'_, S::Page>,
+    whole: bool,
+    message: &mut Message<S::Page>,
+    source: &mut S,
+) -> Result<Vec<descriptor::Repr>, Drop> {
+    let inline = usize::from(header.inline());
     let mut descriptors = Vec::new();
     if header.rights() > 0 {
         let count = usize::from(header.rights());
@@ -191,7 +209,7 @@ fn read_message<S: PageSource>(
         let pages = pages.ok_or(Drop::Malformed)?;
         message
             .memory_mut()
-            .take_over(pages, memory, desk.source)
+            .take_over(pages, memory, source)
             .map_err(|_| Drop::NoMemory)?;
     }
     Ok(descriptors)

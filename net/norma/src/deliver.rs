@@ -37,7 +37,7 @@ impl<P: Page> Session<P> {
         &mut self,
         ipc: &mut Ipc<P>,
         counters: &mut Counters,
-        label: &Label,
+        label: Label,
         mut message: Message<P>,
         contents: &Contents,
     ) -> Option<After<P>> {
@@ -60,7 +60,7 @@ impl<P: Page> Session<P> {
     fn admit(
         &mut self,
         ipc: &mut Ipc<P>,
-        label: &Label,
+        label: Label,
         message: &mut Message<P>,
         contents: &Contents,
     ) -> Result<Door, control::Reason> {
@@ -87,7 +87,7 @@ impl<P: Page> Session<P> {
     }
 
     #[inline(always)]
-    fn knock(&mut self, ipc: &mut Ipc<P>, label: &Label) -> Result<Door, control::Reason> {
+    fn knock(&mut self, ipc: &mut Ipc<P>, label: Label) -> Result<Door, control::Reason> {
         if label.destination == NAME_SERVICE {
             return Ok(Door::Names);
         }
@@ -123,7 +123,7 @@ impl<P: Page> Session<P> {
     fn enter(
         &mut self,
         ipc: &mut Ipc<P>,
-        label: &Label,
+        label: Label,
         door: Door,
         message: Message<P>,
     ) -> Option<After<P>> {
@@ -163,7 +163,7 @@ impl<P: Page> Session<P> {
     fn refuse(
         &mut self,
         ipc: &mut Ipc<P>,
-        label: &Label,
+        label: Label,
         message: Message<P>,
         reason: control::Reason,
     ) {

@@ -162,9 +162,20 @@ impl Flight {
     }
 
     /// The first frame that was lost, to be sent again.
-    #[cold]
+    #[inline(always)]
     pub(crate) fn relaunch(&mut self, now: Instant) -> Option<Departure> {
-        let first = self.first_unsettled();
+        let index = self.find_lost(now)?;
+        let frame = self.frames.get(index)?;
+        Some(Departure {
+            sequence: self.first_unsettled().wrapping_add(index as u32),
+            cargo: frame.cargo,
+            acknowledged: frame.acknowledged,
+        })
+    }
+
+    /// Counts the first frame that was lost as under way again, and says where it is.
+    #[cold]
+    fn find_lost(&mut self, now: Instant) -> Option<usize> {
         let (index, frame) = self
             .frames
             .iter_mut()
@@ -175,12 +186,7 @@ impl Flight {
         frame.repeated = true;
         self.lost -= 1;
         self.repeated += 1;
-        let sequence = first.wrapping_add(index as u32);
-        Some(Departure {
-            sequence,
-            cargo: frame.cargo,
-            acknowledged: frame.acknowledged,
-        })
+        Some(index)
     }
 
     /// The frame of that number could not be made: it is tried again after a retransmission

@@ -11,7 +11,7 @@
 //! have two sessions all the same, because frames were lost, both are good.
 
 use norma_flip::{Address, Incoming, Instant, Outgoing};
-use norma_ipc::{PageSource, Reason};
+use norma_ipc::{Page, PageSource, Reason};
 use norma_wire::layout::{self, BODY_AT, HEAD_PAYLOAD};
 use norma_wire::session::{Header, Kind, Repr};
 use norma_wire::{hello, session};
@@ -20,11 +20,55 @@ use crate::counters::Drop;
 use crate::fill::pages_per_frame;
 use crate::inbox::Inbox;
 use crate::limits::{ATTEMPT_FRESH, HELLO_INTERVAL, MAX_OFFERS, OFFER_EXPIRES, SURELY_ALIVE};
-use crate::node::{Node, PLACE_MASK};
-use crate::session::{Owed, State};
+use crate::node::{Config, Node, PLACE_MASK};
+use crate::session::{Owed, Session, State};
 
 /// Features that this implementation offers: none of the optional ones yet.
 const FEATURES: u32 = 0;
+
+/// What a node says about itself in a greeting.
+pub(crate) struct Introduction<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) incarnation: u64,
+    pub(crate) credit: u8,
+}
+
+impl<P: Page> Session<P> {
+    /// Writes the HELLO or WELCOME that is owed; returns the bytes of FLIP payload.
+    #[cold]
+    pub(crate) fn fill_greeting(
+        &mut self,
+        node: &Introduction<'_>,
+        frame: &mut Outgoing<'_, P>,
+    ) -> usize {
+        let (owed, kind) = if self.owed.contains(Owed::HELLO) {
+            (Owed::HELLO, Kind::Hello)
+        } else {
+            (Owed::WELCOME, Kind::Welcome)
+        };
+        self.owed.remove(owed);
+        let body = hello::Repr {
+            lowest: session::VERSION,
+            highest: session::VERSION,
+            features: FEATURES,
+            incarnation: node.incarnation,
+            cluster: node.config.cluster,
+            session: self.number,
+            echo: self.peer_number,
+            frame_limit: frame_limit(node.config),
+            first_sequence: self.out.flight.next(),
+            name: node.config.name,
+        };
+        self.write_unsequenced(kind, node.credit, frame);
+        body.emit(layout::body_mut(frame.head));
+        HEAD_PAYLOAD
+    }
+}
+
+/// Largest session payload that this node's frames carry.
+fn frame_limit(config: &Config) -> u32 {
+    u32::from(config.mtu) - norma_wire::flip::LENGTH as u32
+}
 
 impl<S: PageSource> Node<S> {
     /// Begins a session with whoever answers at `target`.
@@ -38,39 +82,6 @@ impl<S: PageSource> Node<S> {
         self.due(place, now + HELLO_INTERVAL);
         self.list(place);
         Some(place)
-    }
-
-    /// Largest session payload that this node's frames carry.
-    fn frame_limit(&self) -> u32 {
-        u32::from(self.config.mtu) - norma_wire::flip::LENGTH as u32
-    }
-
-    pub(crate) fn fill_greeting(
-        &mut self,
-        place: u32,
-        kind: Kind,
-        frame: &mut Outgoing<'_, S::Page>,
-    ) -> Option<usize> {
-        let limit = self.frame_limit();
-        let (incarnation, cluster, name) =
-            (self.incarnation, self.config.cluster, self.config.name);
-        let credit = self.credit;
-        let session = self.sessions.get_mut(place)?;
-        let body = hello::Repr {
-            lowest: session::VERSION,
-            highest: session::VERSION,
-            features: FEATURES,
-            incarnation,
-            cluster,
-            session: session.number,
-            echo: session.peer_number,
-            frame_limit: limit,
-            first_sequence: session.out.flight.next(),
-            name,
-        };
-        session.write_unsequenced(kind, credit, frame);
-        body.emit(layout::body_mut(frame.head));
-        Some(HEAD_PAYLOAD)
     }
 
     #[cold]
@@ -168,7 +179,7 @@ impl<S: PageSource> Node<S> {
 
     /// Takes what a greeting says about the peer.
     fn adopt(&mut self, place: u32, source: Address, body: &hello::Repr) {
-        let limit = self.frame_limit().min(body.frame_limit);
+        let limit = frame_limit(&self.config).min(body.frame_limit);
         if let Some(session) = self.sessions.get_mut(place) {
             session.peer = source;
             session.peer_number = body.session;

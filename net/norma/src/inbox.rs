@@ -141,7 +141,7 @@ impl<P: Page> Inbox<P> {
 
     /// Whether it has been decided what becomes of the messages before `label` to the same port.
     #[inline(always)]
-    pub(crate) fn may_deliver(&self, label: &Label) -> bool {
+    pub(crate) fn may_deliver(&self, label: Label) -> bool {
         let previous = label.sequence.wrapping_sub(u32::from(label.after));
         let nothing_waits = self.partial.is_empty();
         nothing_waits && (label.after == 0 || self.window.contains(previous))
@@ -149,14 +149,14 @@ impl<P: Page> Inbox<P> {
     }
 
     #[inline(never)]
-    fn is_decided(&self, label: &Label) -> bool {
+    fn is_decided(&self, label: Label) -> bool {
         let previous = label.sequence.wrapping_sub(u32::from(label.after));
         // One whose head has arrived, but not all of it, need not be named in `after`.
         !self.is_behind_another(label)
             && (label.after == 0 || self.window.contains(previous) && !self.is_pending(previous))
     }
 
-    fn is_behind_another(&self, label: &Label) -> bool {
+    fn is_behind_another(&self, label: Label) -> bool {
         let parcels = self
             .partial
             .iter()
@@ -273,7 +273,7 @@ impl<P: Page> Inbox<P> {
                 && partial
                     .parcel
                     .as_ref()
-                    .is_some_and(|parcel| self.may_deliver(&parcel.label))
+                    .is_some_and(|parcel| self.may_deliver(parcel.label))
         })?;
         let partial = self.partial.swap_remove(index);
         let mut parcel = partial.parcel?;
@@ -409,11 +409,11 @@ mod tests {
         inbox.window.mark(0);
         // The sender knows that the head has arrived, so that `after` does not name it.
         let later = parcel(&mut ipc, 2, 0);
-        assert!(!inbox.may_deliver(&later.label));
+        assert!(!inbox.may_deliver(later.label));
         let mut source = HeapPages::default();
         inbox.put_pages(place, 0, &mut [page(0)], PAGE_SIZE, &mut source);
         assert!(inbox.poll_whole().is_some());
-        assert!(inbox.may_deliver(&later.label));
+        assert!(inbox.may_deliver(later.label));
     }
 
     #[test]

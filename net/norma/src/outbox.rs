@@ -227,16 +227,15 @@ impl<P> Outbox<P> {
             outbound.started = true;
             outbound.sequence = sequence;
         }
+        outbound.frames += 1;
         let first = outbound.next_page;
         let left = outbound.pages() - first;
-        let count = if left == 0 {
-            0
-        } else {
-            plan(outbound, head).min(left)
-        };
-        outbound.next_page += count;
-        outbound.frames += 1;
-        if !outbound.all_sent() {
+        let mut count = 0;
+        if left > 0 {
+            count = plan(outbound, head).min(left);
+            outbound.next_page += count;
+        }
+        if count < left {
             // There is a place: `next_slot` saw to it.
             let _ = self.begun.push(slot);
         } else if let Some(successor) = outbound.successor.take() {

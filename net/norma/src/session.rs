@@ -56,11 +56,20 @@ impl Liveness {
         }
     }
 
-    /// A frame of the peer has arrived.
-    #[inline]
+    /// A frame of the peer has arrived: its silence begins anew, which is noted when somebody
+    /// asks.
+    #[inline(always)]
     pub(crate) fn heard(&mut self, now: Instant) {
         self.heard_at = now;
-        self.pause(now);
+    }
+
+    /// The same with what was heard since the last look.
+    fn refreshed(self) -> Liveness {
+        let mut refreshed = self;
+        if self.heard_at >= self.checked {
+            refreshed.pause(self.heard_at);
+        }
+        refreshed
     }
 
     /// When a frame of the peer last arrived.
@@ -71,18 +80,25 @@ impl Liveness {
     /// When to look again. A peer with which nothing is shared is asked now and then all the
     /// same: sessions with peers that are gone must not pile up.
     pub(crate) fn next_check(&self, shared: bool) -> Instant {
-        let wait = match (self.probes, shared) {
-            (0, true) => PROBE_AFTER.saturating_sub(self.silence),
+        let Liveness {
+            silence,
+            checked,
+            probes,
+            ..
+        } = self.refreshed();
+        let wait = match (probes, shared) {
+            (0, true) => PROBE_AFTER.saturating_sub(silence),
             (0, false) => PROBE_IDLE,
             _ => PROBE_INTERVAL,
         };
-        self.checked + wait.max(Duration::from_millis(1))
+        checked + wait.max(Duration::from_millis(1))
     }
 
     /// Adds the time since the last look to the silence, but no more than one and a half times
     /// what was planned: if the look is later than that, this node itself did not run, and the
     /// peer may have answered in vain.
     pub(crate) fn check(&mut self, now: Instant, shared: bool) -> Check {
+        *self = self.refreshed();
         let planned = self.next_check(shared).since(self.checked);
         let passed = now.since(self.checked);
         if passed < planned {

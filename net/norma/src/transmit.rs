@@ -5,8 +5,8 @@
 use norma_flip::{FragmentError, Instant, Outgoing};
 use norma_ipc::PageSource;
 use norma_wire::layout;
-use norma_wire::session::Kind;
 
+use crate::handshake::Introduction;
 use crate::limits::{LOOK_AFTER, MIN_RTO};
 use crate::node::Node;
 use crate::session::Owed;
@@ -66,14 +66,6 @@ impl<S: PageSource> Node<S> {
 
     #[inline(always)]
     fn emit(&mut self, now: Instant, place: u32, frame: &mut Outgoing<'_, S::Page>) -> Made {
-        let owes = |session: &crate::session::Session<S::Page>| {
-            session.owed.intersects(Owed::HELLO | Owed::WELCOME)
-        };
-        let greeting = if self.sessions.get(place).is_some_and(owes) {
-            self.fill_owed_greeting(place, frame)
-        } else {
-            None
-        };
         let Node {
             sessions,
             flip,
@@ -87,9 +79,15 @@ impl<S: PageSource> Node<S> {
             return Made::Nothing;
         };
         session.listed = false;
-        let filled = match greeting {
-            None => session.fill(now, self.credit, source, counters, frame),
-            greeting => greeting,
+        let filled = if session.owed.intersects(Owed::HELLO | Owed::WELCOME) {
+            let introduction = Introduction {
+                config: &self.config,
+                incarnation: self.incarnation,
+                credit: self.credit,
+            };
+            Some(session.fill_greeting(&introduction, frame))
+        } else {
+            session.fill(now, self.credit, source, counters, frame)
         };
         let Some(payload) = filled else {
             return Made::Nothing;
@@ -117,21 +115,5 @@ impl<S: PageSource> Node<S> {
         session.due(now + LOOK_AFTER, deadline);
         session.list(place, ready);
         made
-    }
-
-    #[cold]
-    fn fill_owed_greeting(
-        &mut self,
-        place: u32,
-        frame: &mut Outgoing<'_, S::Page>,
-    ) -> Option<usize> {
-        let session = self.sessions.get_mut(place)?;
-        let (owed, kind) = if session.owed.contains(Owed::HELLO) {
-            (Owed::HELLO, Kind::Hello)
-        } else {
-            (Owed::WELCOME, Kind::Welcome)
-        };
-        session.owed.remove(owed);
-        self.fill_greeting(place, kind, frame)
     }
 }

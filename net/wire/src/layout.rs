@@ -137,8 +137,15 @@ impl MessageLayout {
         }
     }
 
+    /// The same where the kind is known to be MESSAGE.
+    ///
+    /// # Errors
+    /// The lengths contradict each other (W-20).
     #[inline(always)]
-    fn parse_message(header: &Header<'_>, payload_length: usize) -> Result<MessageLayout, Error> {
+    pub fn parse_message(
+        header: &Header<'_>,
+        payload_length: usize,
+    ) -> Result<MessageLayout, Error> {
         let context = header.flags().contains(Flags::CONTEXT);
         let stream = stream_length(header.inline().into(), header.rights().into(), context);
         // The common case: all of it in the head, and nothing else.
