@@ -192,7 +192,7 @@ impl<P: DmaPage> NetDevice<P> {
     ///
     /// # Panics
     /// If the handler put a page there that is shared.
-    #[inline]
+    #[inline(always)]
     pub fn receive<R>(&mut self, handle: impl FnOnce(&[u8], usize, &mut [P]) -> R) -> Option<R> {
         self.receive.receive(&mut self.counters, handle)
     }

@@ -78,7 +78,7 @@ impl<P: DmaPage> ReceiveQueue<P> {
 
     /// Takes the next frame, shows it to `handle` and gives the buffer back to the device.
     /// Frames that the device describes wrongly are counted and passed over.
-    #[inline]
+    #[inline(always)]
     pub(super) fn receive<R>(
         &mut self,
         counters: &mut NetCounters,

@@ -174,7 +174,7 @@ impl<P: Page> Ipc<P> {
 
     /// Wakes a thread to which a message was handed ([`crate::Sent::Handed`]) by way of
     /// [`Ipc::poll_event`], where there is nobody to switch to it at once.
-    #[inline]
+    #[inline(always)]
     pub fn defer_wake(&mut self, thread: ThreadId) {
         let Ipc {
             waiters,

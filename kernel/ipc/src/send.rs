@@ -116,10 +116,23 @@ impl<P: Page> Ipc<P> {
             body.expects_reply = false;
             return Ok(port.hand_to_first(waiters, message));
         }
+        // The caller is on another node; without rights nothing in the answer is refused.
+        if let Some(Right {
+            kind: RightKind::SendOnce,
+            target: Target::Remote(token),
+        }) = message.reply()
+            && message.rights().is_empty()
+        {
+            let token = *token;
+            let body = message.body_mut();
+            body.reply = None;
+            body.expects_reply = false;
+            return self.forward_once(token, message);
+        }
         self.reply_otherwise(message)
     }
 
-    /// The rest of [`Ipc::reply`]: the answer is queued, goes to another node, or is refused.
+    /// The rest of [`Ipc::reply`]: the answer is queued, takes rights along, or is refused.
     #[inline(never)]
     fn reply_otherwise(&mut self, mut message: Message<P>) -> Result<Sent<P>, SendError<P>> {
         let Some(right) = message.take_reply() else {
@@ -170,7 +183,7 @@ impl<P: Page> Ipc<P> {
     ///
     /// # Errors
     /// The message comes back whole.
-    #[inline]
+    #[inline(always)]
     pub fn post(
         &mut self,
         id: PortId,
@@ -416,6 +429,7 @@ impl<P: Page> Ipc<P> {
     }
 
     /// Uses a bare remote send-once right up.
+    #[inline(always)]
     fn forward_once(
         &mut self,
         token: RemoteToken,

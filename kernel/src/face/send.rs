@@ -83,7 +83,7 @@ fn send(name: Name, message: Message, patience: Patience) -> Result<(), SendErro
 /// Sends a message, waiting as long as `patience` lasts; the consequences are carried out. If
 /// the message was handed to a waiting thread, that thread has `priority` lent to it, and is the
 /// caller's to wake.
-#[inline]
+#[inline(always)]
 pub(crate) fn post(
     engine: &mut EngineGuard,
     thread: ThreadId,
