@@ -30,6 +30,8 @@ pub struct Counters {
     pub frames_allocated: u64,
     /// Frames given back.
     pub frames_freed: u64,
+    /// Shared frames that were copied because one of their holders wrote.
+    pub frames_copied: u64,
 }
 
 impl Counters {
@@ -44,6 +46,7 @@ impl Counters {
         heap_frees: 0,
         frames_allocated: 0,
         frames_freed: 0,
+        frames_copied: 0,
     };
 
     /// How far each number has moved since `earlier`.
@@ -60,6 +63,7 @@ impl Counters {
             heap_frees: self.heap_frees - earlier.heap_frees,
             frames_allocated: self.frames_allocated - earlier.frames_allocated,
             frames_freed: self.frames_freed - earlier.frames_freed,
+            frames_copied: self.frames_copied - earlier.frames_copied,
         }
     }
 }

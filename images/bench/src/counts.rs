@@ -31,7 +31,8 @@ impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Totals { from, to } = self;
         let platform = to.platform.since(&from.platform);
-        let copies = |counts: &Counts| counts.net.inline_copies + counts.net.page_copies;
+        let net = |counts: &Counts| counts.net.inline_copies + counts.net.page_copies;
+        let copies = |counts: &Counts| net(counts) + counts.platform.frames_copied;
         write!(
             f,
             "{{\"frames\":{},\"notifications\":{},\"interrupts\":{},\"timer\":{},\"copies\":{},\

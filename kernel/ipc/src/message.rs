@@ -12,8 +12,9 @@ use crate::error::NoMemory;
 use crate::limits::{
     FIRST_INLINE, KEEP_INLINE, KEEP_MESSAGES, KEEP_PAGES, MAX_INLINE, MAX_MEMORY, MAX_RIGHTS,
 };
+use crate::memory::Memory;
 use crate::name::Name;
-use crate::page::{Memory, Page};
+use crate::page::Page;
 use crate::right::{Right, RightKind};
 
 /// What travels with a call besides its data.

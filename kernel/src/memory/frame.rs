@@ -6,6 +6,7 @@
 
 use super::{FRAME, frames};
 use crate::arch::layout;
+use crate::counters;
 use crate::limits::RELEASED_AT_ONCE;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
@@ -173,5 +174,10 @@ impl PageSource for Frames {
         }
         let single = (0..count).map_while(|_| Frame::allocate());
         single.map(take).count()
+    }
+
+    #[cold]
+    fn copied(&mut self) {
+        counters::count(|counters| counters.frames_copied += 1);
     }
 }
