@@ -20,6 +20,7 @@ mod audit;
 mod death;
 pub mod error;
 mod event;
+mod format;
 mod ipc;
 pub mod limits;
 mod memory;
@@ -39,12 +40,14 @@ mod slab;
 mod space;
 mod status;
 mod tally;
+pub mod typed;
 mod wait;
 
 #[cfg(feature = "audit")]
 pub use audit::Census;
 pub use error::{InsertError, NoMemory, Reason, ReceiveError, RightError, SendError, SendFailure};
 pub use event::Event;
+pub use format::{ByteOrder, Format};
 pub use ipc::Ipc;
 pub use memory::Memory;
 pub use message::{Context, Message};

@@ -11,8 +11,11 @@ pub const MAX_QUEUE_LIMIT: u16 = 1024;
 /// without a copy; two pages are enough for every control message seen in Mach and Amoeba.
 pub const MAX_INLINE: usize = 8192;
 
-/// Rights in a message besides the reply right.
-pub const MAX_RIGHTS: usize = 64;
+/// Rights in a message besides the reply right: what the byte that counts them in a frame can
+/// say. So many take 6 KiB as they travel, and fit one frame with the largest inline data. More
+/// would need another header; and who has thousands to give can send several messages, whose order
+/// is kept.
+pub const MAX_RIGHTS: usize = 255;
 
 /// Bytes of out-of-line memory in a message: 64 MiB, so that a page count and a byte count
 /// fit 32 bits with room, and one message cannot claim all of a large machine.

@@ -9,6 +9,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::error::NoMemory;
+use crate::format::Format;
 use crate::limits::{
     FIRST_INLINE, KEEP_INLINE, KEEP_MESSAGES, KEEP_PAGES, MAX_INLINE, MAX_MEMORY, MAX_RIGHTS,
 };
@@ -16,6 +17,7 @@ use crate::memory::Memory;
 use crate::name::Name;
 use crate::page::Page;
 use crate::right::{Right, RightKind};
+use crate::typed::{Items, Occupied, ReadError, Reader, Writer};
 
 /// What travels with a call besides its data.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,6 +49,7 @@ impl Arrival {
 pub(crate) struct Body<P> {
     pub(crate) id: u32,
     pub(crate) expects_reply: bool,
+    pub(crate) format: Format,
     pub(crate) arrival: Arrival,
     pub(crate) urgency: u8,
     /// `None` for the default, which nearly every message has.
@@ -75,6 +78,7 @@ impl<P> Message<P> {
         body.push(Body {
             id: 0,
             expects_reply: false,
+            format: Format::RAW,
             arrival: Arrival::NONE,
             urgency: 0,
             context: None,
@@ -175,6 +179,45 @@ impl<P> Message<P> {
         self.body_mut().urgency = priority;
     }
 
+    /// What is known about the inline data.
+    #[inline(always)]
+    pub fn format(&self) -> Format {
+        self.body().format
+    }
+
+    /// Says what the inline data are: for data that came from elsewhere.
+    #[inline(always)]
+    pub fn set_format(&mut self, format: Format) {
+        self.body_mut().format = format;
+    }
+
+    /// Begins to write items; data that were there are gone.
+    ///
+    /// # Errors
+    /// [`Occupied`] when there are rights or memory in the message.
+    #[inline]
+    pub fn write(&mut self) -> Result<Writer<'_, P>, Occupied> {
+        Writer::new(self.body_mut())
+    }
+
+    /// Begins to read items. Rights and memory that a reader has taken out are gone for the
+    /// next one, which can still read the data.
+    ///
+    /// # Errors
+    /// [`ReadError::NotTyped`].
+    #[inline]
+    pub fn read(&mut self) -> Result<Reader<'_, P>, ReadError> {
+        Reader::new(self.body_mut())
+    }
+
+    /// The items, to look at.
+    ///
+    /// # Errors
+    /// [`ReadError::NotTyped`].
+    pub fn items(&self) -> Result<Items<'_, P>, ReadError> {
+        Items::new(self)
+    }
+
     /// The inline data.
     #[inline]
     pub fn data(&self) -> &[u8] {
@@ -187,7 +230,7 @@ impl<P> Message<P> {
         &mut self.body_mut().data
     }
 
-    /// Replaces the inline data.
+    /// Replaces the inline data; they are bytes then, not items.
     ///
     /// # Errors
     /// [`NoMemory`] for more than [`MAX_INLINE`] bytes or when memory is exhausted; the message
@@ -201,6 +244,7 @@ impl<P> Message<P> {
         body.data.try_reserve(more).map_err(|_| NoMemory)?;
         body.data.clear();
         body.data.extend_from_slice(data);
+        body.format = Format::RAW;
         Ok(())
     }
 
@@ -221,7 +265,9 @@ impl<P> Message<P> {
     /// Empties the inline data and keeps its capacity.
     #[inline]
     pub fn clear_data(&mut self) {
-        self.body_mut().data.clear();
+        let body = self.body_mut();
+        body.data.clear();
+        body.format = Format::RAW;
     }
 
     /// The out-of-line memory.
@@ -274,6 +320,11 @@ impl<P> Message<P> {
         } else {
             Some(rights.remove(0))
         }
+    }
+
+    /// Takes all rights out but the reply right, in order.
+    pub fn take_rights(&mut self) -> Vec<Right> {
+        core::mem::take(&mut self.body_mut().rights)
     }
 
     /// Takes the last right out.
@@ -356,6 +407,7 @@ impl<P: Page> Pool<P> {
         }
         body.id = 0;
         body.expects_reply = false;
+        body.format = Format::RAW;
         body.arrival = Arrival::NONE;
         body.urgency = 0;
         body.context = None;

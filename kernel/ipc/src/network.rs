@@ -34,6 +34,16 @@ impl<P: Page> Ipc<P> {
         self.create_port(Sink::Remote(token), Holder::Elsewhere)
     }
 
+    /// One send-once right to a stand-in, for the layer above.
+    ///
+    /// # Errors
+    /// The port must be alive; [`RightError::NoMemory`].
+    pub fn add_send_once(&mut self, id: PortId) -> Result<Right, RightError> {
+        self.live_port_mut(id)?.make_send_once()?;
+        self.tally.create();
+        Ok(Right::to_port(RightKind::SendOnce, id))
+    }
+
     /// Removes a stand-in to which no right was ever made.
     pub fn remove_unused_proxy(&mut self, id: PortId) {
         if self.port(id).is_some_and(|port| {

@@ -136,7 +136,7 @@ impl<S: PageSource> Node<S> {
         // DEAD and ROOM for each.
         session.out.promise(2 * count)?;
         // From here nothing fails.
-        while let Some(right) = message.take_right() {
+        for right in message.take_rights() {
             rights.push(self.pack_right(place, right));
         }
         Ok(rights)

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use norma_flip::Incoming;
 use norma_ipc::limits::{MAX_INLINE, MAX_MEMORY, MAX_RIGHTS};
-use norma_ipc::{Ipc, Message, PAGE_SIZE, Page, PageSource};
+use norma_ipc::{Format, Ipc, Message, PAGE_SIZE, Page, PageSource};
 use norma_wire::layout::{self, BODY_AT, HEAD_BODY, MessageLayout};
 use norma_wire::session::{Flags, Header};
 use norma_wire::{context, descriptor};
@@ -162,6 +162,8 @@ fn read_message<S: PageSource>(
         read_inline(frame, plan, inline, message)?;
         desk.counters.inline_copies += 1;
     }
+    // Bit for bit the same, see the test below.
+    message.set_format(Format::from_bits(header.flags().bits() as u8));
     // Most messages have nothing else.
     if header.rights() == 0 && plan.pages == 0 && !header.flags().contains(Flags::CONTEXT) {
         return Ok(Vec::new());
@@ -261,4 +263,18 @@ fn read_stream<P: norma_ipc::Page>(
     let found = frame.copy_to(BODY_AT + at.min(HEAD_BODY), first)
         && (rest.is_empty() || frame.copy_to(trailer + behind, rest));
     if found { Ok(()) } else { Err(Drop::Malformed) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use norma_ipc::ByteOrder;
+
+    #[test]
+    fn a_message_keeps_its_format_in_the_bits_of_the_header() {
+        let format = |typed, order| u16::from(Format::new(typed, order).bits());
+        assert_eq!(format(false, ByteOrder::Little), 0);
+        assert_eq!(format(false, ByteOrder::Big), Flags::BIG_ENDIAN.bits());
+        assert_eq!(format(true, ByteOrder::Little), Flags::TYPED.bits());
+    }
 }

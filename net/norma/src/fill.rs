@@ -155,7 +155,7 @@ impl<P: Page> Session<P> {
                 }
             }
         };
-        let mut flags = Flags::empty();
+        let mut flags = Flags::from_bits_retain(message.format().bits().into());
         flags.set(Flags::CONTEXT, with_context);
         flags.set(Flags::RPC, message.expects_reply());
         flags.set(Flags::SEND_ONCE, outbound.once);

@@ -79,7 +79,7 @@ impl<P: Page> Session<P> {
 
     fn import(&mut self, ipc: &mut Ipc<P>, repr: &Repr) -> Result<Right, NoMemory> {
         match (repr.origin, repr.kind) {
-            (Origin::Sender, _) if repr.index == NO_EXPORT => dead_right(ipc),
+            (Origin::Sender, _) if repr.index == NO_EXPORT => dead_right(ipc, repr.kind),
             (Origin::Sender, Kind::Send) => self.import_send(ipc, repr.index),
             (Origin::Sender, Kind::SendOnce) => self.import_once(ipc, repr.index),
             (Origin::Receiver, Kind::Send) => {
@@ -87,18 +87,18 @@ impl<P: Page> Session<P> {
                 let port = export.and_then(|export| export.right.port());
                 match port.map(|port| ipc.add_send(port)) {
                     Some(Ok(right)) => Ok(right),
-                    _ => dead_right(ipc),
+                    _ => dead_right(ipc, repr.kind),
                 }
             }
             (Origin::Receiver, Kind::SendOnce) => {
                 let once = self.exports.get(repr.index).is_some_and(Export::is_once);
                 match once.then(|| self.exports.remove(repr.index)).flatten() {
                     Some(right) => Ok(right),
-                    None => dead_right(ipc),
+                    None => dead_right(ipc, repr.kind),
                 }
             }
             // No node of this version sends these.
-            (Origin::Third, _) | (_, Kind::Receive) => dead_right(ipc),
+            (Origin::Third, kind) | (_, kind @ Kind::Receive) => dead_right(ipc, kind),
         }
     }
 
@@ -140,10 +140,18 @@ impl<P: Page> Session<P> {
     }
 }
 
-/// A send right to a port that is dead already.
-fn dead_right<P: Page>(ipc: &mut Ipc<P>) -> Result<Right, NoMemory> {
+/// A right to a port that is dead already: of the kind that was sent, so that the message says
+/// of its rights what is so, but for a receive right.
+fn dead_right<P: Page>(ipc: &mut Ipc<P>, kind: Kind) -> Result<Right, NoMemory> {
     let port = ipc.create_proxy(token(0, 0, Destination::Import(0)))?;
-    let right = ipc.add_send(port).map_err(|_| NoMemory)?;
+    let right = match kind {
+        Kind::SendOnce => ipc.add_send_once(port),
+        Kind::Send | Kind::Receive => ipc.add_send(port),
+    };
+    let Ok(right) = right else {
+        ipc.remove_unused_proxy(port);
+        return Err(NoMemory);
+    };
     ipc.kill_port(port, Reason::Destroyed);
     Ok(right)
 }

@@ -73,6 +73,8 @@ bitflags::bitflags! {
         const SEND_ONCE = 0x08;
         /// Ordering starts anew, after a refusal.
         const FRESH = 0x10;
+        /// The inline data are items, which say what they are.
+        const TYPED = 0x20;
     }
 }
 

@@ -1,0 +1,279 @@
+//! Reading items: what a protocol expects, one after the other.
+//!
+//! A message may come from anybody, so each item is checked when it is read, and what it says of
+//! rights and memory against those that are there. A read that fails takes nothing and does not
+//! move on; what nobody takes stays in the message, and goes with it.
+
+use alloc::vec::Vec;
+
+use super::array::{Array, Values};
+use super::cursor::Cursor;
+use super::error::ReadError;
+use super::item::{Item, Kind};
+use super::scalar::{Number, Scalar, each_scalar};
+use crate::format::Format;
+use crate::memory::Memory;
+use crate::message::Body;
+use crate::page::Page;
+use crate::right::{Right, RightKind};
+
+/// Reads a message's items in order, and takes out the rights and the memory among them.
+#[derive(Debug)]
+pub struct Reader<'m, P> {
+    cursor: Cursor<'m>,
+    format: &'m mut Format,
+    rights: &'m mut Vec<Right>,
+    memory: &'m mut Memory<P>,
+}
+
+macro_rules! reading {
+    ($($type:ident $what:literal),*) => {$(
+        #[doc = concat!("Reads ", $what, ".")]
+        ///
+        /// # Errors
+        /// [`ReadError`].
+        #[inline]
+        pub fn $type(&mut self) -> Result<$type, ReadError> {
+            self.value()
+        }
+    )*};
+}
+
+impl<'m, P> Reader<'m, P> {
+    pub(crate) fn new(body: &'m mut Body<P>) -> Result<Self, ReadError> {
+        let Body {
+            data,
+            format,
+            rights,
+            memory,
+            ..
+        } = body;
+        if !format.is_typed() {
+            return Err(ReadError::NotTyped);
+        }
+        Ok(Reader {
+            cursor: Cursor::new(data, format.is_foreign(), format.is_opened()),
+            format,
+            rights,
+            memory,
+        })
+    }
+
+    /// The next item, without reading it; `None` at the end.
+    ///
+    /// # Errors
+    /// A malformed item; see [`ReadError`].
+    pub fn peek(&self) -> Result<Option<Item<'m>>, ReadError> {
+        Ok(self.cursor.look()?.map(|(item, _)| item))
+    }
+
+    #[inline]
+    fn look(&self) -> Result<(Item<'m>, &'m [u8]), ReadError> {
+        self.cursor.look()?.ok_or(ReadError::End)
+    }
+
+    /// Reads an item of data.
+    #[inline]
+    fn read<T>(
+        &mut self,
+        read: impl FnOnce(&Item<'m>) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let (item, behind) = self.look()?;
+        let value = read(&item)?;
+        self.cursor.leave(behind);
+        Ok(value)
+    }
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    #[inline]
+    pub fn value<T: Scalar>(&mut self) -> Result<T, ReadError> {
+        self.read(Item::value)
+    }
+
+    each_scalar!(reading);
+
+    /// Reads any number of values of one type.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    #[inline]
+    pub fn array<T: Scalar>(&mut self) -> Result<Array<'m, T>, ReadError> {
+        self.read(Item::array)
+    }
+
+    /// Reads a string of bytes.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn bytes(&mut self) -> Result<&'m [u8], ReadError> {
+        self.read(Item::bytes)
+    }
+
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn text(&mut self) -> Result<&'m str, ReadError> {
+        self.read(Item::text)
+    }
+
+    /// Reads how many of the following items belong together. It is not more than there can be.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn list(&mut self) -> Result<u32, ReadError> {
+        self.read(Item::list)
+    }
+
+    /// Takes a right of this kind out.
+    ///
+    /// # Errors
+    /// [`ReadError`]; the right stays in the message then.
+    pub fn right(&mut self, kind: RightKind) -> Result<Right, ReadError> {
+        let (item, _) = self.look()?;
+        if item.count() != 1 && item.kind().right() == Some(kind) {
+            return Err(ReadError::UnexpectedCount(item.count()));
+        }
+        self.rights(kind)?.take().ok_or(ReadError::MissingRights)
+    }
+
+    /// Reads an array of rights of this kind, which can then be taken out. Those that are not
+    /// stay in the message.
+    ///
+    /// # Errors
+    /// [`ReadError`]; nothing has happened then.
+    pub fn rights(&mut self, kind: RightKind) -> Result<Rights<'_>, ReadError> {
+        let (item, behind) = self.look()?;
+        if item.kind() != Kind::of_rights(kind) {
+            return Err(ReadError::Unexpected(item.kind()));
+        }
+        self.cursor.check(&item, self.rights, self.memory.len())?;
+        self.cursor.leave(behind);
+        Ok(Rights {
+            format: self.format,
+            rights: self.rights,
+            next: &mut self.cursor.right,
+            left: item.count() as usize,
+        })
+    }
+
+    /// Goes behind the next item, whatever it is. Its rights or memory stay in the message.
+    ///
+    /// # Errors
+    /// A malformed item, or [`ReadError::End`].
+    pub fn skip(&mut self) -> Result<(), ReadError> {
+        let (item, behind) = self.look()?;
+        self.cursor.pass(&item, behind);
+        Ok(())
+    }
+
+    /// Ends reading: the message has nothing that was not read or skipped.
+    ///
+    /// # Errors
+    /// [`ReadError::Leftover`].
+    pub fn end(self) -> Result<(), ReadError> {
+        let Cursor { right, page, .. } = self.cursor;
+        let described = self.cursor.is_opened()
+            || (right == self.rights.len() && page == self.memory.pages().len());
+        if self.cursor.is_at_end() && described {
+            Ok(())
+        } else {
+            Err(ReadError::Leftover)
+        }
+    }
+}
+
+impl<P: Page> Reader<'_, P> {
+    /// Takes a region of bytes out.
+    ///
+    /// # Errors
+    /// [`ReadError`]; the memory stays in the message then.
+    pub fn memory(&mut self) -> Result<Memory<P>, ReadError> {
+        Ok(self.region(Kind::Bytes, 1)?.0)
+    }
+
+    /// Takes a region that holds an array of numbers out.
+    ///
+    /// # Errors
+    /// [`ReadError`]; the memory stays in the message then.
+    pub fn numbers<T: Number>(&mut self) -> Result<Values<P, T>, ReadError> {
+        let (memory, foreign) = self.region(T::KIND, size_of::<T>())?;
+        Ok(Values::new(memory, foreign))
+    }
+
+    fn region(&mut self, kind: Kind, width: usize) -> Result<(Memory<P>, bool), ReadError> {
+        let (item, behind) = self.look()?;
+        if item.kind() != kind || !item.is_out_of_line() {
+            return Err(ReadError::Unexpected(item.kind()));
+        }
+        if usize::from(item.width()) != width {
+            return Err(ReadError::UnexpectedWidth(item.width()));
+        }
+        self.cursor.check(&item, self.rights, self.memory.len())?;
+        let region = if item.memory() == 0 {
+            Memory::new()
+        } else {
+            let region = self.memory.take_part(self.cursor.page, item.memory());
+            let region = region.map_err(|_| ReadError::NoMemory)?;
+            self.format.open();
+            region
+        };
+        self.cursor.leave(behind);
+        Ok((region, item.is_foreign()))
+    }
+}
+
+/// An array of rights in a message, to be taken out one after the other. Those that are not
+/// taken stay in the message.
+#[derive(Debug)]
+pub struct Rights<'r> {
+    format: &'r mut Format,
+    rights: &'r mut Vec<Right>,
+    next: &'r mut usize,
+    left: usize,
+}
+
+impl Rights<'_> {
+    /// How many have not been taken.
+    pub fn len(&self) -> usize {
+        self.left
+    }
+
+    /// Whether all have been taken.
+    pub fn is_empty(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Takes the next one out.
+    pub fn take(&mut self) -> Option<Right> {
+        if self.left == 0 || *self.next >= self.rights.len() {
+            return None;
+        }
+        self.left -= 1;
+        self.format.open();
+        Some(self.rights.remove(*self.next))
+    }
+
+    /// Puts the one that was taken last back in its place: it was not wanted, or there was no
+    /// place for it.
+    ///
+    /// # Errors
+    /// Gives it back when none was taken.
+    pub fn put_back(&mut self, right: Right) -> Result<(), Right> {
+        if self.rights.len() == self.rights.capacity() {
+            return Err(right);
+        }
+        self.rights.insert(*self.next, right); // Where it was, so that there is room.
+        self.left += 1;
+        Ok(())
+    }
+}
+
+impl Drop for Rights<'_> {
+    fn drop(&mut self) {
+        *self.next += self.left;
+    }
+}
