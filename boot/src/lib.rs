@@ -35,8 +35,9 @@ pub use information::BootInfo;
 pub use node::Node;
 #[cfg(target_os = "none")]
 pub use norma_kernel::face::{
-    CallError, CheckInError, Context, Counts, Failure, Frame, Frames, Memory, Message, PAGE_SIZE,
-    Page, PageSource, RawCard, ReceiveRight, SendError, SendOnceRight, SendRight,
+    Array, CallError, CheckInError, Context, Counts, Failure, Frame, Frames, Item, Kind, Memory,
+    Message, PAGE_SIZE, Page, PageSource, RawCard, ReadError, Reader, ReceiveRight, SendError,
+    SendOnceRight, SendRight, Values, WriteError, Writer,
 };
 #[cfg(target_os = "none")]
 pub use norma_kernel::{print, println};

@@ -24,6 +24,12 @@ pub fn tests() -> Vec<Test> {
             asks(lab, "large", &[], vec![])
         }),
         Test::new("network::larger_than_any_frame::lossy", large_lossy),
+        Test::new("network::typed_messages", |lab| {
+            asks(lab, "typed", &[], vec![])
+        }),
+        Test::new("network::typed_messages::lossy", |lab| {
+            asks(lab, "typed", &[], bad_network())
+        }),
         Test::new("network::loss_and_disorder", loss),
         Test::new("network::corruption", corruption),
         Test::new("network::cut_and_healed", cut_and_healed),

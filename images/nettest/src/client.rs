@@ -7,7 +7,7 @@ use core::time::Duration;
 use norma_boot::{Failure, Message, Node, SendRight, println};
 
 /// How long to wait for the other node's names.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long an answer may take on a network that only loses and delays.
 const ANSWER: Duration = Duration::from_secs(20);
@@ -24,7 +24,7 @@ fn number(node: &Node, key: &str, otherwise: u64) -> u64 {
         .unwrap_or(otherwise)
 }
 
-fn require(condition: bool, expectation: &'static str) -> Result<(), Error> {
+pub fn require(condition: bool, expectation: &'static str) -> Result<(), Error> {
     if condition {
         Ok(())
     } else {
@@ -32,7 +32,7 @@ fn require(condition: bool, expectation: &'static str) -> Result<(), Error> {
     }
 }
 
-fn call(service: &SendRight, message: Message) -> Result<Message, Failure> {
+pub fn call(service: &SendRight, message: Message) -> Result<Message, Failure> {
     service.call(message).map_err(|error| error.failure)
 }
 

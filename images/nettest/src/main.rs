@@ -10,6 +10,7 @@ extern crate alloc;
 mod client;
 mod pattern;
 mod server;
+mod typed;
 
 use core::fmt;
 use norma_boot::{Failure, Node, println};
@@ -60,6 +61,7 @@ fn main(node: Node) -> Result<(), Error> {
         "who" => client::who(&node)?,
         "third" => client::third(&node)?,
         "reborn" => client::reborn(&node)?,
+        "typed" => typed::run(&node)?,
         "ready" => {}
         _ => return Err(Error::Wrong("no such test")),
     }

@@ -1,5 +1,6 @@
 //! The node that answers.
 
+use crate::typed::{self, TYPED};
 use crate::{Doing, Error};
 use core::time::Duration;
 use norma_boot::{Failure, Message, Node, ReceiveRight, println};
@@ -36,6 +37,7 @@ pub fn run(node: &Node) -> Result<(), Error> {
             message.push_right(right).map_err(|_| Failure::NoMemory)
         })?;
     }
+    answer_typed(node, port(TYPED)?)?;
     never(node)?;
     println!("serving");
     loop {
@@ -67,9 +69,27 @@ fn port(name: &'static str) -> Result<ReceiveRight, Error> {
 fn serve(
     node: &Node,
     name: &'static str,
+    answer: impl FnMut(&mut Message, u64) -> Result<(), Failure> + Send + 'static,
+) -> Result<(), Error> {
+    answer_all(node, name, port(name)?, answer)
+}
+
+/// Starts the service of typed messages on a port.
+pub fn answer_typed(node: &Node, port: ReceiveRight) -> Result<(), Error> {
+    // Whoever drops a send-once right tells its port so: not the one that waits for calls.
+    let other = ReceiveRight::new().doing("making a port")?;
+    answer_all(node, TYPED, port, move |message, _| {
+        while !matches!(other.try_receive(), Err(Failure::Empty)) {}
+        typed::answer(message, &other)
+    })
+}
+
+fn answer_all(
+    node: &Node,
+    name: &'static str,
+    port: ReceiveRight,
     mut answer: impl FnMut(&mut Message, u64) -> Result<(), Failure> + Send + 'static,
 ) -> Result<(), Error> {
-    let port = port(name)?;
     let thread = move || {
         let mut count = 0;
         let mut received = port.receive();

@@ -4,7 +4,8 @@
 
 use core::time::Duration;
 use norma_boot::{
-    CallError, Failure, Message, Node, ReceiveRight, SendError, SendOnceRight, SendRight, println,
+    CallError, Failure, Frames, Memory, Message, Node, ReceiveRight, SendError, SendOnceRight,
+    SendRight, println,
 };
 
 norma_boot::image!(main);
@@ -30,6 +31,16 @@ fn serve(node: &Node) -> Result<(), Failure> {
     right.check_in("later")?;
     node.spawn("sum", 4, move || sums(&port))
         .map_err(|_| Failure::NoMemory)?;
+    let (shop, right) = make_port()?;
+    right.check_in("shop")?;
+    node.spawn("shop", 4, move || {
+        while let Ok(mut message) = shop.receive() {
+            if sell(&mut message).is_ok() {
+                let _ = message.reply();
+            }
+        }
+    })
+    .map_err(|_| Failure::NoMemory)?;
     answer_in_pairs(&later)
 }
 
@@ -93,6 +104,9 @@ fn client(node: &Node) -> Result<(), Failure> {
     tell(&later, Message::new()?)?;
     hand_out(&later)?;
     fill()?;
+    let list = Memory::copy_from(&[b'.'; 5000], &mut Frames)?;
+    let shop = node.wait_for("shop", Duration::from_secs(20))?;
+    println!("{} to pay", order(&shop, &list)?);
     println!("done");
     Ok(())
 }
@@ -126,6 +140,36 @@ fn tell(service: &SendRight, message: Message) -> Result<(), Failure> {
         }) => Ok(service.send_timeout(message, Duration::from_secs(1))?),
         Err(error) => Err(error.failure),
     }
+}
+
+fn order(shop: &SendRight, list: &Memory) -> Result<u64, Failure> {
+    let news = ReceiveRight::new()?;
+    let mut message = Message::new()?;
+    message
+        .write()
+        .u32(7)?
+        .text("tea")?
+        .array(&[0.5, 0.25])?
+        .make_send(&news)?
+        .copy_memory(list)?;
+    let mut answer = shop.call(message)?;
+    let price = answer.read()?.u64()?;
+    Ok(price)
+}
+
+fn sell(message: &mut Message) -> Result<(), Failure> {
+    let mut reader = message.read()?;
+    let number = reader.u32()?;
+    let what = reader.text()?;
+    let weights = reader.array::<f64>()?;
+    let news = reader.send_right()?;
+    let list = reader.memory()?;
+    println!("{number} times {what}, {} bytes of list", list.len());
+    let price = weights.map(|weight| (weight * 100.0) as u64).sum();
+    reader.end()?;
+    news.send(Message::with_data(b"noted")?)?;
+    message.write().u64(price)?;
+    Ok(())
 }
 
 fn hand_out(service: &SendRight) -> Result<(), Failure> {

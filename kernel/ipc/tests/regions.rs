@@ -321,12 +321,16 @@ fn regions_are_as_if_nothing_were_shared() {
     };
     world.create();
     world.create();
-    let steps = if cfg!(miri) { 150 } else { 400_000 };
+    let steps = if cfg!(miri) { 40 } else { 400_000 };
     for step in 0..steps {
         world.step();
         world.check(step % 16 == 0);
     }
-    assert!(world.copies > steps / 50, "copied {}", world.copies);
+    assert!(
+        cfg!(miri) || world.copies > steps / 50,
+        "copied {}",
+        world.copies
+    );
     world.regions.clear();
     world.plain.clear();
     world.check(true);

@@ -4,6 +4,7 @@ use crate::face::Message;
 use crate::node::Engine;
 use crate::thread::Wake;
 use core::fmt;
+use norma_ipc::typed::ReadError;
 use norma_ipc::{NoMemory, Reason, RightError, SendFailure};
 use norma_net::{CheckInError, NodeName};
 
@@ -40,6 +41,8 @@ pub enum Failure {
     NoMemory,
     /// The right cannot be used for that.
     InvalidRight,
+    /// A message does not say what was expected of it.
+    BadMessage(ReadError),
 }
 
 impl Failure {
@@ -90,6 +93,15 @@ impl From<NoMemory> for Failure {
     }
 }
 
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::NoMemory => Failure::NoMemory,
+            error => Failure::BadMessage(error),
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -108,6 +120,7 @@ impl fmt::Display for Failure {
             Failure::NameTaken => f.write_str("this node has checked that name in already"),
             Failure::NoMemory => f.write_str("out of memory"),
             Failure::InvalidRight => f.write_str("the right cannot be used for that"),
+            Failure::BadMessage(error) => error.fmt(f),
         }
     }
 }

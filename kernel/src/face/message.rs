@@ -2,10 +2,11 @@
 
 use crate::face::error::{Failure, SendError};
 use crate::face::rights::SendRight;
-use crate::face::{Memory, SendOnceRight};
+use crate::face::{Memory, Reader, SendOnceRight, Writer};
 use crate::memory::{Frame, Frames};
 use crate::{node, thread};
 use core::mem::ManuallyDrop;
+use norma_ipc::typed::{Items, ReadError};
 use norma_ipc::{Context, RightKind};
 
 /// A message: an identifier, inline data, rights and out-of-line memory.
@@ -68,6 +69,44 @@ impl Message {
     /// Sets deadline, trace identity and priority; they travel with the message.
     pub fn set_context(&mut self, context: Context) {
         self.0.set_context(context);
+    }
+
+    /// Begins to write items: whatever data, rights and memory were in the message are given up,
+    /// but not the right to which a reply goes.
+    ///
+    /// ```ignore
+    /// message.write().u32(7)?.text("seven")?.copy_right(&service)?;
+    /// ```
+    pub fn write(&mut self) -> Writer<'_> {
+        if !self.0.rights().is_empty() {
+            let mut engine = node::lock();
+            while let Some(right) = self.0.take_right() {
+                engine.core.ipc().release(right);
+            }
+            engine.act(node::now());
+        }
+        self.0.memory_mut().clear();
+        match self.0.write() {
+            Ok(writer) => Writer(writer),
+            Err(occupied) => unreachable!("it was emptied: {occupied}"),
+        }
+    }
+
+    /// Begins to read items. Rights and memory that a reader has taken out are gone for the next
+    /// one, which can still read the data.
+    ///
+    /// # Errors
+    /// [`ReadError::NotTyped`].
+    pub fn read(&mut self) -> Result<Reader<'_>, ReadError> {
+        self.0.read().map(Reader)
+    }
+
+    /// The items, to look at.
+    ///
+    /// # Errors
+    /// [`ReadError::NotTyped`].
+    pub fn items(&self) -> Result<Items<'_, Frame>, ReadError> {
+        self.0.items()
     }
 
     /// The inline data.

@@ -10,19 +10,27 @@ mod call;
 mod error;
 mod message;
 mod node;
+mod read;
 mod receive;
 mod rights;
 mod send;
+mod write;
 
 pub use error::{CallError, Failure, SendError};
 pub use message::Message;
 pub use node::{Counts, Node, RawCard};
+pub use norma_ipc::typed::{Array, Item, Items, Kind, Number, ReadError, Scalar};
 pub use norma_ipc::{Context, PAGE_SIZE, Page};
 pub use norma_net::CheckInError;
+pub use read::{Reader, Rights};
 pub use rights::{ReceiveRight, SendOnceRight, SendRight};
+pub use write::{WriteError, Writer};
 
 pub use crate::memory::{Frame, Frames};
 pub use norma_ipc::PageSource;
 
 /// Out-of-line memory: whole frames that move without a copy.
 pub type Memory = norma_ipc::Memory<crate::memory::Frame>;
+
+/// An array of numbers that came out of line.
+pub type Values<T> = norma_ipc::typed::Values<crate::memory::Frame, T>;

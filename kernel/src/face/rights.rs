@@ -5,6 +5,17 @@ use crate::node;
 use core::mem::ManuallyDrop;
 use norma_ipc::{Name, RightKind};
 
+/// A right as a value, of any kind.
+pub(crate) trait Held: Sized {
+    const KIND: RightKind;
+
+    fn name(&self) -> Name;
+
+    fn into_name(self) -> Name;
+
+    fn from_name(name: Name) -> Self;
+}
+
 macro_rules! right {
     ($(#[$doc:meta])* $type:ident, $kind:expr) => {
         $(#[$doc])*
@@ -15,6 +26,27 @@ macro_rules! right {
 
         impl $type {
             pub(crate) const fn from_name(name: Name) -> Self {
+                $type { name }
+            }
+
+            /// Gives the value up and keeps the right under its name.
+            pub(crate) fn into_name(self) -> Name {
+                ManuallyDrop::new(self).name
+            }
+        }
+
+        impl Held for $type {
+            const KIND: RightKind = $kind;
+
+            fn name(&self) -> Name {
+                self.name
+            }
+
+            fn into_name(self) -> Name {
+                self.into_name()
+            }
+
+            fn from_name(name: Name) -> Self {
                 $type { name }
             }
         }
@@ -91,11 +123,6 @@ impl ReceiveRight {
 }
 
 impl SendRight {
-    /// Gives the value up and keeps the right under its name.
-    pub(crate) fn into_name(self) -> Name {
-        ManuallyDrop::new(self).name
-    }
-
     /// One more right to the same port.
     ///
     /// # Errors

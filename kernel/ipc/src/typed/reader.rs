@@ -133,11 +133,38 @@ impl<'m, P> Reader<'m, P> {
     /// # Errors
     /// [`ReadError`]; the right stays in the message then.
     pub fn right(&mut self, kind: RightKind) -> Result<Right, ReadError> {
-        let (item, _) = self.look()?;
-        if item.count() != 1 && item.kind().right() == Some(kind) {
+        self.right_into(kind, Ok)
+    }
+
+    /// Hands a right of this kind to `take`, which may give it back: then it is where it was.
+    ///
+    /// # Errors
+    /// [`ReadError`], [`ReadError::NoMemory`] when it was given back; the right stays in the
+    /// message then.
+    pub fn right_into<T>(
+        &mut self,
+        kind: RightKind,
+        take: impl FnOnce(Right) -> Result<T, Right>,
+    ) -> Result<T, ReadError> {
+        let (item, behind) = self.look()?;
+        if item.kind() != Kind::of_rights(kind) {
+            return Err(ReadError::Unexpected(item.kind()));
+        }
+        if item.count() != 1 {
             return Err(ReadError::UnexpectedCount(item.count()));
         }
-        self.rights(kind)?.take().ok_or(ReadError::MissingRights)
+        self.cursor.check(&item, self.rights, self.memory.len())?;
+        match take(self.rights.remove(self.cursor.right)) {
+            Ok(taken) => {
+                self.format.open();
+                self.cursor.leave(behind);
+                Ok(taken)
+            }
+            Err(right) => {
+                self.rights.insert(self.cursor.right, right); // There is room.
+                Err(ReadError::NoMemory)
+            }
+        }
     }
 
     /// Reads an array of rights of this kind, which can then be taken out. Those that are not

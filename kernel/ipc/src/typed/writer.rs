@@ -14,7 +14,29 @@ use crate::right::{Right, RightKind};
 /// Appends items to a message.
 ///
 /// A method that fails has appended nothing and gives back what it was given; what was written
-/// before stays.
+/// before stays. A right that was written is gone:
+///
+/// ```compile_fail,E0382
+/// use norma_ipc::{HeapPage, Message, Right};
+///
+/// fn twice(message: &mut Message<HeapPage>, right: Right) {
+///     let mut writer = message.write().unwrap();
+///     let _ = writer.right(right);
+///     let _ = writer.right(right);
+/// }
+/// ```
+///
+/// And while a message is written, nobody sends it:
+///
+/// ```compile_fail,E0505
+/// use norma_ipc::{HeapPage, Ipc, Message};
+///
+/// fn half(ipc: &mut Ipc<HeapPage>, mut message: Message<HeapPage>) {
+///     let mut writer = message.write().unwrap();
+///     ipc.discard(message);
+///     let _ = writer.u8(1);
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Writer<'m, P> {
     body: &'m mut Body<P>,

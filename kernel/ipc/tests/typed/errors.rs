@@ -222,6 +222,19 @@ fn i_35_a_right_without_a_place_goes_back_to_its_own() {
 }
 
 #[test]
+fn i_34_a_right_that_is_not_wanted_stays() {
+    let mut bench = Bench::new();
+    let mut message = bench.message();
+    let right = bench.right(RightKind::SendOnce);
+    message.write().unwrap().right(right).unwrap();
+    let mut reader = message.read().unwrap();
+    let refused = reader.right_into(RightKind::SendOnce, Err::<(), _>);
+    assert_eq!(refused, Err(ReadError::NoMemory));
+    let right = reader.right(RightKind::SendOnce).unwrap();
+    bench.end(message, vec![right]);
+}
+
+#[test]
 fn bytes_are_not_items() {
     let mut bench = Bench::new();
     let mut message = bench.message();

@@ -50,8 +50,10 @@ fn read_all(
                 None => reader.skip(),
             },
         };
-        if read.is_err() && reader.skip().is_err() {
-            return read.unwrap_err();
+        if let Err(error) = read
+            && reader.skip().is_err()
+        {
+            return error;
         }
     }
 }
