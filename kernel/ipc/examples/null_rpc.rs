@@ -3,8 +3,7 @@
 //! (1,000 calls; the audit's counters, which this crate's own tests switch on, cost a few each).
 //!
 //! The counted stretch is what a kernel does per call besides switching threads: the caller
-//! attaches its reply right, sends and waits; the server takes the request, replies and waits
-//! again; the caller takes the answer.
+//! calls, the server takes the request, answers and waits again, the caller takes the answer.
 
 use std::hint::black_box;
 
@@ -25,30 +24,18 @@ struct Pair {
 
 /// One call and its answer, in the same message.
 #[inline(never)]
-fn exchange(
-    ipc: &mut Ipc<HeapPage>,
-    pair: &Pair,
-    mut call: Message<HeapPage>,
-) -> Message<HeapPage> {
-    ipc.attach_reply(pair.caller, &mut call).unwrap();
-    let Ok(Sent::Handed(_)) = ipc.send(pair.client, pair.send, call, Some(pair.caller)) else {
+fn exchange(ipc: &mut Ipc<HeapPage>, pair: &Pair, call: Message<HeapPage>) -> Message<HeapPage> {
+    let to = ipc.send_target(pair.client, pair.send).unwrap();
+    let Ok(_) = ipc.call_at_once(pair.caller, to, call) else {
         panic!("nobody waited")
     };
-    assert!(ipc.await_reply(pair.caller).unwrap().is_none());
-    let Some(Completion::Received(Delivery::Message(request))) = ipc.take_completion(pair.callee)
-    else {
+    let Some(request) = ipc.take_handed(pair.callee) else {
         panic!("no request")
     };
-    let Ok(Sent::Handed(_)) = ipc.reply(request) else {
+    let Ok(_) = ipc.answer_at_once(pair.callee, pair.server, pair.port, request) else {
         panic!("nobody waited")
     };
-    assert!(
-        ipc.receive_or_wait(pair.callee, pair.server, pair.port)
-            .unwrap()
-            .is_none()
-    );
-    let Some(Completion::Received(Delivery::Message(answer))) = ipc.take_completion(pair.caller)
-    else {
+    let Some(answer) = ipc.take_handed(pair.caller) else {
         panic!("no answer")
     };
     answer
@@ -76,7 +63,10 @@ fn main() {
         server,
         port,
     };
+    // A thread has a reply port from its first call on.
     let mut message = ipc.new_message().unwrap();
+    ipc.attach_reply(CLIENT, &mut message).unwrap();
+    ipc.detach_reply(&mut message);
     for _ in 0..rounds {
         message = black_box(exchange(&mut ipc, black_box(&pair), message));
     }

@@ -227,12 +227,12 @@ impl<P: Page> Ipc<P> {
                     });
                     ensure(listed, || format!("receiver {thread} is in no list"))?;
                 }
-                State::Handed(message) | State::Done(Completion::Refused(_, message)) => {
+                State::Handed(Some(message)) | State::Done(Completion::Refused(_, message)) => {
                     count.census.waiting += 1;
                     count.add_message(message)?;
                 }
                 State::Done(Completion::Received(delivery)) => count.add_delivery(delivery)?,
-                State::Done(_) | State::Idle | State::Outside => {}
+                State::Done(_) | State::Handed(None) | State::Idle | State::Outside => {}
             }
         }
         Ok(())

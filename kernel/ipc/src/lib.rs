@@ -20,6 +20,7 @@ mod audit;
 mod death;
 pub mod error;
 mod event;
+mod exchange;
 mod format;
 mod ipc;
 pub mod limits;

@@ -9,7 +9,7 @@ use crate::name::Name;
 use crate::request::{About, RequestId, Requests};
 use crate::set::Membership;
 use crate::space::SpaceId;
-use crate::wait::{List, Notification};
+use crate::wait::{List, Notification, ThreadId, Waiter};
 
 /// A port, for layers inside the kernel. It names and does not hold: a stale one denotes
 /// nothing.
@@ -145,6 +145,20 @@ impl<P> Port<P> {
             sequence: self.sequence,
         };
         self.sequence = self.sequence.wrapping_add(1);
+    }
+
+    /// Gives a message to `first`, the thread that has waited longest.
+    #[inline(always)]
+    pub(crate) fn hand_to(
+        &mut self,
+        waiters: &mut [Waiter<P>],
+        first: u32,
+        mut message: Message<P>,
+    ) -> ThreadId {
+        self.receivers.remove_first(waiters, first);
+        self.stamp(&mut message);
+        waiters[first as usize].hand(message);
+        ThreadId(first)
     }
 
     /// Whether anybody asked to be told of room in its queue.

@@ -289,13 +289,23 @@ impl<P: Page> Ipc<P> {
     /// How the wait of `thread` ended, or `None` while it still waits.
     #[inline]
     pub fn take_completion(&mut self, thread: ThreadId) -> Option<Completion<P>> {
-        let waiter = self.waiters.get_mut(thread.0 as usize)?;
-        if matches!(waiter.state, State::Handed(_))
-            && let State::Handed(message) = core::mem::replace(&mut waiter.state, State::Idle)
-        {
-            return Some(Completion::Received(Delivery::Message(message)));
+        match self.take_handed(thread) {
+            Some(message) => Some(Completion::Received(Delivery::Message(message))),
+            None => self.take_other_completion(thread),
         }
-        self.take_other_completion(thread)
+    }
+
+    /// The message that ended the wait of `thread`, if a message did and was not queued before.
+    /// If not, [`Ipc::take_completion`] says more.
+    #[inline(always)]
+    pub fn take_handed(&mut self, thread: ThreadId) -> Option<Message<P>> {
+        let waiter = self.waiters.get_mut(thread.0 as usize)?;
+        let State::Handed(message) = &mut waiter.state else {
+            return None;
+        };
+        let message = message.take();
+        waiter.replace_empty(State::Idle);
+        message
     }
 
     #[inline(never)]
@@ -322,9 +332,9 @@ impl<P: Page> Ipc<P> {
             return Cancelled::Nothing;
         };
         match core::mem::replace(&mut waiter.state, State::Idle) {
-            State::Idle | State::Outside => Cancelled::Nothing,
+            State::Idle | State::Outside | State::Handed(None) => Cancelled::Nothing,
             State::Done(completion) => Cancelled::Completed(completion),
-            State::Handed(message) => {
+            State::Handed(Some(message)) => {
                 Cancelled::Completed(Completion::Received(Delivery::Message(message)))
             }
             State::Receiving(Source::Port(id)) => {

@@ -13,7 +13,7 @@ use crate::page::Page;
 use crate::port::{Holder, Port, PortId, Queued, RemoteToken, Sink};
 use crate::right::{Right, RightKind, Target};
 use crate::space::{Entry, SpaceId};
-use crate::wait::{Completion, Notification, State, ThreadId, Waiter, may_wait};
+use crate::wait::{Completion, Notification, State, ThreadId, may_wait};
 
 /// What became of a message that was sent.
 #[derive(Debug)]
@@ -106,7 +106,8 @@ impl<P: Page> Ipc<P> {
             target: Target::Port(id),
         }) = message.reply()
             && let Some(port) = ports.get_mut(id.index, id.generation)
-            && let Some(waiter) = waiters.get(port.receivers.first as usize)
+            && let first = port.receivers.first
+            && let Some(waiter) = waiters.get(first as usize)
             && message.data().len() <= waiter.limit
         {
             port.send_onces -= 1;
@@ -114,7 +115,7 @@ impl<P: Page> Ipc<P> {
             let body = message.body_mut();
             body.reply = None;
             body.expects_reply = false;
-            return Ok(port.hand_to_first(waiters, message));
+            return Ok(Sent::Handed(port.hand_to(waiters, first, message)));
         }
         // The caller is on another node; without rights nothing in the answer is refused.
         if let Some(Right {
@@ -195,10 +196,11 @@ impl<P: Page> Ipc<P> {
             return Err(refuse(RightError::InvalidName, message));
         };
         // Nobody waits at a dead port, so who is found here is alive.
-        if let Some(waiter) = waiters.get(port.receivers.first as usize)
+        let first = port.receivers.first;
+        if let Some(waiter) = waiters.get(first as usize)
             && message.data().len() <= waiter.limit
         {
-            return Ok(port.hand_to_first(waiters, message));
+            return Ok(Sent::Handed(port.hand_to(waiters, first, message)));
         }
         // Without rights nothing but room is asked of what goes to another node.
         if let Sink::Remote(token) = port.sink
@@ -400,12 +402,13 @@ impl<P: Page> Ipc<P> {
         let Some(port) = ports.get_mut(id.index, id.generation) else {
             return Err(refuse(RightError::InvalidName, message));
         };
-        if let Some(waiter) = waiters.get(port.receivers.first as usize)
+        let first = port.receivers.first;
+        if let Some(waiter) = waiters.get(first as usize)
             && message.data().len() <= waiter.limit
         {
             port.send_onces -= 1;
             tally.destroy(1);
-            return Ok(port.hand_to_first(waiters, message));
+            return Ok(Sent::Handed(port.hand_to(waiters, first, message)));
         }
         self.enqueue_once(id, message)
     }
@@ -524,16 +527,6 @@ impl<P> Port<P> {
             via: Some(id),
             message,
         }
-    }
-
-    /// Gives a message to the thread that has waited longest; there is one.
-    #[inline(always)]
-    fn hand_to_first(&mut self, waiters: &mut [Waiter<P>], mut message: Message<P>) -> Sent<P> {
-        let thread = self.receivers.first;
-        self.receivers.pop(waiters);
-        self.stamp(&mut message);
-        waiters[thread as usize].hand(message);
-        Sent::Handed(ThreadId(thread))
     }
 }
 

@@ -104,6 +104,21 @@ impl<T> Slab<T> {
         }
     }
 
+    /// Two different entries, each by index and generation.
+    #[inline(always)]
+    pub(crate) fn get_two_mut(&mut self, places: [(u32, u32); 2]) -> Option<[&mut T; 2]> {
+        let [(first, a), (second, b)] = places;
+        let slots = self
+            .slots
+            .get_disjoint_mut([first as usize, second as usize]);
+        match slots {
+            Ok([first, second]) if first.generation == a && second.generation == b => {
+                Some([&mut first.value, &mut second.value])
+            }
+            _ => None,
+        }
+    }
+
     /// All entries with their index and generation.
     #[cfg(feature = "audit")]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, u32, &T)> {

@@ -97,8 +97,9 @@ pub(crate) enum State<P> {
     Sending(PortId, Message<P>),
     /// Waiting for something that the layer above will signal.
     Outside,
-    /// The wait is over and nobody has looked yet: it was handed this message.
-    Handed(Message<P>),
+    /// The wait is over and nobody has looked yet: it was handed this message. `None` only while
+    /// it is taken out.
+    Handed(Option<Message<P>>),
     /// The wait is over in another way.
     Done(Completion<P>),
 }
@@ -154,14 +155,17 @@ impl<P> Waiter<P> {
     /// says so; there is no event.
     #[inline]
     pub(crate) fn hand(&mut self, message: Message<P>) {
-        self.replace_empty(State::Handed(message));
+        self.replace_empty(State::Handed(Some(message)));
     }
 
     /// Replaces a state that holds no message. What is there needs no dropping, and saying so
     /// keeps the question off the path of every message.
     #[inline]
     pub(crate) fn replace_empty(&mut self, state: State<P>) {
-        debug_assert!(matches!(self.state, State::Idle | State::Receiving(_)));
+        debug_assert!(matches!(
+            self.state,
+            State::Idle | State::Receiving(_) | State::Handed(None)
+        ));
         core::mem::forget(core::mem::replace(&mut self.state, state));
     }
 }
@@ -228,7 +232,7 @@ impl List {
 
     /// Begins the wait of a thread that waits for nothing yet, as a receiver; false when it is
     /// not known or not idle.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enlist<P>(
         &mut self,
         waiters: &mut [Waiter<P>],
@@ -267,12 +271,18 @@ impl List {
         if thread == NOBODY {
             return None;
         }
+        self.remove_first(waiters, thread);
+        Some(thread)
+    }
+
+    /// Takes the first out, which is `thread`.
+    #[inline(always)]
+    pub(crate) fn remove_first<P>(&mut self, waiters: &mut [Waiter<P>], thread: u32) {
         if thread == self.last {
             *self = List::new();
         } else {
             self.remove(waiters, thread);
         }
-        Some(thread)
     }
 
     #[inline(never)]

@@ -327,3 +327,88 @@ fn i_12_a_message_is_bounded_in_every_part() {
     ipc.discard(message);
     audit(&ipc);
 }
+
+/// A server that waits at a port, and what a client calls it.
+fn pair(ipc: &mut Core) -> (SpaceId, Name, SpaceId, Name) {
+    let (client, server) = (space(ipc), space(ipc));
+    let port = ipc.allocate_port(server).unwrap();
+    let name = give_send(ipc, server, port, client);
+    let found = ipc.receive_or_wait(BOB, server, port);
+    assert!(matches!(found, Ok(None)));
+    (client, name, server, port)
+}
+
+#[test]
+fn a_call_and_its_answer_as_one_step_each_are_those_of_several() {
+    let mut ipc = core();
+    let (client, name, server, port) = pair(&mut ipc);
+    let to = ipc.send_target(client, name).unwrap();
+    let mut message = message(&mut ipc, 1);
+    for sequence in 0..6 {
+        let at_once = sequence % 2 == 1;
+        if at_once {
+            let called = ipc.call_at_once(ALICE, to, message);
+            assert_eq!(called.unwrap(), BOB);
+        } else {
+            ipc.attach_reply(ALICE, &mut message).unwrap();
+            let sent = ipc.send(client, name, message, None);
+            assert!(matches!(sent, Ok(Sent::Handed(BOB))));
+            assert!(matches!(ipc.await_reply(ALICE), Ok(None)));
+        }
+        let request = handed(&mut ipc, BOB);
+        assert!(request.expects_reply());
+        assert_eq!(request.reply().map(Right::kind), Some(RightKind::SendOnce));
+        assert_eq!((request.port(), request.sequence()), (Some(port), sequence));
+        audit_with(&ipc, &[request.reply().unwrap()]);
+        if at_once {
+            let answered = ipc.answer_at_once(BOB, server, port, request);
+            assert_eq!(answered.unwrap(), ALICE);
+        } else {
+            assert!(matches!(ipc.reply(request), Ok(Sent::Handed(ALICE))));
+            let found = ipc.receive_or_wait(BOB, server, port);
+            assert!(matches!(found, Ok(None)));
+        }
+        message = ipc.take_handed(ALICE).unwrap();
+        assert!(message.reply().is_none() && !message.expects_reply());
+        assert_eq!((message.port(), message.sequence()), (None, sequence));
+        audit(&ipc);
+    }
+    ipc.discard(message);
+}
+
+#[test]
+fn what_does_not_go_at_once_comes_back_and_nothing_has_moved() {
+    let mut ipc = core();
+    let (client, name, server, port) = pair(&mut ipc);
+    let to = ipc.send_target(client, name).unwrap();
+    let call = message(&mut ipc, 1);
+    let first = ipc.call_at_once(ALICE, to, call);
+    let mut call = first.expect_err("a thread that never called has no reply port");
+    ipc.attach_reply(ALICE, &mut call).unwrap();
+    let again = ipc.call_at_once(ALICE, to, call);
+    let mut call = again.expect_err("it has a reply right already");
+    ipc.detach_reply(&mut call);
+    assert_eq!(ipc.call_at_once(ALICE, to, call).unwrap(), BOB);
+    let request = handed(&mut ipc, BOB);
+
+    let other = message(&mut ipc, 2);
+    let busy = ipc.call_at_once(BOB, to, other);
+    let other = busy.expect_err("nobody waits at the port");
+    assert!(matches!(
+        ipc.send(client, name, other, None),
+        Ok(Sent::Queued)
+    ));
+    let busy = ipc.answer_at_once(BOB, server, port, request);
+    let request = busy.expect_err("a message is queued");
+    assert_eq!(request.reply().map(Right::kind), Some(RightKind::SendOnce));
+    assert_eq!(receive_id(&mut ipc, server, port), Some(2));
+    let asleep = ipc.answer_at_once(ALICE, server, port, request);
+    let request = asleep.expect_err("who waits already cannot wait again");
+    assert_eq!(
+        ipc.answer_at_once(BOB, server, port, request).unwrap(),
+        ALICE
+    );
+    let answer = handed(&mut ipc, ALICE);
+    ipc.discard(answer);
+    audit(&ipc);
+}

@@ -150,7 +150,7 @@ impl World {
     }
 
     /// Delivers with a right that is used up, or given up, if that succeeds.
-    fn deliver_with(
+    pub(super) fn deliver_with(
         &mut self,
         (kind, target): super::model::Held,
         letter: Letter,

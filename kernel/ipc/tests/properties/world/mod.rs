@@ -10,6 +10,7 @@ use norma_ipc::*;
 
 mod check;
 mod ends;
+mod exchange;
 mod messages;
 pub mod model;
 mod names;
@@ -244,6 +245,24 @@ impl World {
                 limit,
             } => {
                 self.receive_or_wait(self.thread(thread), self.name(name)?, limit);
+            }
+            CallAtOnce {
+                thread,
+                name,
+                content,
+            } => {
+                let (thread, name) = (self.thread(thread), self.name(name)?);
+                let message = self.compose(content);
+                self.call_at_once(thread, name, message);
+            }
+            AnswerAtOnce {
+                thread,
+                name,
+                message,
+            } => {
+                let (thread, name) = (self.thread(thread), self.name(name)?);
+                let message = draw(&mut self.messages, message)?;
+                self.answer_at_once(thread, name, message);
             }
             AwaitReply { thread } => self.await_reply(self.thread(thread)),
             TakeCompletion { thread } => self.take_completion(self.thread(thread)),

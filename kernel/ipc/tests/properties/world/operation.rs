@@ -137,6 +137,16 @@ pub enum Operation {
         name: u8,
         limit: usize,
     },
+    CallAtOnce {
+        thread: u32,
+        name: u8,
+        content: Content,
+    },
+    AnswerAtOnce {
+        thread: u32,
+        name: u8,
+        message: u8,
+    },
     AwaitReply {
         thread: u32,
     },
@@ -307,7 +317,7 @@ impl Operation {
         let thread = u32::from(b);
         let wait = (b & 1 != 0).then_some(u32::from(b >> 1));
         let content = content([c, d]);
-        match what % 100 {
+        match what % 108 {
             0..=2 => Poll,
             3..=7 => AllocatePort { space: a },
             8 => AllocatePortAs {
@@ -440,7 +450,24 @@ impl Operation {
             },
             97 => NextToCarry { proxy: a },
             98 => Watch { port: a },
-            _ => WantRoom { port: a },
+            99 => WantRoom { port: a },
+            // Mostly by a thread that has a reply port, without a reply right in the message.
+            100..=103 => CallAtOnce {
+                thread,
+                name: a,
+                content: match content.reply {
+                    super::Reply::Nothing => Content {
+                        reply: super::Reply::TakenBack(thread),
+                        ..content
+                    },
+                    _ => content,
+                },
+            },
+            _ => AnswerAtOnce {
+                thread,
+                name: a,
+                message: c,
+            },
         }
     }
 }

@@ -7,7 +7,7 @@ use super::model::{At, End, Entry, Item, Letter, News, Source, Target, Wait};
 use super::page::CountedPage;
 
 /// What a receive must come to; `None`: there is nothing.
-type Expected = Result<Option<Item>, ReceiveError>;
+pub(super) type Expected = Result<Option<Item>, ReceiveError>;
 
 impl World {
     /// Compares what was received, and keeps what is in it.
@@ -32,7 +32,7 @@ impl World {
         }
     }
 
-    fn source(&self, at: At) -> Result<Source, ReceiveError> {
+    pub(super) fn source(&self, at: At) -> Result<Source, ReceiveError> {
         match self.entry(at)? {
             Entry {
                 receive: true,
@@ -76,7 +76,7 @@ impl World {
         false
     }
 
-    fn take_or_wait(&mut self, thread: usize, source: Source, limit: usize) -> Expected {
+    pub(super) fn take_or_wait(&mut self, thread: usize, source: Source, limit: usize) -> Expected {
         let found = self.take(source, limit)?;
         if found.is_some() {
             return Ok(found);
