@@ -186,19 +186,41 @@ fn open_card(
 /// The node, locked. Interrupts are off until it is given up.
 #[inline(always)]
 pub(crate) fn lock() -> EngineGuard {
-    EngineGuard(ENGINE.lock())
+    EngineGuard::new(ENGINE.lock())
+}
+
+/// The same in a thread that is going to wait.
+#[inline(always)]
+pub(crate) fn lock_in_thread() -> EngineGuard {
+    EngineGuard::new(ENGINE.lock_in_thread())
 }
 
 /// The same in an interrupt.
 #[inline(always)]
 fn lock_in_handler() -> EngineGuard {
-    EngineGuard(ENGINE.lock_in_handler())
+    EngineGuard::new(ENGINE.lock_in_handler())
 }
 
-/// Access to the node.
+/// Access to the node, which is there.
 pub(crate) struct EngineGuard(IrqGuard<'static, Option<Engine>>);
 
 impl EngineGuard {
+    #[inline(always)]
+    fn new(guard: IrqGuard<'static, Option<Engine>>) -> Self {
+        if guard.is_none() {
+            not_started();
+        }
+        Self(guard)
+    }
+
+    /// Gives the node up, makes `to` run at once, waits until this thread, `this`, is woken, and
+    /// takes the node again. What the core has put off is not asked for: `to`, or whoever waits
+    /// without a hand-over, does that, or the timer.
+    #[inline(always)]
+    pub(crate) fn hand_off(&mut self, this: ThreadId, to: ThreadId) {
+        self.0.unlocked(|| thread::hand_off_uninterrupted(this, to));
+    }
+
     /// Gives the node up, waits until this thread is woken or `patience` ends, and takes the
     /// node again; with `to`, that thread runs at once.
     #[inline(always)]
@@ -213,6 +235,20 @@ impl EngineGuard {
         }
         self.0.unlocked(|| thread::wait_uninterrupted(to, deadline));
     }
+
+    /// As [`EngineGuard::wait`]; mostly there is no end of patience.
+    #[inline(always)]
+    pub(crate) fn hand_off_within(&mut self, this: ThreadId, to: ThreadId, patience: Patience) {
+        match patience {
+            Patience::Forever => self.hand_off(this, to),
+            _ => self.wait(Some(to), patience),
+        }
+    }
+}
+
+#[cold]
+fn not_started() -> ! {
+    panic!("the node is started before main")
 }
 
 /// How long an operation may wait.
@@ -236,14 +272,16 @@ impl core::ops::Deref for EngineGuard {
 
     #[inline(always)]
     fn deref(&self) -> &Engine {
-        self.0.as_ref().expect("the node is started before main")
+        // SAFETY: it was there when the guard was made, and nobody ever takes it away.
+        unsafe { self.0.as_ref().unwrap_unchecked() }
     }
 }
 
 impl core::ops::DerefMut for EngineGuard {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut Engine {
-        self.0.as_mut().expect("the node is started before main")
+        // SAFETY: as above.
+        unsafe { self.0.as_mut().unwrap_unchecked() }
     }
 }
 

@@ -1,26 +1,35 @@
-//! The kernel's one lock: spin's, with interrupts off while it is held.
+//! The kernel's one lock: interrupts are off while it is held.
 //!
 //! Owns: that an interrupt handler never waits for what it interrupted, and that a thread made
 //! ready under the lock runs when the lock is released, not before. Leaves to others: keeping
 //! the time short, and giving locks back in the reverse order of taking them: the one taken
 //! first is what switches interrupts on again. Never held across a device's waiting or a switch
 //! of threads.
+//!
+//! There is one processor, and interrupts are off: so nobody comes between a look at the flag
+//! and the change of it, and a lock that is held is held by who asks for it. With several
+//! processors the two become one atomic exchange, and a loop.
 
 use crate::{arch, thread};
-use core::mem::ManuallyDrop;
+use core::cell::{Cell, UnsafeCell};
 use core::ops::{Deref, DerefMut};
-use spin::mutex::{SpinMutex, SpinMutexGuard};
 
 /// A value that threads and interrupt handlers share.
 pub struct IrqLock<T: ?Sized> {
-    inner: SpinMutex<T>,
+    held: Cell<bool>,
+    value: UnsafeCell<T>,
 }
+
+// SAFETY: the value is reached only through a guard, and there is one guard at a time; the flag
+// only with interrupts off, which the compiler takes for a use of all memory.
+unsafe impl<T: ?Sized + Send> Sync for IrqLock<T> {}
 
 impl<T> IrqLock<T> {
     /// An open lock around `value`.
     pub const fn new(value: T) -> Self {
         Self {
-            inner: SpinMutex::new(value),
+            held: Cell::new(false),
+            value: UnsafeCell::new(value),
         }
     }
 }
@@ -46,24 +55,44 @@ impl<T: ?Sized> IrqLock<T> {
         self.take(false)
     }
 
+    /// As [`IrqLock::lock`], for a thread that is going to wait: interrupts are on, and will be
+    /// again, so that nobody has to ask.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn lock_in_thread(&self) -> IrqGuard<'_, T> {
+        arch::interrupts_disable();
+        self.take(true)
+    }
+
     #[inline(always)]
     #[track_caller]
     fn take(&self, interrupts_were_on: bool) -> IrqGuard<'_, T> {
-        match self.inner.try_lock() {
-            Some(guard) => IrqGuard {
-                lock: self,
-                guard: ManuallyDrop::new(guard),
-                interrupts_were_on,
-            },
-            None => held_already(),
+        self.hold();
+        IrqGuard {
+            lock: self,
+            interrupts_were_on,
         }
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    fn hold(&self) {
+        if self.held.get() {
+            held_already();
+        }
+        self.held.set(true);
+    }
+
+    #[inline(always)]
+    fn release(&self) {
+        self.held.set(false);
     }
 }
 
 impl<T> IrqLock<T> {
     /// The value, whoever holds the lock: for a report before the end.
     pub(crate) fn peek(&self) -> *const T {
-        self.inner.as_mut_ptr()
+        self.value.get()
     }
 }
 
@@ -77,7 +106,6 @@ fn held_already() -> ! {
 #[must_use]
 pub struct IrqGuard<'a, T: ?Sized> {
     lock: &'a IrqLock<T>,
-    guard: ManuallyDrop<SpinMutexGuard<'a, T>>,
     interrupts_were_on: bool,
 }
 
@@ -86,14 +114,10 @@ impl<T: ?Sized> IrqGuard<'_, T> {
     /// for what `wait` itself does about them.
     #[inline(always)]
     pub(crate) fn unlocked<R>(&mut self, wait: impl FnOnce() -> R) -> R {
-        // SAFETY: the guard is replaced below, before anybody can use it; `wait` cannot unwind,
-        // because a panic never returns on this target.
-        unsafe { ManuallyDrop::drop(&mut self.guard) };
+        // Nobody can use the guard meanwhile: it is borrowed.
+        self.lock.release();
         let result = wait();
-        match self.lock.inner.try_lock() {
-            Some(guard) => self.guard = ManuallyDrop::new(guard),
-            None => held_already(),
-        }
+        self.lock.hold();
         result
     }
 }
@@ -102,22 +126,23 @@ impl<T: ?Sized> Deref for IrqGuard<'_, T> {
     type Target = T;
     #[inline(always)]
     fn deref(&self) -> &T {
-        &self.guard
+        // SAFETY: the guard has the lock, so this is the only access.
+        unsafe { &*self.lock.value.get() }
     }
 }
 
 impl<T: ?Sized> DerefMut for IrqGuard<'_, T> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut T {
-        &mut self.guard
+        // SAFETY: the guard has the lock and is borrowed alone, so this is the only access.
+        unsafe { &mut *self.lock.value.get() }
     }
 }
 
 impl<T: ?Sized> Drop for IrqGuard<'_, T> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: dropped here once and never used again.
-        unsafe { ManuallyDrop::drop(&mut self.guard) };
+        self.lock.release();
         if self.interrupts_were_on {
             thread::interrupts_on();
         }

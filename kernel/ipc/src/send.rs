@@ -92,7 +92,7 @@ impl<P: Page> Ipc<P> {
     ///
     /// # Errors
     /// The message comes back whole, the reply right still in it.
-    #[inline]
+    #[inline(always)]
     pub fn reply(&mut self, mut message: Message<P>) -> Result<Sent<P>, SendError<P>> {
         let Ipc {
             ports,

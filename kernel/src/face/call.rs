@@ -6,7 +6,7 @@
 //! the wait.
 
 use crate::face::error::{CallError, Failure};
-use crate::face::send::post;
+use crate::face::send::{To, post};
 use crate::face::{Message, SendRight};
 use crate::memory::Frame;
 use crate::node::{self, EngineGuard, Patience};
@@ -33,10 +33,58 @@ impl SendRight {
     }
 }
 
+/// A server that waits gets the message, the processor and the caller's priority at once; all
+/// else goes the long way.
+#[inline(always)]
 fn call(name: Name, message: Message, patience: Patience) -> Result<Message, CallError> {
+    let mut engine = node::lock_in_thread();
     let thread = thread::current();
-    let mut engine = node::lock();
-    match exchange(&mut engine, thread, name, message.unwrap(), patience) {
+    let priority = thread::priority();
+    let mut message = message.unwrap();
+    message.set_urgency(priority);
+    let space = engine.space;
+    let ipc = engine.core.ipc();
+    let Some(port) = ipc.send_target(space, name) else {
+        return call_otherwise(engine, thread, To::Name(name), message, patience);
+    };
+    match ipc.call_at_once(thread, port, message) {
+        Ok(to) => {
+            thread::lend(to, priority);
+            engine.hand_off_within(thread, to, patience);
+            match engine.core.ipc().take_handed(thread) {
+                Some(reply) => Ok(Message::wrap(reply)),
+                None => go_on(engine, thread, patience),
+            }
+        }
+        Err(message) => call_otherwise(engine, thread, To::Port(port), message, patience),
+    }
+}
+
+/// The call is under way, and something else than its reply has come.
+#[cold]
+fn go_on(
+    mut engine: EngineGuard,
+    thread: ThreadId,
+    patience: Patience,
+) -> Result<Message, CallError> {
+    match complete(&mut engine, thread, patience) {
+        Ok(reply) => Ok(Message::wrap(reply)),
+        Err(failure) => Err(CallError {
+            failure,
+            message: None,
+        }),
+    }
+}
+
+#[inline(never)]
+fn call_otherwise(
+    mut engine: EngineGuard,
+    thread: ThreadId,
+    to: To,
+    message: norma_ipc::Message<Frame>,
+    patience: Patience,
+) -> Result<Message, CallError> {
+    match exchange(&mut engine, thread, to, message, patience) {
         Ok(reply) => Ok(Message::wrap(reply)),
         Err((failure, message)) => {
             // Unlocked first: a message that is dropped takes the lock itself.
@@ -55,16 +103,14 @@ type Failed = (Failure, Option<norma_ipc::Message<Frame>>);
 fn exchange(
     engine: &mut EngineGuard,
     thread: ThreadId,
-    name: Name,
+    to: To,
     mut message: norma_ipc::Message<Frame>,
     patience: Patience,
 ) -> Result<norma_ipc::Message<Frame>, Failed> {
-    let priority = thread::priority();
-    message.set_urgency(priority);
     if let Err(error) = engine.core.ipc().attach_reply(thread, &mut message) {
         return Err((Failure::from_right(engine, error), Some(message)));
     }
-    match post(engine, thread, name, message, priority, patience) {
+    match post(engine, thread, to, message, thread::priority(), patience) {
         Ok(to) => await_reply(engine, thread, to, patience).map_err(|failure| (failure, None)),
         Err((failure, mut message)) => {
             engine.core.ipc().detach_reply(&mut message);
@@ -78,7 +124,7 @@ fn exchange(
 pub(crate) fn await_reply(
     engine: &mut EngineGuard,
     thread: ThreadId,
-    mut to: Option<ThreadId>,
+    to: Option<ThreadId>,
     patience: Patience,
 ) -> Result<norma_ipc::Message<Frame>, Failure> {
     match engine.core.ipc().await_reply(thread) {
@@ -91,8 +137,20 @@ pub(crate) fn await_reply(
         }
         Err(error) => return Err(Failure::from_right(engine, error)),
     }
+    engine.wait(to, patience);
+    match engine.core.ipc().take_handed(thread) {
+        Some(reply) => Ok(reply),
+        None => complete(engine, thread, patience),
+    }
+}
+
+/// Reads how the wait for a reply ended, and waits on if it has not.
+fn complete(
+    engine: &mut EngineGuard,
+    thread: ThreadId,
+    patience: Patience,
+) -> Result<norma_ipc::Message<Frame>, Failure> {
     loop {
-        engine.wait(to.take(), patience);
         match engine.core.ipc().take_completion(thread) {
             Some(Completion::Received(delivery)) => return read(engine, delivery),
             Some(Completion::ReceiverDied(reason)) => {
@@ -103,6 +161,7 @@ pub(crate) fn await_reply(
                 if let Some(failure) = Failure::from_wake(thread::woken_by()) {
                     return give_up(engine, thread).ok_or(failure);
                 }
+                engine.wait(None, patience);
             }
         }
     }

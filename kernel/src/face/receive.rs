@@ -7,7 +7,7 @@ use crate::memory::Frame;
 use crate::node::{self, EngineGuard, Patience};
 use crate::thread;
 use core::time::Duration;
-use norma_ipc::{Cancelled, Completion, Delivery, Name, ThreadId};
+use norma_ipc::{Cancelled, Completion, Delivery, Name, Right, ThreadId};
 
 impl ReceiveRight {
     /// Waits for a message.
@@ -43,16 +43,50 @@ impl ReceiveRight {
     /// As [`ReceiveRight::receive`].
     #[inline]
     pub fn reply_and_receive(&self, reply: Message) -> Result<Message, Failure> {
-        let mut engine = node::lock();
-        let to = match answer(&mut engine, reply) {
-            Ok(to) => to,
-            Err(error) => {
-                engine.core.ipc().discard(error.message);
-                None
-            }
-        };
-        receive(&mut engine, self.name, to, Patience::Forever)
+        let reply = reply.unwrap();
+        match reply.reply().and_then(Right::port) {
+            Some(_) => answer_here(self.name, reply),
+            None => answer_otherwise(node::lock_in_thread(), self.name, reply),
+        }
     }
+}
+
+/// A caller of this node that waits gets the answer and the processor at once; all else goes the
+/// long way.
+#[inline(never)]
+fn answer_here(name: Name, reply: norma_ipc::Message<Frame>) -> Result<Message, Failure> {
+    let mut engine = node::lock_in_thread();
+    let thread = thread::current();
+    let space = engine.space;
+    let ipc = engine.core.ipc();
+    match ipc.answer_at_once(thread, space, name, reply) {
+        Ok(to) => {
+            thread::lend(thread, 0);
+            engine.hand_off(thread, to);
+            match engine.core.ipc().take_handed(thread) {
+                Some(message) => Ok(Message::wrap(message)),
+                None => complete(&mut engine, thread, Patience::Forever),
+            }
+        }
+        Err(reply) => answer_otherwise(engine, name, reply),
+    }
+}
+
+/// Nobody waits for the answer, or nobody of this node, or a message waits already.
+#[inline(never)]
+fn answer_otherwise(
+    mut engine: EngineGuard,
+    name: Name,
+    reply: norma_ipc::Message<Frame>,
+) -> Result<Message, Failure> {
+    let to = match answer(&mut engine, reply) {
+        Ok(to) => to,
+        Err(error) => {
+            engine.core.ipc().discard(error.message);
+            None
+        }
+    };
+    receive(&mut engine, name, to, Patience::Forever)
 }
 
 /// Takes a message or waits for one; `to` was handed something and runs at once.
@@ -92,17 +126,30 @@ fn receive(
     }
 }
 
+/// Waits for a message; `to` runs at once.
 #[inline(always)]
 fn wait(
     engine: &mut EngineGuard,
     thread: ThreadId,
-    mut to: Option<ThreadId>,
+    to: Option<ThreadId>,
+    patience: Patience,
+) -> Result<Message, Failure> {
+    // What was lent with the last call ends; whoever hands the next one over lends anew.
+    thread::lend(thread, 0);
+    engine.wait(to, patience);
+    match engine.core.ipc().take_handed(thread) {
+        Some(message) => Ok(Message::wrap(message)),
+        None => complete(engine, thread, patience),
+    }
+}
+
+/// Reads how the wait for a message ended, and waits on if it has not.
+fn complete(
+    engine: &mut EngineGuard,
+    thread: ThreadId,
     patience: Patience,
 ) -> Result<Message, Failure> {
     loop {
-        // What was lent with the last call ends; whoever hands the next one over lends anew.
-        thread::lend(thread, 0);
-        engine.wait(to.take(), patience);
         match engine.core.ipc().take_completion(thread) {
             Some(Completion::Received(delivery)) => return read(delivery),
             Some(Completion::ReceiverDied(reason)) => {
@@ -116,6 +163,7 @@ fn wait(
                         _ => Err(failure),
                     };
                 }
+                engine.wait(None, patience);
             }
         }
     }

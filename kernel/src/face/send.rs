@@ -7,8 +7,15 @@ use crate::node::{self, Engine, EngineGuard, Patience};
 use crate::thread;
 use core::mem::ManuallyDrop;
 use core::time::Duration;
-use norma_ipc::{Cancelled, Completion, Name, ThreadId};
+use norma_ipc::{Cancelled, Completion, Name, PortId, ThreadId};
 use norma_net::Posted;
+
+/// Where a message goes: to a port that was looked up already, or to what a name denotes.
+#[derive(Clone, Copy)]
+pub(crate) enum To {
+    Port(PortId),
+    Name(Name),
+}
 
 /// A message of the core that was not sent, and why.
 pub(crate) type Refused = (Failure, norma_ipc::Message<Frame>);
@@ -63,7 +70,8 @@ fn send(name: Name, message: Message, patience: Patience) -> Result<(), SendErro
         // A call that is passed on: with it goes what the caller lent.
         thread::borrow(0);
     }
-    match post(&mut engine, thread, name, message, urgency, patience) {
+    let to = To::Name(name);
+    match post(&mut engine, thread, to, message, urgency, patience) {
         Ok(to) => {
             if let Some(to) = to {
                 thread::wake_uninterrupted(to);
@@ -87,7 +95,7 @@ fn send(name: Name, message: Message, patience: Patience) -> Result<(), SendErro
 pub(crate) fn post(
     engine: &mut EngineGuard,
     thread: ThreadId,
-    name: Name,
+    to: To,
     message: norma_ipc::Message<Frame>,
     priority: u8,
     patience: Patience,
@@ -95,7 +103,11 @@ pub(crate) fn post(
     let now = node::now();
     let space = engine.space;
     let wait = (patience != Patience::None).then_some(thread);
-    match engine.core.send(now, space, name, message, wait) {
+    let sent = match to {
+        To::Port(port) => engine.core.post(now, port, message, wait),
+        To::Name(name) => engine.core.send(now, space, name, message, wait),
+    };
+    match sent {
         Ok(Posted::Handed(to)) => {
             thread::lend(to, priority);
             Ok(Some(to))
@@ -139,7 +151,7 @@ fn await_room(
 pub(crate) fn reply(message: Message) -> Result<(), SendError> {
     let mut engine = node::lock();
     thread::borrow(0);
-    match answer(&mut engine, message) {
+    match answer(&mut engine, message.unwrap()) {
         Ok(to) => {
             if let Some(to) = to {
                 thread::wake_uninterrupted(to);
@@ -158,13 +170,13 @@ pub(crate) fn reply(message: Message) -> Result<(), SendError> {
 }
 
 /// As [`reply`], under the lock; the thread that has the reply is the caller's to wake.
-#[inline]
+#[inline(always)]
 pub(crate) fn answer(
     engine: &mut Engine,
-    message: Message,
+    message: norma_ipc::Message<Frame>,
 ) -> Result<Option<ThreadId>, norma_ipc::SendError<Frame>> {
     let now = node::now();
-    match engine.core.reply(now, message.unwrap())? {
+    match engine.core.reply(now, message)? {
         Posted::Handed(to) => Ok(Some(to)),
         _ => {
             engine.act(now);

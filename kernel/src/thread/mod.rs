@@ -25,8 +25,8 @@ pub use running::{
 };
 #[cfg(target_os = "none")]
 pub(crate) use running::{
-    borrow, interrupts_on, leave_interrupt, lend, makes_way, priority, wait_uninterrupted,
-    wake_uninterrupted, woken_by,
+    borrow, hand_off_uninterrupted, interrupts_on, leave_interrupt, lend, makes_way, priority,
+    wait_uninterrupted, wake_uninterrupted, woken_by,
 };
 pub use scheduler::Wake;
 #[cfg(target_os = "none")]

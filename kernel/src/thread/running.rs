@@ -116,14 +116,13 @@ pub(crate) fn priority() -> u8 {
     unsafe { processor.scheduler() }.priority(processor.current())
 }
 
-/// Gives `to` a call from somebody of priority `priority`, or another message (0). Interrupts
+/// Gives `to`, a thread that the core knows, a call from somebody of priority `priority`, or
+/// another message (0). Interrupts
 /// must be off.
 #[inline(always)]
 pub(crate) fn lend(to: ThreadId, priority: u8) {
-    if let Some(to) = number(to) {
-        // SAFETY: interrupts are off, and the reference does not outlive the line.
-        unsafe { processor::this().scheduler() }.lend(to, priority);
-    }
+    // SAFETY: interrupts are off, and the reference does not outlive the line.
+    unsafe { processor::this().scheduler() }.lend(to.0 as Number, priority);
 }
 
 /// Runs at `priority` at least until the next time; 0 ends what was lent. Interrupts must be
@@ -184,20 +183,42 @@ fn make_way() {
 #[inline(always)]
 pub(crate) fn wait_uninterrupted(to: Option<ThreadId>, deadline: Option<u64>) {
     let to = to.and_then(number);
-    let decide = |scheduler: &mut Scheduler| match to {
-        Some(to) => scheduler.hand_off(to),
-        None => scheduler.block(),
-    };
-    match deadline {
-        Some(deadline) => {
-            decide_with_deadline(deadline, decide);
-        }
+    let deadline = match deadline {
+        Some(deadline) => deadline,
         None => {
             // SAFETY: interrupts are off, and the reference is gone before anything switches.
-            let decision = decide(unsafe { processor::this().scheduler() });
-            carry_out(decision);
+            let scheduler = unsafe { processor::this().scheduler() };
+            let decision = match to {
+                Some(to) => scheduler.hand_off(to),
+                None => scheduler.block(),
+            };
+            return carry_out(decision);
         }
+    };
+    decide_with_deadline(deadline, |scheduler| match to {
+        Some(to) => scheduler.hand_off(to),
+        None => scheduler.block(),
+    });
+}
+
+/// Makes `to`, a thread that the core knows, run at once in place of this thread, which is
+/// `this`, and waits until somebody wakes this one. Interrupts are off before and after.
+#[inline(always)]
+pub(crate) fn hand_off_uninterrupted(this: ThreadId, to: ThreadId) {
+    let (this, to) = (this.0 as Number, to.0 as Number);
+    // SAFETY: interrupts are off, and the reference is gone before anything switches.
+    if unsafe { processor::this().scheduler() }.hand_off_at_once(this, to) {
+        switch(this, to);
+    } else {
+        hand_off_otherwise(to);
     }
+}
+
+#[cold]
+fn hand_off_otherwise(to: Number) {
+    // SAFETY: interrupts are off, and the reference is gone before anything switches.
+    let decision = unsafe { processor::this().scheduler() }.hand_off(to);
+    carry_out(decision);
 }
 
 /// As [`wake`], for a caller that has interrupts off.

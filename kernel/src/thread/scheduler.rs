@@ -180,7 +180,7 @@ impl Scheduler {
     #[inline(always)]
     pub fn lend(&mut self, to: Number, priority: u8) {
         let slot = self.slot(to);
-        slot.priority = slot.own_priority.max(priority & 7);
+        slot.priority = slot.own_priority.max(priority);
     }
 
     /// The running thread takes a call that waited for it, or gives up what was lent to it
@@ -225,26 +225,37 @@ impl Scheduler {
     }
 
     /// The running thread wakes `to` and blocks, and `to` runs at once, unless a thread of a
-    /// higher priority is ready.
+    /// higher priority is ready, or the running one was woken in the meantime.
     #[inline(always)]
     pub fn hand_off(&mut self, to: Number) -> Decision {
         let from = self.current;
+        if self.hand_off_at_once(from, to) {
+            return Decision::Switch { from, to };
+        }
+        self.wake(to);
+        self.block()
+    }
+
+    /// As [`Scheduler::hand_off`], if it comes to a switch from the running thread, `from`, to
+    /// `to`. If not, says so, and nothing has happened.
+    #[inline(always)]
+    #[must_use]
+    pub fn hand_off_at_once(&mut self, from: Number, to: Number) -> bool {
+        debug_assert_eq!(from, self.current);
         let target = &self.slots[place(to)];
-        let direct = target.state == State::Blocked && !self.queue.has_above(target.priority);
-        if !direct {
-            self.wake(to);
-            return self.block();
+        if target.state != State::Blocked
+            || self.slots[place(from)].token
+            || !self.queue.is_empty() && self.queue.has_above(target.priority)
+        {
+            return false;
         }
         let slot = self.slot(from);
         slot.wake = Wake::Woken;
-        if slot.token {
-            // It was woken in the meantime: there is no reason to stop.
-            slot.token = false;
-            self.wake(to);
-            return Decision::Continue;
-        }
         slot.state = State::Blocked;
-        self.run(from, to)
+        self.slot(to).state = State::Running;
+        self.preempt = false;
+        self.current = to;
+        true
     }
 
     /// The running thread lets others of its priority go first.

@@ -321,29 +321,49 @@ impl<S: PageSource> Node<S> {
         message: Message<S::Page>,
         wait: Option<ThreadId>,
     ) -> Result<Posted, SendError<S::Page>> {
-        match self.ipc.send(space, name, message, wait)? {
-            Sent::Queued => Ok(Posted::Queued),
-            Sent::Handed(thread) => Ok(Posted::Handed(thread)),
-            Sent::Waiting => Ok(Posted::Waiting),
-            Sent::Forward {
-                token,
-                via,
-                message,
-            } => self.forward(now, token, via, message),
-        }
+        let sent = self.ipc.send(space, name, message, wait)?;
+        self.carry_on(now, sent)
+    }
+
+    /// Sends a message to a port, on behalf of a send right that stays; see
+    /// [`norma_ipc::Ipc::post`].
+    ///
+    /// # Errors
+    /// The message comes back whole.
+    #[inline]
+    pub fn post(
+        &mut self,
+        now: Instant,
+        port: PortId,
+        message: Message<S::Page>,
+        wait: Option<ThreadId>,
+    ) -> Result<Posted, SendError<S::Page>> {
+        let sent = self.ipc.post(port, message, wait)?;
+        self.carry_on(now, sent)
     }
 
     /// Sends a message to the reply right in it; see [`norma_ipc::Ipc::reply`].
     ///
     /// # Errors
     /// The message comes back whole.
-    #[inline]
+    #[inline(always)]
     pub fn reply(
         &mut self,
         now: Instant,
         message: Message<S::Page>,
     ) -> Result<Posted, SendError<S::Page>> {
-        match self.ipc.reply(message)? {
+        let sent = self.ipc.reply(message)?;
+        self.carry_on(now, sent)
+    }
+
+    /// What the core has for another node goes to its session.
+    #[inline(always)]
+    fn carry_on(
+        &mut self,
+        now: Instant,
+        sent: Sent<S::Page>,
+    ) -> Result<Posted, SendError<S::Page>> {
+        match sent {
             Sent::Queued => Ok(Posted::Queued),
             Sent::Handed(thread) => Ok(Posted::Handed(thread)),
             Sent::Waiting => Ok(Posted::Waiting),

@@ -31,7 +31,8 @@ pub fn interrupts_disable() {
 /// Switches interrupts on.
 #[inline(always)]
 pub fn interrupts_on() {
-    interrupts::enable();
+    // SAFETY: handlers keep all registers; memory is not marked as untouched.
+    unsafe { core::arch::asm!("sti", options(preserves_flags, nostack)) }
 }
 
 /// Waits for an interrupt. Called with interrupts off, and returns with interrupts off; an
