@@ -24,6 +24,11 @@ fn draw<T>(list: &mut Vec<T>, choice: u8) -> Option<T> {
     Some(list.swap_remove(at))
 }
 
+/// A name that nobody gave out, far enough up for the table to grow.
+fn chosen(choice: u8) -> Name {
+    Name::from_raw((5 << limits::NAME_INDEX_BITS) | (u32::from(choice) * 3))
+}
+
 impl Chaos {
     fn keep(&mut self, sent: Result<Sent<HeapPage>, SendError<HeapPage>>) {
         match sent {
@@ -34,8 +39,10 @@ impl Chaos {
     }
 
     fn received(&mut self, delivery: Delivery<HeapPage>) {
-        if let Delivery::Message(message) = delivery {
-            self.messages.push(message);
+        match delivery {
+            Delivery::Message(message) => self.messages.push(message),
+            Delivery::Notification(Notification::PortDestroyed(right)) => self.rights.push(right),
+            Delivery::Notification(_) => {}
         }
     }
 
@@ -65,7 +72,7 @@ impl Chaos {
                 failing(first, usize::MAX, || $work).0
             }};
         }
-        match (what % 20, at, space) {
+        match (what % 32, at, space) {
             (0, ..) | (_, _, None) => {
                 self.spaces
                     .extend(try_it!(|ipc| ipc.create_space(a.into()).ok()));
@@ -159,6 +166,64 @@ impl Chaos {
             (19, _, Some(space)) if b < 60 => try_it!(|ipc| ipc.destroy_space(space)),
             (19, Some((space, name)), _) => {
                 let _ = try_it!(|ipc| ipc.deallocate(space, name, kind));
+            }
+            (20 | 21, _, Some(space)) => {
+                let name = try_it!(|ipc| ipc.allocate_set(space).ok());
+                self.names.extend(name.map(|name| (space, name)));
+            }
+            (22, Some((space, name)), _) => {
+                let others = self.names.iter().filter(|(owner, _)| *owner == space);
+                let set = others.map(|(_, name)| *name).nth(b.into());
+                let _ = try_it!(|ipc| ipc.move_member(space, name, set));
+            }
+            (23 | 24, Some((space, name)), _) => {
+                let about = if b & 8 == 0 {
+                    About::Death
+                } else {
+                    About::Room
+                };
+                let Some(notify) = draw(&mut self.rights, b) else {
+                    return;
+                };
+                match try_it!(|ipc| ipc.request(space, name, about, notify)) {
+                    Ok(right) => self.rights.extend(right),
+                    Err(refused) => self.rights.push(refused.right),
+                }
+            }
+            (25 | 26, Some((space, name)), _) => {
+                let notify = draw(&mut self.rights, b);
+                let asked = if what & 1 == 0 {
+                    try_it!(|ipc| ipc.request_no_senders(space, name, 0, notify))
+                } else {
+                    try_it!(|ipc| ipc.request_port_destroyed(space, name, notify))
+                };
+                match asked {
+                    Ok(right) | Err((_, right)) => self.rights.extend(right),
+                }
+            }
+            (27, Some((space, name)), _) => {
+                if try_it!(|ipc| ipc.rename(space, name, chosen(b))).is_ok() {
+                    self.names.push((space, chosen(b)));
+                }
+            }
+            (28, _, Some(space)) => {
+                let Some(right) = draw(&mut self.rights, b) else {
+                    return;
+                };
+                match try_it!(|ipc| ipc.insert_as(space, chosen(b), right)) {
+                    Ok(()) => self.names.push((space, chosen(b))),
+                    Err(refused) => self.rights.push(refused.right),
+                }
+            }
+            (29, _, Some(space)) => {
+                let name = try_it!(|ipc| ipc.allocate_dead_name(space).ok());
+                self.names.extend(name.map(|name| (space, name)));
+            }
+            (30, Some((space, name)), _) => {
+                let _ = try_it!(|ipc| ipc.modify_references(space, name, kind, 1));
+                if b & 4 == 0 {
+                    let _ = try_it!(|ipc| ipc.destroy(space, name));
+                }
             }
             _ => while try_it!(|ipc| ipc.poll_event()).is_some() {},
         }
