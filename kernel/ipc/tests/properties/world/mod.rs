@@ -16,6 +16,7 @@ pub mod model;
 mod names;
 mod operation;
 mod page;
+mod queues;
 mod requests;
 mod rights;
 mod waits;
