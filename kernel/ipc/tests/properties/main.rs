@@ -55,7 +55,7 @@ proptest! {
     }
 
     #[test]
-    fn i_10_nor_in_a_small_world(steps in steps(4, 100)) {
+    fn i_10_nor_in_a_small_world(steps in steps(32, 100)) {
         run(Size::SMALL, &steps);
     }
 }

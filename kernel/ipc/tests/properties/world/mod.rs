@@ -106,6 +106,39 @@ impl World {
         self.pick(&self.names, choice)
     }
 
+    /// Mostly a name that denotes what an operation needs; the choice says which, and whether.
+    fn fitting(&self, choice: u8, fits: impl Fn(&Entry) -> bool) -> Option<At> {
+        let alive = |at: &&At| self.model.names.get(at).is_some_and(&fits);
+        let names: Vec<At> = self.names.iter().filter(alive).copied().collect();
+        match self.pick(&names, choice / 8) {
+            Some(at) if choice % 8 != 7 => Some(at),
+            _ => self.name(choice),
+        }
+    }
+
+    fn receive_name(&self, choice: u8) -> Option<At> {
+        self.fitting(choice, |entry| entry.receive)
+    }
+
+    /// Of sets there are fewer than of ports, and they have more to give.
+    fn source_name(&self, choice: u8) -> Option<At> {
+        let is_set = |entry: &Entry| matches!(entry.target, model::Target::Set(_));
+        match choice % 2 {
+            0 => self.fitting(choice, is_set),
+            _ => self.receive_name(choice),
+        }
+    }
+
+    fn send_name(&self, choice: u8) -> Option<At> {
+        self.fitting(choice, |entry| entry.sends > 0 || entry.once)
+    }
+
+    fn port_name(&self, choice: u8) -> Option<At> {
+        self.fitting(choice, |entry| {
+            matches!(entry.target, model::Target::Port(_))
+        })
+    }
+
     /// A right at hand, which is one no longer.
     fn draw_right(&mut self, choice: u8) -> Option<Right> {
         draw(&mut self.rights, choice)
@@ -170,8 +203,8 @@ impl World {
             }
             AllocateSet { space } => self.allocate_set(self.space(space)),
             AllocateDeadName { space } => self.allocate_dead_name(self.space(space)),
-            MakeRight { name, kind } => self.make_right(self.name(name)?, kind),
-            CopySend { name } => self.copy_send(self.name(name)?),
+            MakeRight { name, kind } => self.make_right(self.receive_name(name)?, kind),
+            CopySend { name } => self.copy_send(self.send_name(name)?),
             CopyIn { name, disposition } => self.copy_in(self.name(name)?, disposition),
             Extract { name, kind } => self.extract(self.name(name)?, kind),
             Insert { space, right } => {
@@ -194,7 +227,7 @@ impl World {
                 self.release(right, how);
             }
             MoveMember { name, set } => {
-                let (space, name) = self.name(name)?;
+                let (space, name) = self.receive_name(name)?;
                 // Mostly one of the same space, for it could not be another.
                 let sets: Vec<Name> = self.names_of_sets(space);
                 let set = set.map(|set| {
@@ -211,7 +244,7 @@ impl World {
                 content,
                 wait,
             } => {
-                let at = self.name(name)?;
+                let at = self.send_name(name)?;
                 let message = self.compose(content);
                 self.send(at, message, wait);
             }
@@ -238,14 +271,14 @@ impl World {
                 self.reply(message);
             }
             Receive { name, limit } => {
-                self.receive(self.name(name)?, limit);
+                self.receive(self.source_name(name)?, limit);
             }
             ReceiveOrWait {
                 thread,
                 name,
                 limit,
             } => {
-                self.receive_or_wait(self.thread(thread), self.name(name)?, limit);
+                self.receive_or_wait(self.thread(thread), self.source_name(name)?, limit);
             }
             CallAtOnce {
                 thread,
@@ -280,28 +313,28 @@ impl World {
                 let message = draw(&mut self.messages, message)?;
                 self.discard(message, rights_first, because);
             }
-            SetQueueLimit { name, limit } => self.set_queue_limit(self.name(name)?, limit),
-            SetSequence { name, sequence } => self.set_sequence(self.name(name)?, sequence),
+            SetQueueLimit { name, limit } => self.set_queue_limit(self.receive_name(name)?, limit),
+            SetSequence { name, sequence } => self.set_sequence(self.receive_name(name)?, sequence),
             SetMakeSends { name, make_sends } => {
-                self.set_make_sends(self.name(name)?, make_sends);
+                self.set_make_sends(self.receive_name(name)?, make_sends);
             }
             Request {
                 name,
                 about,
                 notify,
             } => {
-                let at = self.name(name)?;
+                let at = self.port_name(name)?;
                 let notify = self.draw_once(notify)?;
                 self.request(at, about, notify);
             }
             WithdrawRequest { name, about } => self.withdraw_request(self.name(name)?, about),
             RequestNoSenders { name, sync, notify } => {
-                let at = self.name(name)?;
+                let at = self.receive_name(name)?;
                 let notify = notify.and_then(|notify| self.draw_once(notify));
                 self.request_no_senders(at, sync, notify);
             }
             RequestPortDestroyed { name, notify } => {
-                let at = self.name(name)?;
+                let at = self.receive_name(name)?;
                 let notify = notify.and_then(|notify| self.draw_once(notify));
                 self.request_port_destroyed(at, notify);
             }

@@ -437,8 +437,9 @@ impl Operation {
                 name: a,
                 notify: notify([c, d]),
             },
-            91 => KillPort { port: a },
-            92 => DestroySpace { space: a },
+            91 if c % 2 == 0 => KillPort { port: a },
+            92 if c % 4 == 0 => DestroySpace { space: a },
+            91 | 92 => AllocateSet { space: a },
             93 => ImportSendOnce,
             94 => CreateProxy {
                 with_right: c % 4 != 0,
