@@ -34,7 +34,8 @@ impl<P: Page> Ipc<P> {
         self.create_port(Sink::Remote(token), Holder::Elsewhere)
     }
 
-    /// One send-once right to a stand-in, for the layer above.
+    /// One send-once right to a stand-in that is killed at once, for the layer above: a stand-in
+    /// that is alive carries what is sent to send rights and nothing else.
     ///
     /// # Errors
     /// The port must be alive; [`RightError::NoMemory`].

@@ -16,6 +16,8 @@ impl World {
         let tag = self.number();
         message.set_id(tag);
         message.set_data(&vec![tag as u8; content.bytes]).unwrap();
+        assert_eq!(message.format(), Format::RAW);
+        message.set_format(Format::from_bits((tag / 2) as u8));
         message.set_context(Context {
             deadline: u64::from(tag % 2) * u64::from(tag),
             ..Context::default()

@@ -43,6 +43,7 @@ pub fn once_to((kind, target): Held) -> Option<PortId> {
 pub struct Letter {
     pub tag: u32,
     pub data: Vec<u8>,
+    pub format: Format,
     pub context: Context,
     pub expects_reply: bool,
     pub reply: Option<Held>,
@@ -62,6 +63,7 @@ impl Letter {
         Letter {
             tag: message.id(),
             data: message.data().to_vec(),
+            format: message.format(),
             context: message.context(),
             expects_reply: message.expects_reply(),
             reply: message.reply().map(held),
