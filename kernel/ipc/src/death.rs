@@ -36,6 +36,19 @@ impl<P: Page> Ipc<P> {
         }
     }
 
+    /// Destroys a send-once right that nobody has seen since it was made: unlike with
+    /// [`Ipc::release`], its port is not told. Any other right is released.
+    pub fn retract(&mut self, right: Right) {
+        let (RightKind::SendOnce, Target::Port(id)) = (right.kind, right.target) else {
+            return self.release(right);
+        };
+        if let Some(port) = self.port_mut(id) {
+            port.send_onces -= 1;
+            self.tally.destroy(1);
+            self.collect(id);
+        }
+    }
+
     pub(crate) fn release_receive(&mut self, id: PortId) {
         let Some(port) = self.port_mut(id) else {
             return;
@@ -229,7 +242,7 @@ impl<P: Page> Ipc<P> {
 
     /// Puts news of the kernel's own into a port's queue, in the place kept for it.
     fn notify(&mut self, id: PortId, notification: Notification) {
-        if let Some(thread) = self.find_receiver(id, 0) {
+        if let Some((thread, _)) = self.find_receiver(id, 0) {
             let news = Completion::Received(Delivery::Notification(notification));
             let waiter = &mut self.waiters[thread as usize];
             let _ = waiter.finish(ThreadId(thread), news, &mut self.events);

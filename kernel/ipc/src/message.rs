@@ -312,6 +312,15 @@ impl<P> Message<P> {
         Ok(())
     }
 
+    /// Makes room for one more right, so that pushing it cannot fail.
+    pub(crate) fn reserve_right(&mut self) -> Result<(), NoMemory> {
+        let rights = &mut self.body_mut().rights;
+        if rights.len() >= MAX_RIGHTS {
+            return Err(NoMemory);
+        }
+        rights.try_reserve(1).map_err(|_| NoMemory)
+    }
+
     /// Takes the first right out.
     pub fn take_right(&mut self) -> Option<Right> {
         let rights = &mut self.body_mut().rights;

@@ -5,6 +5,7 @@
 
 use crate::error::{InsertError, Reason, RightError};
 use crate::ipc::Ipc;
+use crate::message::Message;
 use crate::name::Name;
 use crate::page::Page;
 use crate::port::{Holder, PortId, Sink};
@@ -62,6 +63,45 @@ impl<P: Page> Ipc<P> {
                 self.make_right(space, name, disposition.kind())
             }
         }
+    }
+
+    /// As [`Ipc::copy_in`], into a message, behind the rights in it.
+    ///
+    /// # Errors
+    /// Those of [`Ipc::copy_in`]; [`RightError::NoMemory`] when the message holds as many as it
+    /// can.
+    pub fn push_right(
+        &mut self,
+        space: SpaceId,
+        name: Name,
+        disposition: Disposition,
+        message: &mut Message<P>,
+    ) -> Result<(), RightError> {
+        message.reserve_right()?;
+        let right = self.copy_in(space, name, disposition)?;
+        message.push_right(right).map_err(|right| {
+            self.release(right);
+            RightError::NoMemory
+        })
+    }
+
+    /// Moves the first right of a message into a space; says what it is and how it is called
+    /// there. `None` when there is none, without the right for a reply.
+    ///
+    /// # Errors
+    /// Those of [`Ipc::insert`]; the right is still the first of the message.
+    pub fn take_right(
+        &mut self,
+        space: SpaceId,
+        message: &mut Message<P>,
+    ) -> Result<Option<(RightKind, Name)>, RightError> {
+        let Some(right) = message.rights().first() else {
+            return Ok(None);
+        };
+        let kind = right.kind;
+        let name = self.try_insert(space, right)?;
+        let _inserted = message.take_right();
+        Ok(Some((kind, name)))
     }
 
     /// As [`Ipc::allocate_port`], under a name that the caller chooses. Names give themselves out

@@ -13,15 +13,16 @@ use crate::page::Page;
 use crate::port::{Holder, Port, PortId, Queued, RemoteToken, Sink};
 use crate::right::{Right, RightKind, Target};
 use crate::space::{Entry, SpaceId};
-use crate::wait::{Completion, Notification, State, ThreadId, may_wait};
+use crate::wait::{Completion, Delivery, Notification, State, ThreadId, may_wait};
 
 /// What became of a message that was sent.
 #[derive(Debug)]
 #[must_use]
 pub enum Sent<P> {
-    /// It lies in the queue.
+    /// It lies in the queue, or the events say who has it ([`crate::Event::Wake`]): when others
+    /// are to be woken too, because it is too large for them.
     Queued,
-    /// A waiting thread has it; wake that thread, or switch to it.
+    /// A waiting thread has it; wake that thread, or switch to it. Nobody else is to be woken.
     Handed(ThreadId),
     /// The receiver is on another node: carry it there. `via` is the stand-in, unless the
     /// right was a bare send-once right; [`Ipc::carried`] must follow for a stand-in.
@@ -100,7 +101,7 @@ impl<P: Page> Ipc<P> {
             tally,
             ..
         } = self;
-        // The caller waits: the path of nearly every reply.
+        // The caller waits at its own reply port: the path of nearly every reply.
         if let Some(Right {
             kind: RightKind::SendOnce,
             target: Target::Port(id),
@@ -292,21 +293,28 @@ impl<P: Page> Ipc<P> {
     /// Gives a message to a thread that waits at the port or at its set and can take it, or
     /// puts it into the queue, where its place is reserved.
     fn hand_or_queue(&mut self, id: PortId, mut message: Message<P>) -> Sent<P> {
-        let Some(thread) = self.find_receiver(id, message.data().len()) else {
+        let Some((thread, others)) = self.find_receiver(id, message.data().len()) else {
             self.push_queued(id, Queued::Message(message));
             return Sent::Queued;
         };
         if let Some(port) = self.port_mut(id) {
             port.stamp(&mut message);
         }
-        self.waiters[thread as usize].hand(message);
+        let waiter = &mut self.waiters[thread as usize];
+        if others {
+            // More than one thread is to be woken, so that the events say it of all.
+            let message = Completion::Received(Delivery::Message(message));
+            let _ = waiter.finish(ThreadId(thread), message, &mut self.events);
+            return Sent::Queued;
+        }
+        waiter.hand(message);
         Sent::Handed(ThreadId(thread))
     }
 
     /// Takes the first thread from the list of those that wait at the port, or else at its set,
-    /// that can take so many bytes of inline data. Who cannot is told, as what comes will lie
-    /// in the queue before them.
-    pub(crate) fn find_receiver(&mut self, id: PortId, bytes: usize) -> Option<u32> {
+    /// that can take so many bytes of inline data. Who cannot is told, as what comes would lie
+    /// in the queue before them; whether there was anybody like that is the second value.
+    pub(crate) fn find_receiver(&mut self, id: PortId, bytes: usize) -> Option<(u32, bool)> {
         let Ipc {
             ports,
             sets,
@@ -321,6 +329,7 @@ impl<P: Page> Ipc<P> {
         }
         let set = port.membership.set;
         let mut at_set = sets.get_mut(set.index, set.generation);
+        let mut others = false;
         loop {
             let thread = match (port.receivers.pop(waiters), &mut at_set) {
                 (Some(thread), _) => thread,
@@ -329,8 +338,9 @@ impl<P: Page> Ipc<P> {
             };
             let waiter = &mut waiters[thread as usize];
             if bytes <= waiter.limit {
-                return Some(thread);
+                return Some((thread, others));
             }
+            others = true;
             let _ = waiter.finish(ThreadId(thread), Completion::TooLarge(bytes), events);
         }
     }

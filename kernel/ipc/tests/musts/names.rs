@@ -205,3 +205,37 @@ fn i_26_a_change_of_names_has_the_bounds_of_a_choice() {
     assert_eq!(ipc.right_types(home, last), Ok(RightTypes::RECEIVE));
     audit(&ipc);
 }
+
+#[test]
+fn i_1_rights_go_into_messages_and_out_by_name() {
+    let mut ipc = core();
+    let (home, full) = (space(&mut ipc), ipc.create_space(0).unwrap());
+    let port = ipc.allocate_port(home).unwrap();
+    let mut letter = message(&mut ipc, 1);
+    for disposition in [
+        Disposition::MakeSend,
+        Disposition::MakeSendOnce,
+        Disposition::MoveReceive,
+    ] {
+        ipc.push_right(home, port, disposition, &mut letter)
+            .unwrap();
+    }
+    let gone = ipc.push_right(home, port, Disposition::MakeSend, &mut letter);
+    assert_eq!(gone, Err(RightError::InvalidName));
+    audit_with(&ipc, &letter.rights().iter().collect::<Vec<_>>());
+    // Where there is no place for the first, it stays the first.
+    let refused = ipc.take_right(full, &mut letter);
+    assert_eq!(refused, Err(RightError::NoMemory));
+    let mut taken = || ipc.take_right(home, &mut letter).unwrap();
+    let Some((RightKind::Send, name)) = taken() else {
+        panic!("a send right came first");
+    };
+    let Some((RightKind::SendOnce, other)) = taken() else {
+        panic!("a send-once right came second");
+    };
+    assert_eq!(taken(), Some((RightKind::Receive, name)));
+    assert_eq!(taken(), None);
+    assert_ne!(name, other);
+    ipc.discard(letter);
+    audit(&ipc);
+}

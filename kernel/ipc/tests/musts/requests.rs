@@ -483,3 +483,14 @@ fn i_20_a_right_that_is_still_to_be_made_is_waited_for_whatever_else_happens() {
     assert_eq!(told(&mut ipc, home, bell), Some(news));
     audit(&ipc);
 }
+
+#[test]
+fn i_1_a_right_that_nobody_saw_can_be_taken_back_unheard() {
+    let mut ipc = core();
+    let home = space(&mut ipc);
+    let (port, right) = bell(&mut ipc, home);
+    ipc.retract(right);
+    assert_eq!(told(&mut ipc, home, port), None);
+    assert_eq!(ipc.receive_status(home, port).unwrap().send_onces, 0);
+    audit(&ipc);
+}

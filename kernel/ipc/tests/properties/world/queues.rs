@@ -46,18 +46,21 @@ impl Model {
         port.onces -= u32::from(once);
         letter.by_once = once;
         match self.arrive(id, Item::Letter(letter)) {
-            Some(thread) => {
+            Some((thread, false)) => {
                 // Whoever sent it wakes the thread.
                 self.threads[thread].owed = false;
                 Fate::Handed(thread)
             }
-            None => Fate::Queued,
+            // Others are to be woken too, or nobody has it.
+            Some((_, true)) | None => Fate::Queued,
         }
     }
 
     /// Gives an item to the first thread that waits and can take it (at the port, then at its
-    /// set; who cannot is told), or puts it into the queue.
-    pub fn arrive(&mut self, id: PortId, mut item: Item) -> Option<usize> {
+    /// set; who cannot is told, and whether anybody was is the second value), or puts it into the
+    /// queue.
+    pub fn arrive(&mut self, id: PortId, mut item: Item) -> Option<(usize, bool)> {
+        let mut others = false;
         while self.ports[&id].queue.is_empty()
             && let Some(thread) = self.next_receiver(id)
         {
@@ -67,8 +70,9 @@ impl Model {
             if item.bytes() <= limit {
                 self.port(id).stamp(&mut item);
                 self.end(thread, End::Received(item));
-                return Some(thread);
+                return Some((thread, others));
             }
+            others = true;
             self.end(thread, End::TooLarge(item.bytes()));
         }
         self.port(id).queue.push_back(item);
