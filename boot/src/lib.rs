@@ -35,9 +35,11 @@ pub use information::BootInfo;
 pub use node::Node;
 #[cfg(target_os = "none")]
 pub use norma_kernel::face::{
-    Array, CallError, CheckInError, Context, Counts, Failure, Frame, Frames, Item, Kind, Memory,
-    Message, PAGE_SIZE, Page, PageSource, RawCard, ReadError, Reader, ReceiveRight, SendError,
-    SendOnceRight, SendRight, Values, WriteError, Writer,
+    About, AnyRight, Array, CallError, CheckInError, Context, Counts, Delivery, Disposition,
+    Failure, Frame, Frames, Item, Kind, Memory, Message, MoveError, Name, Notification, PAGE_SIZE,
+    Page, PageSource, PortSet, RawCard, ReadError, Reader, ReceiveError, ReceiveRight,
+    ReceiveStatus, ReturnedRight, Right, RightKind, RightTypes, SendError, SendOnceRight,
+    SendRight, Space, Values, WriteError, Writer,
 };
 #[cfg(target_os = "none")]
 pub use norma_kernel::{print, println};

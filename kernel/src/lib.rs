@@ -8,6 +8,8 @@
 //! Whatever needs no machine (run queue, timer table, carving of memory) also builds for the
 //! host, where it is tested; the rest is there only on the bare target.
 #![cfg_attr(not(test), no_std)]
+// The examples in the documentation are for the bare machine: see CONTRIBUTING.md.
+#![doc(test(attr(no_std, no_main)))]
 
 extern crate alloc;
 

@@ -297,9 +297,7 @@ impl Engine {
     #[inline(never)]
     pub(crate) fn act(&mut self, now: Instant) {
         self.transmit(now);
-        while let Some(thread) = self.core.poll_wake() {
-            thread::wake_uninterrupted(thread);
-        }
+        self.wake();
         if self.core.wants_transmit(now) {
             self.transmit_more(now);
         }
@@ -334,6 +332,14 @@ impl Engine {
         let due = self.core.poll_timeout().map_or(u64::MAX, |due| due.0);
         let due = due.min(self.look_again);
         timer::set_network_deadline_uninterrupted((due != u64::MAX).then_some(due));
+    }
+
+    /// Wakes whom the core has to wake, when nothing else can have followed.
+    #[inline(always)]
+    pub(crate) fn wake(&mut self) {
+        while let Some(thread) = self.core.poll_wake() {
+            thread::wake_uninterrupted(thread);
+        }
     }
 
     #[inline(always)]

@@ -79,7 +79,7 @@ pub fn answer_typed(node: &Node, port: ReceiveRight) -> Result<(), Error> {
     // Whoever drops a send-once right tells its port so: not the one that waits for calls.
     let other = ReceiveRight::new().doing("making a port")?;
     answer_all(node, TYPED, port, move |message, _| {
-        while !matches!(other.try_receive(), Err(Failure::Empty)) {}
+        while !matches!(other.try_receive_any(), Err(Failure::Empty)) {}
         typed::answer(message, &other)
     })
 }

@@ -155,7 +155,7 @@ fn hear(port: &ReceiveRight) -> Result<(), Failure> {
 /// Calls the service with everything, and changes the shared memory as soon as it was sent.
 fn with(service: &SendRight) -> Result<(), Error> {
     let port = ReceiveRight::new().doing("a port")?;
-    port.set_queue_limit(64);
+    port.set_queue_limit(64).doing("setting a limit")?;
     let mut shared = Memory::copy_from(&vec![5; SHARED], &mut Frames)
         .map_err(Failure::from)
         .doing("memory")?;

@@ -5,7 +5,7 @@ use crate::{Failure, check};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
-use norma_boot::{Message, Node, ReceiveRight, SendOnceRight, SendRight};
+use norma_boot::{Message, Node, PortSet, ReceiveRight, SendOnceRight, SendRight};
 use norma_kernel::limits::LEAST_STACK;
 use norma_kernel::memory::free_frames;
 use norma_kernel::thread::{self, JoinHandle, ThreadId};
@@ -245,10 +245,12 @@ pub fn cancel(node: &Node) -> Result<(), Failure> {
     )?;
 
     let other = face(ReceiveRight::new())?;
-    given_up(node, move || other.receive().map(drop))?;
+    given_up(node, move || Ok(other.receive().map(drop)?))?;
+    let set = face(PortSet::new())?;
+    given_up(node, move || set.receive_any().map(drop))?;
 
     let service = face(port.make_send())?;
-    port.set_queue_limit(1);
+    face(port.set_queue_limit(1))?;
     face(service.send(face(request(1))?))?;
     given_up(node, move || {
         let refused = service.send(request(2)?);

@@ -4,8 +4,8 @@
 
 use core::time::Duration;
 use norma_boot::{
-    CallError, Failure, Frames, Memory, Message, Node, ReceiveRight, SendError, SendOnceRight,
-    SendRight, println,
+    CallError, Delivery, Failure, Frames, Memory, Message, Node, Notification, PortSet,
+    ReceiveRight, SendError, SendOnceRight, SendRight, println,
 };
 
 norma_boot::image!(main);
@@ -19,7 +19,7 @@ fn main(node: Node) -> Result<(), Failure> {
 
 fn make_port() -> Result<(ReceiveRight, SendRight), Failure> {
     let port = ReceiveRight::new()?;
-    port.set_queue_limit(64);
+    port.set_queue_limit(64)?;
     let right = port.make_send()?;
     Ok((port, right))
 }
@@ -39,6 +39,12 @@ fn serve(node: &Node) -> Result<(), Failure> {
                 let _ = message.reply();
             }
         }
+    })
+    .map_err(|_| Failure::NoMemory)?;
+    let (door, right) = make_port()?;
+    right.check_in("door")?;
+    node.spawn("door", 4, move || {
+        let _ = let_in(&door);
     })
     .map_err(|_| Failure::NoMemory)?;
     answer_in_pairs(&later)
@@ -83,6 +89,60 @@ fn answer_in_pairs(port: &ReceiveRight) -> Result<(), Failure> {
     }
 }
 
+fn let_in(door: &ReceiveRight) -> Result<(), Failure> {
+    let (room, news) = (ReceiveRight::new()?, ReceiveRight::new()?);
+    let set = PortSet::new()?;
+    for port in [door, &room, &news] {
+        set.add(port)?;
+    }
+    let mut guests = 0;
+    loop {
+        match set.receive_any()? {
+            Delivery::Message(mut request) if door.received(&request) => {
+                request.push_send_to(&room)?;
+                guests += 1;
+                room.notify_no_senders(guests, news.make_send_once()?)?;
+                let _ = request.reply();
+            }
+            Delivery::Message(said) => println!("a guest: {}", said.data().escape_ascii()),
+            Delivery::Notification(Notification::NoSenders { make_sends })
+                if make_sends == guests =>
+            {
+                println!("all {guests} guests have left");
+            }
+            Delivery::Notification(_) => {} // Of a request that was replaced.
+        }
+    }
+}
+
+fn visit(node: &Node) -> Result<(), Failure> {
+    let door = node.wait_for("door", Duration::from_secs(20))?;
+    let mut answer = door.call(Message::new()?)?;
+    let room = answer.take_right()?.ok_or(Failure::InvalidRight)?;
+    let news = ReceiveRight::new()?;
+    room.notify_death(news.make_send_once()?)?;
+    say(&room, Message::with_data(b"good morning")?)?;
+    match news.receive_any_timeout(Duration::from_millis(50)) {
+        Err(Failure::TimedOut) => println!("the room is still there"),
+        Ok(Delivery::Notification(Notification::DeadName { failure, .. })) => {
+            println!("the room is gone: {failure}");
+        }
+        other => println!("{other:?}"),
+    }
+    Ok(())
+}
+
+fn say(room: &SendRight, message: Message) -> Result<(), Failure> {
+    let Err(refused) = room.try_send(message) else {
+        return Ok(());
+    };
+    let news = ReceiveRight::new()?;
+    room.notify_room(news.make_send_once()?)?;
+    // Here is time for something else.
+    println!("{:?}", news.receive_any()?);
+    Ok(room.try_send(refused.message)?)
+}
+
 fn client(node: &Node) -> Result<(), Failure> {
     let sum = node.wait_for("sum", Duration::from_secs(20))?;
     let mut message = Message::new()?;
@@ -103,6 +163,7 @@ fn client(node: &Node) -> Result<(), Failure> {
     println!("{}", answer.data().escape_ascii());
     tell(&later, Message::new()?)?;
     hand_out(&later)?;
+    visit(node)?;
     fill()?;
     let list = Memory::copy_from(&[b'.'; 5000], &mut Frames)?;
     let shop = node.wait_for("shop", Duration::from_secs(20))?;

@@ -1,11 +1,11 @@
-//! Errors of the face: why, and what was not sent.
+//! Errors of the face: why, and what was not sent or not moved.
 
-use crate::face::Message;
+use crate::face::{Message, Notification};
 use crate::node::Engine;
 use crate::thread::Wake;
 use core::fmt;
 use norma_ipc::typed::ReadError;
-use norma_ipc::{NoMemory, Reason, RightError, SendFailure};
+use norma_ipc::{Name, NoMemory, Reason, RightError, SendFailure};
 use norma_net::{CheckInError, NodeName};
 
 /// Why an operation on ports failed.
@@ -43,28 +43,48 @@ pub enum Failure {
     InvalidRight,
     /// A message does not say what was expected of it.
     BadMessage(ReadError),
+    /// The name denotes nothing (any more).
+    InvalidName,
+    /// The receive right was moved away while a thread waited at it.
+    Moved,
+    /// A receive right in the message would lie, directly or through others, in the queue of its
+    /// own port, where nobody could ever receive it.
+    Circular,
+    /// The message has so many bytes of inline data, more than were to be received. It is still
+    /// the first in its queue.
+    TooLarge {
+        /// Bytes of inline data.
+        bytes: usize,
+    },
+    /// A number is out of its range.
+    OutOfRange,
+    /// The port is not in that set.
+    NotInSet,
+    /// The name that was asked for denotes something already.
+    NameInUse,
+    /// The space holds rights to that port already, under this name.
+    RightHeld(Name),
+    /// A notification came in place of a message.
+    Notified,
 }
 
 impl Failure {
-    /// The failure that follows from a right's death.
+    /// The failure that follows from a right's death; a node is called by its name if it is
+    /// known.
     pub(crate) fn from_reason(engine: &Engine, reason: Reason) -> Self {
         match reason {
             Reason::NodeDied(address) => Failure::NodeDied {
                 name: engine.core.peer_name(address).unwrap_or_default(),
                 address,
             },
-            Reason::Unanswered => Failure::Unanswered,
-            Reason::NameUnknown => Failure::NameUnknown,
-            Reason::NoMemory => Failure::NoMemory,
-            _ => Failure::PortDied,
+            reason => reason.into(),
         }
     }
 
     pub(crate) fn from_right(engine: &Engine, error: RightError) -> Self {
         match error {
             RightError::Dead(reason) => Self::from_reason(engine, reason),
-            RightError::NoMemory => Failure::NoMemory,
-            _ => Failure::InvalidRight,
+            error => error.into(),
         }
     }
 
@@ -102,6 +122,39 @@ impl From<ReadError> for Failure {
     }
 }
 
+impl From<Reason> for Failure {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::Destroyed => Failure::PortDied,
+            Reason::Moved => Failure::Moved,
+            Reason::Unanswered => Failure::Unanswered,
+            Reason::NodeDied(address) => Failure::NodeDied {
+                name: NodeName::default(),
+                address,
+            },
+            Reason::NameUnknown => Failure::NameUnknown,
+            Reason::NoMemory => Failure::NoMemory,
+            Reason::Circular => Failure::Circular,
+        }
+    }
+}
+
+impl From<RightError> for Failure {
+    fn from(error: RightError) -> Self {
+        match error {
+            RightError::InvalidName => Failure::InvalidName,
+            RightError::InvalidRight => Failure::InvalidRight,
+            RightError::Dead(reason) => reason.into(),
+            RightError::NameInUse => Failure::NameInUse,
+            RightError::RightHeld(name) => Failure::RightHeld(name),
+            RightError::NotInSet => Failure::NotInSet,
+            RightError::OutOfRange => Failure::OutOfRange,
+            RightError::Circular => Failure::Circular,
+            RightError::NoMemory => Failure::NoMemory,
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -121,6 +174,15 @@ impl fmt::Display for Failure {
             Failure::NoMemory => f.write_str("out of memory"),
             Failure::InvalidRight => f.write_str("the right cannot be used for that"),
             Failure::BadMessage(error) => error.fmt(f),
+            Failure::InvalidName => f.write_str("the name denotes nothing"),
+            Failure::Moved => f.write_str("the receive right was moved away"),
+            Failure::Circular => f.write_str("a receive right would lie in its own queue"),
+            Failure::TooLarge { bytes } => write!(f, "the message has {bytes} bytes"),
+            Failure::OutOfRange => f.write_str("a number is out of its range"),
+            Failure::NotInSet => f.write_str("the port is not in that set"),
+            Failure::NameInUse => f.write_str("the name is in use"),
+            Failure::RightHeld(name) => write!(f, "the space holds the port as {name:?}"),
+            Failure::Notified => f.write_str("a notification came in place of a message"),
         }
     }
 }
@@ -163,13 +225,64 @@ impl core::error::Error for CallError {}
 
 impl core::error::Error for SendError {}
 
+/// Why no message was received.
+#[derive(Debug)]
+#[must_use]
+pub enum ReceiveError {
+    /// There was none to be had.
+    Failure(Failure),
+    /// This came in place of one; dropping it gives the right in it up.
+    Notification(Notification),
+}
+
+impl ReceiveError {
+    /// Why. A send-once right that was not used says what became of it; other notifications are
+    /// [`Failure::Notified`].
+    pub fn failure(&self) -> Failure {
+        match self {
+            ReceiveError::Failure(failure)
+            | ReceiveError::Notification(Notification::SendOnce(failure)) => *failure,
+            ReceiveError::Notification(_) => Failure::Notified,
+        }
+    }
+}
+
+impl fmt::Display for ReceiveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReceiveError::Failure(failure) => failure.fmt(f),
+            ReceiveError::Notification(notification) => notification.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for ReceiveError {}
+
+/// A right that was not moved, and why.
+#[derive(Debug)]
+#[must_use]
+pub struct MoveError<R> {
+    /// Why.
+    pub failure: Failure,
+    /// What was not moved.
+    pub right: R,
+}
+
+impl<R> fmt::Display for MoveError<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.failure.fmt(f)
+    }
+}
+
+impl<R: fmt::Debug> core::error::Error for MoveError<R> {}
+
 impl From<CheckInError> for Failure {
     fn from(error: CheckInError) -> Self {
         match error {
             CheckInError::Full => Failure::NoMemory,
             CheckInError::BadName => Failure::BadName,
             CheckInError::Taken => Failure::NameTaken,
-            CheckInError::Right(_) => Failure::InvalidRight,
+            CheckInError::Right(error) => error.into(),
         }
     }
 }
@@ -191,6 +304,18 @@ impl From<SendError> for Failure {
 
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
+        error.failure
+    }
+}
+
+impl From<ReceiveError> for Failure {
+    fn from(error: ReceiveError) -> Self {
+        error.failure()
+    }
+}
+
+impl<R> From<MoveError<R>> for Failure {
+    fn from(error: MoveError<R>) -> Self {
         error.failure
     }
 }

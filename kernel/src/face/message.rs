@@ -1,17 +1,49 @@
 //! Messages, as services hold them: dropping one releases every right in it.
 
 use crate::face::error::{Failure, SendError};
-use crate::face::rights::SendRight;
 use crate::face::{Memory, Reader, SendOnceRight, Writer};
 use crate::memory::{Frame, Frames};
 use crate::{node, thread};
 use core::mem::ManuallyDrop;
 use norma_ipc::typed::{Items, ReadError};
-use norma_ipc::{Context, RightKind};
+use norma_ipc::{Context, Name};
 
 /// A message: an identifier, inline data, rights and out-of-line memory.
 ///
 /// Filling it in, sending it, answering it and reusing it for the next costs no allocation.
+///
+/// It can be sent once, and answered once:
+///
+/// ```compile_fail,E0382
+/// # use norma_kernel::face::{Message, SendRight};
+/// fn twice(right: &SendRight, message: Message) {
+///     let _ = right.send(message);
+///     let _ = right.send(message);
+/// }
+/// ```
+///
+/// ```compile_fail,E0382
+/// # use norma_kernel::face::Message;
+/// fn twice(request: Message) {
+///     let _ = request.reply();
+///     let _ = request.reply();
+/// }
+/// ```
+///
+/// ```compile_fail,E0382
+/// # use norma_kernel::face::{Message, ReceiveRight};
+/// fn look_at_what_was_answered(port: &ReceiveRight, request: Message) -> u8 {
+///     let _ = port.reply_and_receive(request);
+///     request.data()[0]
+/// }
+/// ```
+///
+/// ```compile_fail,E0599
+/// # use norma_kernel::face::Message;
+/// fn copied(message: &Message) -> Message {
+///     message.clone()
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Message(ManuallyDrop<norma_ipc::Message<Frame>>);
 
@@ -174,44 +206,28 @@ impl Message {
         self.0.replace_memory(Memory::new()).unwrap_or_default()
     }
 
-    /// Moves a send right into the message.
-    ///
-    /// # Errors
-    /// Gives the right back when the message holds as many as it can, or its name is dead.
-    pub fn push_right(&mut self, right: SendRight) -> Result<(), SendRight> {
-        let mut engine = node::lock();
-        let name = right.into_name();
-        let space = engine.space;
-        let Ok(moved) = engine.core.ipc().extract(space, name, RightKind::Send) else {
-            return Err(SendRight::from_name(name));
-        };
-        match self.0.push_right(moved) {
-            Ok(()) => Ok(()),
-            Err(moved) => {
-                let back = engine.core.ipc().insert(space, moved);
-                Err(SendRight::from_name(back.unwrap_or(name)))
-            }
-        }
+    /// The name of the receive right on which it came, as it was then; `None` for the reply to
+    /// a call, and before it was received. See [`ReceiveRight::received`](crate::face::ReceiveRight::received).
+    #[inline]
+    pub fn port(&self) -> Option<Name> {
+        self.0.port()
     }
 
-    /// Takes the first send right out of the message; `None` if there is none.
-    ///
-    /// # Errors
-    /// [`Failure::NoMemory`] when the space is full; the right stays, as the message's last.
-    pub fn take_right(&mut self) -> Result<Option<SendRight>, Failure> {
-        let Some(right) = self.0.take_right() else {
-            return Ok(None);
-        };
-        let mut engine = node::lock();
-        let space = engine.space;
-        match engine.core.ipc().insert(space, right) {
-            Ok(name) => Ok(Some(SendRight::from_name(name))),
-            Err(refused) => {
-                // There was a place for it a moment ago.
-                let _ = self.0.push_right(refused.right);
-                Err(Failure::NoMemory)
-            }
-        }
+    /// How many messages were received from that port before: it tells threads that receive
+    /// from one port the order of what they got.
+    #[inline]
+    pub fn sequence(&self) -> u32 {
+        self.0.sequence()
+    }
+
+    #[inline]
+    pub(crate) fn core(&mut self) -> &mut norma_ipc::Message<Frame> {
+        &mut self.0
+    }
+
+    #[inline]
+    pub(crate) fn core_ref(&self) -> &norma_ipc::Message<Frame> {
+        &self.0
     }
 
     /// Takes the right to which a reply goes out of the message, to answer later.

@@ -4,26 +4,39 @@
 //! drop it is to give the right up, and to copy a send right is a call that can fail. A message
 //! is a value too: to send it gives it away, and a send that fails gives it back.
 //!
-//! All threads of an image belong to one task and share its space of names.
+//! All threads of an image belong to one task and share its space of names. Who wants to work
+//! with names as Mach does makes a [`Space`] of its own.
 
 mod call;
+mod carry;
+mod delivery;
 mod error;
+mod exchange;
 mod message;
 mod node;
+mod notify;
 mod read;
 mod receive;
 mod rights;
 mod send;
+mod set;
+mod space;
 mod write;
 
-pub use error::{CallError, Failure, SendError};
+pub use carry::Right;
+pub use delivery::{Delivery, Notification, ReturnedRight};
+pub use error::{CallError, Failure, MoveError, ReceiveError, SendError};
 pub use message::Message;
 pub use node::{Counts, Node, RawCard};
 pub use norma_ipc::typed::{Array, Item, Items, Kind, Number, ReadError, Scalar};
-pub use norma_ipc::{Context, PAGE_SIZE, Page};
+pub use norma_ipc::{
+    About, Context, Disposition, Name, PAGE_SIZE, Page, ReceiveStatus, RightKind, RightTypes,
+};
 pub use norma_net::CheckInError;
 pub use read::{Reader, Rights};
-pub use rights::{ReceiveRight, SendOnceRight, SendRight};
+pub use rights::{AnyRight, ReceiveRight, SendOnceRight, SendRight};
+pub use set::PortSet;
+pub use space::Space;
 pub use write::{WriteError, Writer};
 
 pub use crate::memory::{Frame, Frames};

@@ -2,7 +2,7 @@
 //!
 //! Leaves to others: the format of items, and every check of it (`norma_ipc::typed`).
 
-use crate::face::rights::Held;
+use crate::face::rights::AnyRight;
 use crate::face::{Memory, ReceiveRight, SendOnceRight, SendRight, Values};
 use crate::memory::Frame;
 use crate::node;
@@ -161,7 +161,7 @@ pub struct Rights<'r, R> {
     held: PhantomData<R>,
 }
 
-impl<R: Held> Iterator for Rights<'_, R> {
+impl<R: AnyRight> Iterator for Rights<'_, R> {
     type Item = Result<R, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {

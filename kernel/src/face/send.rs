@@ -116,14 +116,17 @@ pub(crate) fn post(
             engine.act(now);
             Ok(None)
         }
-        Ok(Posted::Queued) => Ok(None),
+        Ok(Posted::Queued) => {
+            engine.wake();
+            Ok(None)
+        }
         Ok(Posted::Waiting) => await_room(engine, thread, patience).map(|()| None),
         Err(error) => Err((Failure::from_send(engine, error.failure), error.message)),
     }
 }
 
 /// Waits until the message that waits for room has gone, or cannot go.
-fn await_room(
+pub(crate) fn await_room(
     engine: &mut EngineGuard,
     thread: ThreadId,
     patience: Patience,

@@ -3,7 +3,7 @@
 //! Leaves to others: the format of items, and every check of it (`norma_ipc::typed`).
 
 use crate::face::error::Failure;
-use crate::face::rights::Held;
+use crate::face::rights::AnyRight;
 use crate::face::{Memory, ReceiveRight, SendOnceRight, SendRight};
 use crate::memory::{Frame, Frames};
 use crate::node;
@@ -235,7 +235,7 @@ impl Writer<'_> {
     }
 
     /// Moves one right out of the space and in.
-    fn moved<R: Held>(
+    fn moved<R: AnyRight>(
         &mut self,
         right: R,
         disposition: Disposition,
@@ -283,7 +283,7 @@ impl Writer<'_> {
     }
 
     /// Moves an array of rights out of the space and in, or none of them.
-    fn all_moved<R: Held>(&mut self, rights: Vec<R>) -> Result<&mut Self, WriteError<Vec<R>>> {
+    fn all_moved<R: AnyRight>(&mut self, rights: Vec<R>) -> Result<&mut Self, WriteError<Vec<R>>> {
         let mut taken = Vec::new();
         if taken.try_reserve_exact(rights.len()).is_err() {
             return Err(no_memory(rights));
