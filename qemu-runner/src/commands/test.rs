@@ -1,6 +1,6 @@
 //! `cargo norma test`: everything that can be tested on this host.
 //!
-//! Owns the order (crates on the host, then whole virtual machines) and the closing line, which
+//! Owns the order (crates on the host, examples, then whole virtual machines) and the closing line, which
 //! counts all of them. A filter goes to every test program, as with `cargo test`.
 
 use super::tally::Tally;
@@ -60,7 +60,9 @@ pub fn run(context: &Context, args: &TestArgs) -> anyhow::Result<Status> {
     if args.dry_run {
         return dry_run(context, args, commands);
     }
-    if !args.host {
+    if args.host {
+        setup::ensure_target(context)?;
+    } else {
         prepare(context)?;
         images::build(context)?;
     }
@@ -88,6 +90,13 @@ fn commands(context: &Context, args: &TestArgs) -> anyhow::Result<Vec<(&'static 
         let mut command = context.cargo();
         command.args(["test", "--no-fail-fast"]).args(&args.filter);
         commands.push(("tests of the crates", command));
+        // What services are written with is there on the bare machine alone, and so are its
+        // examples: most of them show what must not compile.
+        let mut command = images::command(&context.workspace, "test");
+        command
+            .args(["--doc", "--package", "norma-kernel", "--no-fail-fast"])
+            .args(&args.filter);
+        commands.push(("examples for the bare machine", command));
     }
     if !args.host {
         let mut command = context.cargo();
