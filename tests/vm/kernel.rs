@@ -7,7 +7,7 @@ use qemu_runner::qemu::{Machine, Outcome};
 
 /// What the image tries, on which machine. The PC differs in its interrupt routing, so what
 /// waits for interrupts runs on both.
-const TRIES: [(&str, Machine); 12] = [
+const TRIES: [(&str, Machine); 17] = [
     ("threads", Machine::Microvm),
     ("threads", Machine::Q35),
     ("many", Machine::Microvm),
@@ -20,6 +20,11 @@ const TRIES: [(&str, Machine); 12] = [
     ("memory", Machine::Microvm),
     ("oom", Machine::Microvm),
     ("injection", Machine::Microvm),
+    ("notifications", Machine::Microvm),
+    ("notifications", Machine::Q35),
+    ("sets", Machine::Microvm),
+    ("moves", Machine::Microvm),
+    ("names", Machine::Microvm),
 ];
 
 pub fn tests() -> Vec<Test> {

@@ -11,6 +11,7 @@ extern crate alloc;
 mod calls;
 mod faults;
 mod memory;
+mod ports;
 mod speed;
 mod stress;
 mod threads;
@@ -56,6 +57,10 @@ fn main(node: Node) -> Result<(), Failure> {
         "speed" => speed::all(),
         "stress" => stress::all(),
         "long" => timers::long(),
+        "notifications" => ports::notifications(&node),
+        "sets" => ports::sets(&node),
+        "moves" => ports::moves(&node),
+        "names" => ports::names(&node),
         "panic" => faults::panic(),
         "overflow" => faults::overflow(),
         "overflow-thread" => faults::overflow_in_thread(),
