@@ -2,6 +2,7 @@
 
 use crate::control::{BEGIN, CONTROL, DONE, END, PREPARE_RAW, SERVICE, pack};
 use crate::counts::{self, Stretch, Totals};
+use crate::ipc::Operation;
 use crate::item::{Item, Kind};
 use crate::{Doing, Error, local, raw_client, remote};
 use alloc::vec::Vec;
@@ -60,6 +61,10 @@ fn measure(
             })?;
             drop(local);
             result
+        }
+        Kind::Local(around) => {
+            let mut operation = Operation::new(node, around)?;
+            stretch(node, peer, number, item, round, times, || operation.run())?
         }
         Kind::Inline(request, reply) => {
             let mut caller = remote::Inline::new(request, reply)?;

@@ -1,5 +1,6 @@
 //! What can be measured.
 
+use crate::ipc::Around;
 use alloc::vec::Vec;
 
 /// A benchmark.
@@ -9,6 +10,8 @@ pub enum Kind {
     Floor,
     /// A null RPC between two threads of one node.
     LocalNull,
+    /// An RPC between threads of one node.
+    Local(Around),
     /// An RPC with so many bytes inline in the request, and in the reply.
     Inline(usize, usize),
     /// An RPC with so many bytes out of line in the request, and an empty reply.
@@ -32,9 +35,10 @@ pub struct Item {
     pub warmup: usize,
 }
 
+const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-const KINDS: [(&str, Kind); 10] = [
+static KINDS: [(&str, Kind); 30] = [
     ("floor", Kind::Floor),
     ("local-null", Kind::LocalNull),
     ("remote-null", Kind::Inline(0, 0)),
@@ -45,6 +49,26 @@ const KINDS: [(&str, Kind); 10] = [
     ("remote-1m", Kind::OutOfLine(MIB)),
     ("stream-1m", Kind::Stream(MIB)),
     ("raw-stream", Kind::RawStream(MIB)),
+    ("ipc-null", Kind::Local(Around::Null)),
+    ("ipc-inline-128", Kind::Local(Around::Inline(128))),
+    ("ipc-inline-1k", Kind::Local(Around::Inline(KIB))),
+    ("ipc-inline-4k", Kind::Local(Around::Inline(4 * KIB))),
+    ("ipc-moved-4k", Kind::Local(Around::Moved(4 * KIB))),
+    ("ipc-moved-64k", Kind::Local(Around::Moved(64 * KIB))),
+    ("ipc-moved-1m", Kind::Local(Around::Moved(MIB))),
+    ("ipc-copied-4k", Kind::Local(Around::Copied(4 * KIB))),
+    ("ipc-copied-64k", Kind::Local(Around::Copied(64 * KIB))),
+    ("ipc-copied-1m", Kind::Local(Around::Copied(MIB))),
+    ("ipc-touched-4k", Kind::Local(Around::Touched(4 * KIB))),
+    ("ipc-touched-64k", Kind::Local(Around::Touched(64 * KIB))),
+    ("ipc-touched-1m", Kind::Local(Around::Touched(MIB))),
+    ("ipc-names-10", Kind::Local(Around::Names(10))),
+    ("ipc-names-100", Kind::Local(Around::Names(100))),
+    ("ipc-names-1000", Kind::Local(Around::Names(1000))),
+    ("ipc-names-100000", Kind::Local(Around::Names(100_000))),
+    ("ipc-clients-1", Kind::Local(Around::Clients(1))),
+    ("ipc-clients-10", Kind::Local(Around::Clients(10))),
+    ("ipc-clients-1000", Kind::Local(Around::Clients(1000))),
 ];
 
 impl Item {

@@ -1,6 +1,6 @@
 //! A service on the calling node itself.
 
-use norma_boot::{Failure, Node, ReceiveRight, SendRight};
+use norma_boot::{Failure, Frames, Message, Node, ReceiveRight, SendRight};
 
 /// The local service; it ends when this is dropped.
 pub struct Local {
@@ -11,19 +11,31 @@ pub struct Local {
 /// Above the calling thread, so that it waits for the next call when that comes.
 const PRIORITY: u8 = 5;
 
-/// Identifier of the message that ends the service.
-const STOP: u32 = u32::MAX;
+/// Identifiers of messages: what the service does before it sends them back. Nothing.
+pub const ECHO: u32 = 0;
+/// Drops the memory.
+pub const DROP_MEMORY: u32 = 1;
+/// Writes a byte into each page of the memory, then drops it.
+pub const TOUCH: u32 = 2;
+/// Ends.
+pub const STOP: u32 = u32::MAX;
 
 impl Local {
-    /// Starts it.
+    /// Starts it on a port of its own.
     pub fn start(node: &Node) -> Result<Self, Failure> {
         let port = ReceiveRight::new()?;
         let service = port.make_send()?;
         node.spawn("local", PRIORITY, move || {
             let mut next = port.receive();
-            while let Ok(message) = next {
-                if message.id() == STOP {
-                    break;
+            while let Ok(mut message) = next {
+                match message.id() {
+                    ECHO => {}
+                    STOP => break,
+                    other => {
+                        if serve(&mut message, other).is_err() {
+                            break;
+                        }
+                    }
                 }
                 next = port.reply_and_receive(message);
             }
@@ -33,9 +45,25 @@ impl Local {
     }
 }
 
+/// What is not done for an empty call.
+#[inline(never)]
+fn serve(message: &mut Message, what: u32) -> Result<(), Failure> {
+    match what {
+        TOUCH => {
+            let memory = message.memory_mut();
+            for page in 0..memory.pages().len() {
+                memory.page_mut(page, &mut Frames)?[0] ^= 1;
+            }
+            memory.clear();
+        }
+        _ => message.memory_mut().clear(),
+    }
+    Ok(())
+}
+
 impl Drop for Local {
     fn drop(&mut self) {
-        if let Ok(mut stop) = norma_boot::Message::new() {
+        if let Ok(mut stop) = Message::new() {
             stop.set_id(STOP);
             // If it cannot be sent, the service has ended already.
             let _ = self.service.try_send(stop);

@@ -11,6 +11,7 @@ extern crate alloc;
 mod client;
 mod control;
 mod counts;
+mod ipc;
 mod item;
 mod local;
 mod raw;

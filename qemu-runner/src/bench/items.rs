@@ -5,11 +5,41 @@
 //! Why this way: the runner decides the numbers and the image obeys, so that the same image
 //! serves quick, full and counting passes; later benchmarks add a line here.
 
+/// Benchmarks that are run together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Suite {
+    /// Calls between two nodes, beside bare frames
+    #[default]
+    Net,
+    /// Calls between threads of one node, by what is in the message
+    Ipc,
+}
+
+impl Suite {
+    fn items(self) -> &'static [Item] {
+        match self {
+            Self::Net => &NET,
+            Self::Ipc => &IPC,
+        }
+    }
+
+    /// Memory of a measured node in MiB.
+    pub fn memory(self) -> u32 {
+        match self {
+            Self::Net => 64,
+            // A hundred thousand ports, a thousand stacks.
+            Self::Ipc => 512,
+        }
+    }
+}
+
 /// What a benchmark measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Time of one operation, there and back.
     RoundTrip,
+    /// The same between threads of one node.
+    Local,
     /// Bytes moved one way, over all operations of a stretch.
     Stream,
 }
@@ -18,15 +48,17 @@ impl Kind {
     /// The unit in which results are given.
     pub fn unit(self) -> &'static str {
         match self {
-            Self::RoundTrip => "us",
+            Self::RoundTrip | Self::Local => "us",
             Self::Stream => "MB/s",
         }
     }
 
-    /// The benchmark that does the same without anything of ours above the driver.
+    /// The benchmark to which others of this kind are compared: the same without anything of
+    /// ours above the driver, or an empty call.
     pub fn floor(self) -> &'static str {
         match self {
             Self::RoundTrip => "floor",
+            Self::Local => "ipc-null",
             Self::Stream => "raw-stream",
         }
     }
@@ -54,9 +86,9 @@ const fn item(name: &'static str, kind: Kind, n: u64) -> Item {
     }
 }
 
-/// All benchmarks. Numbers are chosen so that each stretch takes some tenths of a second
+/// Calls between nodes. Numbers are chosen so that each stretch takes some tenths of a second
 /// under emulation: long against a time slice of the host, short against its drift.
-const ALL: [Item; 10] = [
+static NET: [Item; 10] = [
     item("floor", Kind::RoundTrip, 2000),
     item("local-null", Kind::RoundTrip, 5000),
     item("remote-null", Kind::RoundTrip, 2000),
@@ -69,32 +101,58 @@ const ALL: [Item; 10] = [
     item("raw-stream", Kind::Stream, 100),
 ];
 
+/// Calls on one node. The list begins with that of Mach's own `mach_perf`.
+static IPC: [Item; 20] = [
+    item("ipc-null", Kind::Local, 5000),
+    item("ipc-inline-128", Kind::Local, 2000),
+    item("ipc-inline-1k", Kind::Local, 2000),
+    item("ipc-inline-4k", Kind::Local, 2000),
+    item("ipc-moved-4k", Kind::Local, 2000),
+    item("ipc-moved-64k", Kind::Local, 2000),
+    item("ipc-moved-1m", Kind::Local, 2000),
+    item("ipc-copied-4k", Kind::Local, 2000),
+    item("ipc-copied-64k", Kind::Local, 1000),
+    item("ipc-copied-1m", Kind::Local, 200),
+    item("ipc-touched-4k", Kind::Local, 1000),
+    item("ipc-touched-64k", Kind::Local, 200),
+    item("ipc-touched-1m", Kind::Local, 50),
+    item("ipc-names-10", Kind::Local, 5000),
+    item("ipc-names-100", Kind::Local, 5000),
+    item("ipc-names-1000", Kind::Local, 5000),
+    item("ipc-names-100000", Kind::Local, 5000),
+    item("ipc-clients-1", Kind::Local, 5000),
+    item("ipc-clients-10", Kind::Local, 5000),
+    item("ipc-clients-1000", Kind::Local, 10_000),
+];
+
 /// A quick run does a tenth of the work, but no stretch is shorter than this.
 const LEAST_OPERATIONS: u64 = 10;
 
-/// The benchmarks called for: all, or those in `only` with what they are compared with.
+/// The benchmarks called for: all of a suite, or those in `only` with what they are compared
+/// with.
 ///
 /// # Errors
 /// A name that does not exist, together with those that do.
-pub fn select(only: &[String], quick: bool) -> Result<Vec<Item>, String> {
+pub fn select(suite: Suite, only: &[String], quick: bool) -> Result<Vec<Item>, String> {
+    let all = suite.items();
     if let Some(unknown) = only
         .iter()
-        .find(|name| ALL.iter().all(|i| i.name != **name))
+        .find(|name| all.iter().all(|i| i.name != **name))
     {
-        let names: Vec<_> = ALL.iter().map(|i| i.name).collect();
+        let names: Vec<_> = all.iter().map(|i| i.name).collect();
         return Err(format!(
-            "no benchmark `{unknown}`; there are {}",
+            "no benchmark `{unknown}` in this suite; there are {}",
             names.join(", ")
         ));
     }
     let wanted = |candidate: &Item| {
         only.is_empty()
             || only.iter().any(|name| {
-                let named = ALL.iter().find(|i| i.name == *name);
+                let named = all.iter().find(|i| i.name == *name);
                 *name == candidate.name || named.is_some_and(|i| i.kind.floor() == candidate.name)
             })
     };
-    Ok(ALL
+    Ok(all
         .iter()
         .filter(|i| wanted(i))
         .map(|i| if quick { shortened(i) } else { i.clone() })
@@ -125,7 +183,11 @@ mod tests {
 
     #[test]
     fn names_are_those_of_the_interface() {
-        let names: Vec<_> = select(&[], false).unwrap().iter().map(|i| i.name).collect();
+        let names: Vec<_> = select(Suite::Net, &[], false)
+            .unwrap()
+            .iter()
+            .map(|i| i.name)
+            .collect();
         assert_eq!(
             names.join(" "),
             "floor local-null remote-null remote-64 remote-1k remote-4k remote-64k remote-1m \
@@ -136,14 +198,14 @@ mod tests {
     #[test]
     fn a_selection_brings_its_floor() {
         let names = |only: &str| {
-            let items = select(&[only.to_owned()], false).unwrap();
+            let items = select(Suite::Net, &[only.to_owned()], false).unwrap();
             items.iter().map(|i| i.name).collect::<Vec<_>>()
         };
         assert_eq!(names("remote-null"), ["floor", "remote-null"]);
         assert_eq!(names("stream-1m"), ["stream-1m", "raw-stream"]);
         assert_eq!(names("floor"), ["floor"]);
         assert!(
-            select(&["remote-2m".into()], false)
+            select(Suite::Net, &["remote-2m".into()], false)
                 .unwrap_err()
                 .contains("remote-1m")
         );
@@ -151,14 +213,14 @@ mod tests {
 
     #[test]
     fn the_argument_gives_numbers() {
-        let items = select(&["remote-null".into()], true).unwrap();
+        let items = select(Suite::Net, &["remote-null".into()], true).unwrap();
         assert_eq!(argument(&items), "bench=floor:200:20,remote-null:200:20");
     }
 
     #[test]
     fn quick_stretches_have_a_least_length() {
         assert!(
-            select(&[], true)
+            select(Suite::Net, &[], true)
                 .unwrap()
                 .iter()
                 .all(|i| i.n >= LEAST_OPERATIONS)

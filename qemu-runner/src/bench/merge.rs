@@ -207,7 +207,7 @@ struct Times {
 
 fn times(timings: &[&Timing], kind: Kind) -> Times {
     match kind {
-        Kind::RoundTrip => {
+        Kind::RoundTrip | Kind::Local => {
             let each = |field: fn(&Timing) -> u64| {
                 sorted(timings.iter().map(|t| field(t) as f64 / 1000.0).collect())
             };

@@ -9,7 +9,7 @@
 //! `docs/benchmarks.md` tells what each number is and how far it can be trusted.
 
 mod campaign;
-mod items;
+pub mod items;
 mod least;
 mod markers;
 mod merge;
@@ -33,6 +33,9 @@ use std::path::{Path, PathBuf};
 /// Arguments of `cargo norma bench`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct BenchArgs {
+    /// Which benchmarks
+    #[arg(value_enum, default_value_t)]
+    pub suite: items::Suite,
     /// Write the results as JSON too
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -44,8 +47,6 @@ pub struct BenchArgs {
     pub only: Vec<String>,
 }
 
-/// Memory of a measured node in MiB.
-const MEMORY: u32 = 64;
 /// Boots of the pair in the timing pass, rounds in each, starts of each image: full run.
 const FULL: (u64, u64, usize) = (3, 5, 15);
 /// The same in a quick run.
@@ -57,7 +58,7 @@ const QUICK: (u64, u64, usize) = (1, 3, 5);
 /// An image that does not build or start, a number that is missing, a file that cannot be
 /// written.
 pub fn run(context: &Context, args: &BenchArgs) -> Result<Status> {
-    let items = items::select(&args.only, args.quick).map_err(Ended::usage)?;
+    let items = items::select(args.suite, &args.only, args.quick).map_err(Ended::usage)?;
     let (boots, rounds, starts) = if args.quick { QUICK } else { FULL };
     let images = if context.dry_run {
         images::built(&context.workspace)?
@@ -71,9 +72,9 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<Status> {
         items,
         rounds,
         boots,
-        memory: MEMORY,
+        memory: args.suite.memory(),
     };
-    let whole = args.only.is_empty();
+    let whole = args.suite == items::Suite::Net && args.only.is_empty();
     if context.dry_run {
         print_commands(&campaign, &images, whole)?;
         return Ok(Status::Pass);
@@ -88,7 +89,13 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<Status> {
     let counting = campaign.count(&plugin)?;
     let measured = merge::merge(&campaign.items, rounds, &timing, &counting)?;
     let lines = command_lines(&campaign, &images, whole)?;
-    let report = Report::new(context.accelerator.word(), lines, measured, startup);
+    let report = Report::new(
+        args.suite,
+        context.accelerator.word(),
+        lines,
+        measured,
+        startup,
+    );
     println!("{}", table::text(&report));
     if let Some(path) = &args.json {
         report.write(path)?;

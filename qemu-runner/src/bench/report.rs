@@ -6,6 +6,7 @@
 //! other programs and later benchmarks rely on; what else is known stands beside them and may
 //! change.
 
+use super::items::Suite;
 use super::merge::{Detail, Measured, Row};
 use super::startup::Startup;
 use super::targets::Target;
@@ -38,12 +39,13 @@ pub struct Report {
 impl Report {
     /// Puts the parts together.
     pub fn new(
+        suite: Suite,
         accelerator: &str,
         qemu: Vec<String>,
         measured: Vec<Measured>,
         startup: Option<Startup>,
     ) -> Self {
-        let targets = super::targets::judge(&measured, startup.as_ref());
+        let targets = super::targets::judge(suite, &measured, startup.as_ref());
         let details = measured
             .iter()
             .map(|m| (m.row.name.clone(), m.detail.clone()));

@@ -7,7 +7,7 @@
 //! the host.
 
 use super::campaign::{Campaign, ended};
-use super::items::select;
+use super::items::{Suite, select};
 use super::least;
 use super::merge::nearest;
 use crate::images::Images;
@@ -149,7 +149,7 @@ fn serves(campaign: &Campaign<'_>) -> Result<bool> {
         "least memory: a pair with {LEAST_MEMORY} MiB each"
     ));
     let names = ["remote-null", "remote-64k"].map(str::to_owned);
-    let items = select(&names, true).map_err(|text| anyhow!(text))?;
+    let items = select(Suite::Net, &names, true).map_err(|text| anyhow!(text))?;
     let small = Campaign {
         items,
         memory: LEAST_MEMORY,

@@ -5,6 +5,7 @@
 //! Why this way: a bar is data, so the printed list is the list that is checked. A number that
 //! was not measured is "not measured", which counts neither as met nor as missed.
 
+use super::items::Suite;
 use super::merge::Measured;
 use super::startup::Startup;
 use serde::Serialize;
@@ -34,7 +35,56 @@ enum Bar {
 const CONTROL_ALLOWANCE: f64 = 4.0;
 
 /// All figures, judged.
-pub fn judge(results: &[Measured], startup: Option<&Startup>) -> Vec<Target> {
+pub fn judge(suite: Suite, results: &[Measured], startup: Option<&Startup>) -> Vec<Target> {
+    match suite {
+        Suite::Net => judge_net(results, startup),
+        Suite::Ipc => judge_ipc(results),
+    }
+}
+
+/// Calls between threads of one node. Instructions are compared, which repeat, and with them
+/// times, which also show what an instruction costs.
+fn judge_ipc(results: &[Measured]) -> Vec<Target> {
+    let instructions = |name| find(results, name).map(|m| m.row.counts.instructions);
+    let allowance = find(results, "ipc-null")
+        .map_or(0.0, |m| CONTROL_ALLOWANCE / m.detail.n_per_stretch as f64);
+    let mut targets = vec![target(
+        "ipc-null: guest instructions",
+        Bar::AtMost(500.0),
+        instructions("ipc-null"),
+        0.0,
+    )];
+    for (name, base, bar) in [
+        ("ipc-names-100000", "ipc-names-10", 1.1),
+        ("ipc-set-1000", "ipc-set-1", 1.1),
+        ("ipc-moved-1m", "ipc-null", 1.2),
+    ] {
+        let time = |name| find(results, name).map(|m| m.row.p50);
+        for (what, ratio) in [
+            (
+                "instructions",
+                ratio(instructions(name), instructions(base)),
+            ),
+            ("p50", ratio(time(name), time(base))),
+        ] {
+            let what = format!("{name}: {what} against {base}");
+            targets.push(target(&what, Bar::AtMost(bar), ratio, 0.0));
+        }
+    }
+    targets.extend(results.iter().map(|measured| {
+        let what = format!("{}: allocations", measured.row.name);
+        let value = Some(measured.row.counts.allocations);
+        target(&what, Bar::AtMost(0.0), value, allowance)
+    }));
+    targets
+}
+
+fn ratio(value: Option<f64>, base: Option<f64>) -> Option<f64> {
+    Some(value? / base?)
+}
+
+/// Calls between nodes.
+fn judge_net(results: &[Measured], startup: Option<&Startup>) -> Vec<Target> {
     let mut targets = Vec::new();
     speed(results, &mut targets);
     budget(results, &mut targets);
@@ -189,7 +239,7 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_is_neither_met_nor_missed() {
-        let targets = judge(&[], None);
+        let targets = judge(Suite::Net, &[], None);
         assert!(targets.len() > 12);
         assert!(targets.iter().all(|t| t.met.is_none() && t.value.is_none()));
     }

@@ -1,13 +1,18 @@
 //! From a fixed transcript to rows, verdicts and the file's shape.
 
-use super::items::{Item, select};
+use super::items::{Item, Suite, select};
 use super::markers::{Executed, Side, stretches};
 use super::merge::{Counting, Measured, merge};
 use super::report::Report;
 use super::transcript::Transcript;
 
 fn items() -> Vec<Item> {
-    select(&["remote-null".into(), "stream-1m".into()], true).unwrap()
+    select(
+        Suite::Net,
+        &["remote-null".into(), "stream-1m".into()],
+        true,
+    )
+    .unwrap()
 }
 
 fn timing(name: &str, round: u64, n: u64, p50: u64, counts: &str) -> String {
@@ -115,7 +120,7 @@ fn the_file_has_the_shape_that_others_rely_on() {
         "qemu b".to_owned(),
         "qemu a".to_owned(),
     ];
-    let report = Report::new("tcg", lines, measured(), None);
+    let report = Report::new(Suite::Net, "tcg", lines, measured(), None);
     let json = serde_json::to_value(&report).unwrap();
     for key in ["version", "host", "accelerator"] {
         assert!(json[key].is_string(), "{key}");
@@ -156,7 +161,7 @@ fn the_file_has_the_shape_that_others_rely_on() {
 
 #[test]
 fn the_text_names_results_and_verdicts() {
-    let report = Report::new("tcg", Vec::new(), measured(), None);
+    let report = Report::new(Suite::Net, "tcg", Vec::new(), measured(), None);
     let text = super::table::text(&report);
     assert!(text.contains("remote-null"), "{text}");
     let verdict = |what: &str| {

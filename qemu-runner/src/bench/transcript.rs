@@ -169,7 +169,7 @@ fn plausible(timing: &Timing, kind: Kind) -> Result<()> {
     );
     ensure!(timing.total > 0, "total time is 0");
     match kind {
-        Kind::RoundTrip => {
+        Kind::RoundTrip | Kind::Local => {
             let ordered = [
                 0,
                 timing.min,
