@@ -2,6 +2,7 @@
 
 use crate::ipc::Around;
 use alloc::vec::Vec;
+use norma_boot::Disposition;
 
 /// A benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub struct Item {
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-static KINDS: [(&str, Kind); 30] = [
+static KINDS: [(&str, Kind); 39] = [
     ("floor", Kind::Floor),
     ("local-null", Kind::LocalNull),
     ("remote-null", Kind::Inline(0, 0)),
@@ -50,6 +51,15 @@ static KINDS: [(&str, Kind); 30] = [
     ("stream-1m", Kind::Stream(MIB)),
     ("raw-stream", Kind::RawStream(MIB)),
     ("ipc-null", Kind::Local(Around::Null)),
+    ("ipc-make-send", Kind::Local(Around::Right(Disposition::MakeSend))),
+    ("ipc-copy-send", Kind::Local(Around::Right(Disposition::CopySend))),
+    ("ipc-move-send", Kind::Local(Around::Right(Disposition::MoveSend))),
+    ("ipc-make-send-once", Kind::Local(Around::Right(Disposition::MakeSendOnce))),
+    ("ipc-move-send-once", Kind::Local(Around::Right(Disposition::MoveSendOnce))),
+    ("ipc-move-receive", Kind::Local(Around::Right(Disposition::MoveReceive))),
+    ("ipc-set-1", Kind::Local(Around::Set(1))),
+    ("ipc-set-10", Kind::Local(Around::Set(10))),
+    ("ipc-set-1000", Kind::Local(Around::Set(1000))),
     ("ipc-inline-128", Kind::Local(Around::Inline(128))),
     ("ipc-inline-1k", Kind::Local(Around::Inline(KIB))),
     ("ipc-inline-4k", Kind::Local(Around::Inline(4 * KIB))),

@@ -9,7 +9,7 @@ pub struct Local {
 }
 
 /// Above the calling thread, so that it waits for the next call when that comes.
-const PRIORITY: u8 = 5;
+pub const PRIORITY: u8 = 5;
 
 /// Identifiers of messages: what the service does before it sends them back. Nothing.
 pub const ECHO: u32 = 0;
@@ -17,6 +17,8 @@ pub const ECHO: u32 = 0;
 pub const DROP_MEMORY: u32 = 1;
 /// Writes a byte into each page of the memory, then drops it.
 pub const TOUCH: u32 = 2;
+/// Takes the right out and drops it.
+pub const DROP_RIGHT: u32 = 3;
 /// Ends.
 pub const STOP: u32 = u32::MAX;
 
@@ -49,6 +51,7 @@ impl Local {
 #[inline(never)]
 fn serve(message: &mut Message, what: u32) -> Result<(), Failure> {
     match what {
+        DROP_RIGHT => drop(message.take_any_right()?),
         TOUCH => {
             let memory = message.memory_mut();
             for page in 0..memory.pages().len() {

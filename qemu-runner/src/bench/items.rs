@@ -102,8 +102,14 @@ static NET: [Item; 10] = [
 ];
 
 /// Calls on one node. The list begins with that of Mach's own `mach_perf`.
-static IPC: [Item; 20] = [
+static IPC: [Item; 29] = [
     item("ipc-null", Kind::Local, 5000),
+    item("ipc-make-send", Kind::Local, 2000),
+    item("ipc-copy-send", Kind::Local, 2000),
+    item("ipc-move-send", Kind::Local, 2000),
+    item("ipc-make-send-once", Kind::Local, 2000),
+    item("ipc-move-send-once", Kind::Local, 2000),
+    item("ipc-move-receive", Kind::Local, 2000),
     item("ipc-inline-128", Kind::Local, 2000),
     item("ipc-inline-1k", Kind::Local, 2000),
     item("ipc-inline-4k", Kind::Local, 2000),
@@ -116,6 +122,9 @@ static IPC: [Item; 20] = [
     item("ipc-touched-4k", Kind::Local, 1000),
     item("ipc-touched-64k", Kind::Local, 200),
     item("ipc-touched-1m", Kind::Local, 50),
+    item("ipc-set-1", Kind::Local, 5000),
+    item("ipc-set-10", Kind::Local, 5000),
+    item("ipc-set-1000", Kind::Local, 5000),
     item("ipc-names-10", Kind::Local, 5000),
     item("ipc-names-100", Kind::Local, 5000),
     item("ipc-names-1000", Kind::Local, 5000),
