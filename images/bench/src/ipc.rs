@@ -125,7 +125,8 @@ impl Call {
     fn fill(&mut self, message: &mut Message) -> Result<(), Failure> {
         match self.around {
             Around::Right(disposition) => {
-                message.set_id(self.rights.put(message, disposition)?);
+                let id = self.rights.put(message, disposition)?;
+                message.set_id(id);
             }
             Around::Inline(_) => message.set_data(&self.data)?,
             Around::Copied(_) | Around::Touched(_) => {
@@ -133,10 +134,14 @@ impl Call {
                     Around::Touched(_) => TOUCH,
                     _ => DROP_MEMORY,
                 });
-                let copy = self.memory.share()?;
-                message
-                    .replace_memory(copy)
-                    .map_err(|_| Failure::NoMemory)?;
+                // Into the list that the message has, so that nothing is allocated.
+                let memory = message.memory_mut();
+                memory.reserve(self.memory.pages().len())?;
+                for page in self.memory.pages() {
+                    memory
+                        .push(page.share(), PAGE_SIZE)
+                        .map_err(|_| Failure::NoMemory)?;
+                }
             }
             _ => message.set_id(ECHO),
         }

@@ -51,12 +51,30 @@ static KINDS: [(&str, Kind); 39] = [
     ("stream-1m", Kind::Stream(MIB)),
     ("raw-stream", Kind::RawStream(MIB)),
     ("ipc-null", Kind::Local(Around::Null)),
-    ("ipc-make-send", Kind::Local(Around::Right(Disposition::MakeSend))),
-    ("ipc-copy-send", Kind::Local(Around::Right(Disposition::CopySend))),
-    ("ipc-move-send", Kind::Local(Around::Right(Disposition::MoveSend))),
-    ("ipc-make-send-once", Kind::Local(Around::Right(Disposition::MakeSendOnce))),
-    ("ipc-move-send-once", Kind::Local(Around::Right(Disposition::MoveSendOnce))),
-    ("ipc-move-receive", Kind::Local(Around::Right(Disposition::MoveReceive))),
+    (
+        "ipc-make-send",
+        Kind::Local(Around::Right(Disposition::MakeSend)),
+    ),
+    (
+        "ipc-copy-send",
+        Kind::Local(Around::Right(Disposition::CopySend)),
+    ),
+    (
+        "ipc-move-send",
+        Kind::Local(Around::Right(Disposition::MoveSend)),
+    ),
+    (
+        "ipc-make-send-once",
+        Kind::Local(Around::Right(Disposition::MakeSendOnce)),
+    ),
+    (
+        "ipc-move-send-once",
+        Kind::Local(Around::Right(Disposition::MoveSendOnce)),
+    ),
+    (
+        "ipc-move-receive",
+        Kind::Local(Around::Right(Disposition::MoveReceive)),
+    ),
     ("ipc-set-1", Kind::Local(Around::Set(1))),
     ("ipc-set-10", Kind::Local(Around::Set(10))),
     ("ipc-set-1000", Kind::Local(Around::Set(1000))),

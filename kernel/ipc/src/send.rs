@@ -241,10 +241,22 @@ impl<P: Page> Ipc<P> {
             return self.wait_for_room(id, message, wait);
         }
         // Every send-once right keeps its place in the queue.
-        if port.reserve_place().is_err() {
+        if !self.awaits(id, message.data().len())
+            && let Some(port) = self.port_mut(id)
+            && port.reserve_place().is_err()
+        {
             return Err(refuse(RightError::NoMemory, message));
         }
         Ok(self.hand_or_queue(id, message))
+    }
+
+    /// Whether a thread waits at the set of a port that can take so many bytes of inline data:
+    /// what comes for it needs no place in the queue.
+    fn awaits(&self, id: PortId, bytes: usize) -> bool {
+        let port = self.port(id).filter(|port| port.queue.is_empty());
+        let set = port.and_then(|port| self.set(port.membership.set));
+        let waiter = set.and_then(|set| self.waiters.get(set.receivers.first as usize));
+        waiter.is_some_and(|waiter| bytes <= waiter.limit)
     }
 
     /// Sends through a stand-in.
