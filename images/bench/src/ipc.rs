@@ -4,7 +4,7 @@ use crate::client::take;
 use crate::local::{DROP_MEMORY, DROP_RIGHT, ECHO, Local, PRIORITY, STOP, TOUCH};
 use alloc::vec::Vec;
 use norma_boot::{
-    Delivery, Disposition, Failure, Memory, Message, Node, PAGE_SIZE, Page, PortSet, ReceiveRight,
+    Delivery, Disposition, Failure, Memory, Message, Node, PAGE_SIZE, PortSet, ReceiveRight,
     SendOnceRight, SendRight,
 };
 
@@ -134,14 +134,7 @@ impl Call {
                     Around::Touched(_) => TOUCH,
                     _ => DROP_MEMORY,
                 });
-                // Into the list that the message has, so that nothing is allocated.
-                let memory = message.memory_mut();
-                memory.reserve(self.memory.pages().len())?;
-                for page in self.memory.pages() {
-                    memory
-                        .push(page.share(), PAGE_SIZE)
-                        .map_err(|_| Failure::NoMemory)?;
-                }
+                self.memory.share_into(message.memory_mut())?;
             }
             _ => message.set_id(ECHO),
         }

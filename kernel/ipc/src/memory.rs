@@ -182,6 +182,19 @@ impl<P: Page> Memory<P> {
         Ok(part)
     }
 
+    /// As [`Memory::share`], in place of what `target` was: its list of pages is used again, and
+    /// nothing is allocated where that is long enough.
+    ///
+    /// # Errors
+    /// [`NoMemory`] for the list of pages; `target` is empty then.
+    pub fn share_into(&self, target: &mut Self) -> Result<(), NoMemory> {
+        target.clear();
+        target.reserve(self.pages.len())?;
+        target.pages.extend(self.pages.iter().map(P::share));
+        target.length = self.length;
+        Ok(())
+    }
+
     /// How many pages `length` bytes from the page `first` on fill, if the region has them.
     fn check_part(&self, first: usize, length: usize) -> Result<usize, NoMemory> {
         let at = first.checked_mul(PAGE_SIZE).ok_or(NoMemory)?;

@@ -175,6 +175,17 @@ impl World {
         }
     }
 
+    fn share_into(&mut self) {
+        let (region, target) = (self.pick(), self.pick());
+        if region == target {
+            return;
+        }
+        let mut into = std::mem::take(&mut self.regions[target]);
+        self.regions[region].share_into(&mut into).unwrap();
+        self.regions[target] = into;
+        self.plain[target] = self.cut(region, 0, self.plain[region].length);
+    }
+
     fn share(&mut self) {
         let region = self.pick();
         let (first, length, has) = self.part(region);
@@ -271,7 +282,7 @@ impl World {
     }
 
     fn step(&mut self) {
-        match self.random(8) {
+        match self.random(9) {
             0 if self.regions.len() < 8 => self.create(),
             1 if self.regions.len() < 16 => self.share(),
             2 if self.regions.len() < 16 => self.take(),
@@ -280,6 +291,7 @@ impl World {
                 self.forget(region);
             }
             4 => self.append(),
+            5 if self.regions.len() > 3 => self.share_into(),
             _ => self.write(),
         }
     }
