@@ -2,7 +2,7 @@
 //!
 //! Owns: the addresses and interrupt lines. Leaves to others: whether a device is there, and
 //! which (the driver looks at its registers). QEMU's microvm lists each device on the command
-//! line; if that was switched off, its eight places are tried.
+//! line, unless `auto-kernel-cmdline=off` says not to: then none is found.
 //! Source: Linux, `Documentation/admin-guide/kernel-parameters.txt`, `virtio_mmio.device`;
 //! QEMU `include/hw/i386/microvm.h`.
 
@@ -12,12 +12,6 @@ use norma_drivers::virtio::MmioCandidate;
 
 /// Devices at most: microvm has eight places, or 24 with a second I/O APIC.
 pub const LIMIT: usize = 32;
-
-/// The first place, the distance to the next, how many there are, and the first one's line.
-const WINDOW: u64 = 0xfeb0_0000;
-const STEP: u64 = 512;
-const PLACES: u64 = 8;
-const FIRST_LINE: u32 = 5;
 
 /// The devices that the command line lists, as `virtio_mmio.device=512@0xfeb00000:5`. What
 /// cannot be understood is passed over.
@@ -33,16 +27,6 @@ pub fn listed(line: &CommandLine<'_>) -> Vec<MmioCandidate, LIMIT> {
         }
     }
     devices
-}
-
-/// The places of microvm, for when nothing is listed.
-pub fn window() -> Vec<MmioCandidate, LIMIT> {
-    (0..PLACES)
-        .map(|place| MmioCandidate {
-            base: WINDOW + place * STEP,
-            interrupt: FIRST_LINE + place as u32,
-        })
-        .collect()
 }
 
 /// The size, in front of the address, is always the same.
@@ -116,19 +100,6 @@ mod tests {
                 base: 4096,
                 interrupt: 7
             }]
-        );
-    }
-
-    #[test]
-    fn knows_microvm() {
-        let places = window();
-        assert_eq!(places.len(), 8);
-        assert_eq!(
-            places[7],
-            MmioCandidate {
-                base: 0xfeb0_0e00,
-                interrupt: 12
-            }
         );
     }
 }

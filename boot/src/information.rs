@@ -52,8 +52,6 @@ impl BootInfo {
     }
 
     /// The memory-mapped virtio devices that the command line lists, as QEMU's microvm does.
-    /// Where it lists none and there is no PCI bus either, [`devices::window`] says where to
-    /// look; on a machine with PCI other devices may have their registers there.
     pub fn mmio_devices(&self) -> Vec<MmioCandidate, { devices::LIMIT }> {
         devices::listed(&self.command_line)
     }

@@ -36,7 +36,8 @@ pub enum Reason {
     NameUnknown,
     /// There was no memory for the message where it was to go.
     NoMemory,
-    /// As [`RightError::Circular`], of a message that had waited for room.
+    /// The receive right that was to come back would have lain in its own queue, as for
+    /// [`RightError::Circular`].
     Circular,
 }
 

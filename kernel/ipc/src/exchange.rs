@@ -1,7 +1,7 @@
 //! A call and its answer between two threads of one node, each as one step.
 //!
-//! Owns: the common case, in which the other side waits already: the server at its port, the
-//! caller at its reply port. A step does at once what else are three operations, or two, each
+//! Owns: the common case, in which the other side waits already: the server at its port or set,
+//! the caller at its reply port. A step does at once what else are three operations, or two, each
 //! with its own look at the same records. It looks at all it needs before anything moves; what
 //! is not as usual goes the long way, with the same result.
 
@@ -9,10 +9,11 @@ use crate::ipc::Ipc;
 use crate::message::Message;
 use crate::name::Name;
 use crate::page::Page;
-use crate::port::PortId;
+use crate::port::{Port, PortId};
 use crate::right::{Right, RightKind, Target};
+use crate::set::SetId;
 use crate::space::{Entry, SpaceId};
-use crate::wait::{NOBODY, Source, State, ThreadId};
+use crate::wait::{NOBODY, Source, State, ThreadId, Waiter};
 
 impl<P: Page> Ipc<P> {
     /// The port to which `name` is a send right, if it is one.
@@ -42,13 +43,24 @@ impl<P: Page> Ipc<P> {
     ) -> Result<ThreadId, Message<P>> {
         let Ipc {
             ports,
+            sets,
             waiters,
             tally,
             ..
         } = self;
-        match ports.get(to.index, to.generation) {
-            Some(port) if port.receivers.first != NOBODY => {}
-            _ => return Err(message),
+        let Some(port) = ports.get(to.index, to.generation) else {
+            return Err(message);
+        };
+        let mut first = port.receivers.first;
+        let mut set = None;
+        if first == NOBODY {
+            // Nobody at the port itself, but perhaps at the set in which it is.
+            let SetId { index, generation } = port.membership.set;
+            set = sets.get_mut(index, generation);
+            match &set {
+                Some(set) if set.receivers.first != NOBODY => first = set.receivers.first,
+                _ => return Err(message),
+            }
         }
         let Some(caller) = waiters.get(thread.0 as usize) else {
             return Err(message);
@@ -58,7 +70,6 @@ impl<P: Page> Ipc<P> {
         let Some([port, reply_port]) = ports.get_two_mut(places) else {
             return Err(message);
         };
-        let first = port.receivers.first;
         let Some(server) = waiters.get(first as usize) else {
             return Err(message);
         };
@@ -82,12 +93,16 @@ impl<P: Page> Ipc<P> {
         let body = message.body_mut();
         body.reply = Some(Right::to_port(RightKind::SendOnce, home));
         body.expects_reply = true;
-        Ok(port.hand_to(waiters, first, message))
+        match set {
+            None => port.receivers.remove_first(waiters, first),
+            Some(set) => set.receivers.remove_first(waiters, first),
+        }
+        Ok(port.give(waiters, first, message))
     }
 
     /// [`Ipc::reply`] with `message` to a thread that waits in a call, and
-    /// [`Ipc::receive_or_wait`] at the port under `name`, where nothing is queued. The caller
-    /// has the message, and `thread` waits.
+    /// [`Ipc::receive_or_wait`] at the port or set under `name`, where nothing is queued. The
+    /// caller has the message, and `thread` waits.
     ///
     /// # Errors
     /// The message comes back as it was, and has to go the long way.
@@ -97,39 +112,31 @@ impl<P: Page> Ipc<P> {
         thread: ThreadId,
         space: SpaceId,
         name: Name,
-        mut message: Message<P>,
+        message: Message<P>,
     ) -> Result<ThreadId, Message<P>> {
         let entry = self.space(space).and_then(|table| table.get(name));
-        let Ok(&Entry {
-            receive: true,
-            target: Target::Port(own),
-            ..
-        }) = entry
-        else {
+        let own = match entry {
+            Ok(&Entry {
+                receive: true,
+                target: Target::Port(own),
+                ..
+            }) => own,
+            Ok(&Entry {
+                target: Target::Set(set),
+                ..
+            }) => return self.answer_at_set(thread, set, message),
+            _ => return Err(message),
+        };
+        let Some(to) = reply_port(&message) else {
             return Err(message);
         };
-        let Some(&Right {
-            kind: RightKind::SendOnce,
-            target: Target::Port(to),
-        }) = message.reply()
-        else {
-            return Err(message);
-        };
-        let Ipc {
-            ports,
-            waiters,
-            tally,
-            ..
-        } = self;
         let places = [(to.index, to.generation), (own.index, own.generation)];
-        let Some([reply_port, port]) = ports.get_two_mut(places) else {
+        let Some([reply_port, port]) = self.ports.get_two_mut(places) else {
             return Err(message);
         };
+        let waiters = &mut self.waiters;
         let first = reply_port.receivers.first;
-        let Some(caller) = waiters.get(first as usize) else {
-            return Err(message);
-        };
-        let usual = message.data().len() <= caller.limit
+        let usual = can_take(waiters, first, &message)
             && port.queue.is_empty()
             && port.dead.is_none()
             && port
@@ -138,11 +145,73 @@ impl<P: Page> Ipc<P> {
         if !usual {
             return Err(message);
         }
-        reply_port.send_onces -= 1;
-        tally.destroy(1);
-        let body = message.body_mut();
-        body.reply = None;
-        body.expects_reply = false;
-        Ok(reply_port.hand_to(waiters, first, message))
+        self.tally.destroy(1);
+        Ok(answer(reply_port, waiters, first, message))
     }
+
+    /// The same at a set.
+    #[inline(never)]
+    fn answer_at_set(
+        &mut self,
+        thread: ThreadId,
+        id: SetId,
+        message: Message<P>,
+    ) -> Result<ThreadId, Message<P>> {
+        let Some(to) = reply_port(&message) else {
+            return Err(message);
+        };
+        let (Some(reply_port), Some(set)) = (
+            self.ports.get_mut(to.index, to.generation),
+            self.sets.get_mut(id.index, id.generation),
+        ) else {
+            return Err(message);
+        };
+        let waiters = &mut self.waiters;
+        let first = reply_port.receivers.first;
+        let usual = can_take(waiters, first, &message)
+            && set.ready.first == PortId::NONE
+            && set
+                .receivers
+                .enlist(waiters, thread, Source::Set(id), usize::MAX);
+        if !usual {
+            return Err(message);
+        }
+        self.tally.destroy(1);
+        Ok(answer(reply_port, waiters, first, message))
+    }
+}
+
+/// The port on this node to which a message is to be answered.
+#[inline(always)]
+fn reply_port<P>(message: &Message<P>) -> Option<PortId> {
+    match message.reply() {
+        Some(Right {
+            kind: RightKind::SendOnce,
+            target: Target::Port(to),
+        }) => Some(*to),
+        _ => None,
+    }
+}
+
+/// Whether `thread` is one, and can take that much.
+#[inline(always)]
+fn can_take<P>(waiters: &[Waiter<P>], thread: u32, message: &Message<P>) -> bool {
+    waiters
+        .get(thread as usize)
+        .is_some_and(|waiter| message.data().len() <= waiter.limit)
+}
+
+/// Uses the reply right in `message` up, for the first thread that waits at its port.
+#[inline(always)]
+fn answer<P>(
+    reply_port: &mut Port<P>,
+    waiters: &mut [Waiter<P>],
+    first: u32,
+    mut message: Message<P>,
+) -> ThreadId {
+    reply_port.send_onces -= 1;
+    let body = message.body_mut();
+    body.reply = None;
+    body.expects_reply = false;
+    reply_port.hand_to(waiters, first, message)
 }

@@ -153,12 +153,23 @@ impl<P> Port<P> {
         &mut self,
         waiters: &mut [Waiter<P>],
         first: u32,
-        mut message: Message<P>,
+        message: Message<P>,
     ) -> ThreadId {
         self.receivers.remove_first(waiters, first);
+        self.give(waiters, first, message)
+    }
+
+    /// Gives a message to a thread that has left the list in which it waited.
+    #[inline(always)]
+    pub(crate) fn give(
+        &mut self,
+        waiters: &mut [Waiter<P>],
+        thread: u32,
+        mut message: Message<P>,
+    ) -> ThreadId {
         self.stamp(&mut message);
-        waiters[first as usize].hand(message);
-        ThreadId(first)
+        waiters[thread as usize].hand(message);
+        ThreadId(thread)
     }
 
     /// Whether anybody asked to be told of room in its queue.

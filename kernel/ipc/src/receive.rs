@@ -1,6 +1,6 @@
 //! Receiving: take what is queued, or wait for it.
 
-use crate::error::{Reason, ReceiveError, RightError};
+use crate::error::{ReceiveError, RightError};
 use crate::ipc::Ipc;
 use crate::message::Message;
 use crate::name::Name;
@@ -238,13 +238,9 @@ impl<P: Page> Ipc<P> {
             };
             let_in = true;
             waiter.wake(ThreadId(thread), &mut self.events);
-            if message.has_receive_right() && self.closes_cycle(id, &message) {
-                // It was moved about while its message waited.
-                let refused = Completion::Refused(Reason::Circular, message);
-                self.waiters[thread as usize].state = State::Done(refused);
-            } else {
-                self.push_queued(id, Queued::Message(message));
-            }
+            // Room is made by whoever has the receive right, so that it is not in the message.
+            debug_assert!(!message.has_receive_right() || !self.closes_cycle(id, &message));
+            self.push_queued(id, Queued::Message(message));
         }
         self.tell_room(id);
         if let_in {

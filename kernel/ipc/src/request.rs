@@ -186,10 +186,10 @@ impl<P: Page> Ipc<P> {
 
     /// Asks to be told ([`Notification::NoSenders`]) when there is no send right left to the
     /// port whose receive right is under `name`: at once, if there is none now and at least
-    /// `sync` were ever made; else when the next last one is gone. A receiver that counts the send rights that it made itself, and
-    /// passes that count, is therefore not told of a time before the last of them
-    /// existed. Without `notify` a request is only withdrawn. The right of the one before comes
-    /// back.
+    /// `sync` were ever made; else when the next last one is gone. A receiver that counts the
+    /// send rights that it made itself, and passes that count, is therefore not told of a time
+    /// before the last of them existed. Without `notify` a request is only withdrawn. The right
+    /// of the one before comes back.
     ///
     /// # Errors
     /// `notify` comes back as from [`Ipc::request`].

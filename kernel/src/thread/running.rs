@@ -178,8 +178,9 @@ fn make_way() {
 }
 
 /// Waits until somebody wakes this thread, or until `deadline`; with `to`, that thread runs at
-/// once. [`woken_by`] knows which it was. Interrupts are off before and after, so that what follows the wait needs no switching
-/// on and off of its own: each costs more than all the rest here.
+/// once. [`woken_by`] knows which it was. Interrupts are off before and after, so that what
+/// follows the wait needs no switching on and off of its own: each costs more than all the rest
+/// here.
 #[inline(always)]
 pub(crate) fn wait_uninterrupted(to: Option<ThreadId>, deadline: Option<u64>) {
     let to = to.and_then(number);

@@ -342,9 +342,30 @@ fn pair(ipc: &mut Core) -> (SpaceId, Name, SpaceId, Name) {
 fn a_call_and_its_answer_as_one_step_each_are_those_of_several() {
     let mut ipc = core();
     let (client, name, server, port) = pair(&mut ipc);
+    calls(&mut ipc, client, name, server, (port, port), 0);
+
+    // The same with a server that receives from a set.
+    assert!(matches!(ipc.cancel(BOB), Cancelled::Nothing));
+    let set = ipc.allocate_set(server).unwrap();
+    ipc.move_member(server, port, Some(set)).unwrap();
+    let found = ipc.receive_or_wait(BOB, server, set);
+    assert!(matches!(found, Ok(None)));
+    calls(&mut ipc, client, name, server, (port, set), 6);
+}
+
+/// Calls by ALICE to the `port` of BOB, who receives under the name `from`, in turns as several
+/// operations and as one.
+fn calls(
+    ipc: &mut Core,
+    client: SpaceId,
+    name: Name,
+    server: SpaceId,
+    (port, from): (Name, Name),
+    first: u32,
+) {
     let to = ipc.send_target(client, name).unwrap();
-    let mut message = message(&mut ipc, 1);
-    for sequence in 0..6 {
+    let mut message = message(ipc, 1);
+    for sequence in first..first + 6 {
         let at_once = sequence % 2 == 1;
         if at_once {
             let called = ipc.call_at_once(ALICE, to, message);
@@ -355,23 +376,23 @@ fn a_call_and_its_answer_as_one_step_each_are_those_of_several() {
             assert!(matches!(sent, Ok(Sent::Handed(BOB))));
             assert!(matches!(ipc.await_reply(ALICE), Ok(None)));
         }
-        let request = handed(&mut ipc, BOB);
+        let request = handed(ipc, BOB);
         assert!(request.expects_reply());
         assert_eq!(request.reply().map(Right::kind), Some(RightKind::SendOnce));
         assert_eq!((request.port(), request.sequence()), (Some(port), sequence));
-        audit_with(&ipc, &[request.reply().unwrap()]);
+        audit_with(ipc, &[request.reply().unwrap()]);
         if at_once {
-            let answered = ipc.answer_at_once(BOB, server, port, request);
+            let answered = ipc.answer_at_once(BOB, server, from, request);
             assert_eq!(answered.unwrap(), ALICE);
         } else {
             assert!(matches!(ipc.reply(request), Ok(Sent::Handed(ALICE))));
-            let found = ipc.receive_or_wait(BOB, server, port);
+            let found = ipc.receive_or_wait(BOB, server, from);
             assert!(matches!(found, Ok(None)));
         }
         message = ipc.take_handed(ALICE).unwrap();
         assert!(message.reply().is_none() && !message.expects_reply());
         assert_eq!((message.port(), message.sequence()), (None, sequence));
-        audit(&ipc);
+        audit(ipc);
     }
     ipc.discard(message);
 }

@@ -191,13 +191,10 @@ impl Model {
             let Wait::Sending(_, letter) = self.threads[thread].wait.clone() else {
                 panic!("{thread} is not sending")
             };
-            if self.closes_cycle(id, &letter) {
-                self.end(thread, End::Refused(Reason::Circular, letter));
-            } else {
-                self.port(id).queue.push_back(Item::Letter(letter));
-                self.take_turn(id, false);
-                self.end(thread, End::Sent);
-            }
+            assert!(!self.closes_cycle(id, &letter));
+            self.port(id).queue.push_back(Item::Letter(letter));
+            self.take_turn(id, false);
+            self.end(thread, End::Sent);
         }
         self.tell_room(id);
         if left {
