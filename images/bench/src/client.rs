@@ -2,7 +2,7 @@
 
 use crate::control::{BEGIN, CONTROL, DONE, END, PREPARE_RAW, SERVICE, pack};
 use crate::counts::{self, Stretch, Totals};
-use crate::ipc::Operation;
+use crate::ipc::{Around, Operation};
 use crate::item::{Item, Kind};
 use crate::{Doing, Error, local, raw_client, remote};
 use alloc::vec::Vec;
@@ -52,7 +52,7 @@ fn measure(
             peer.tell(PREPARE_RAW, number, round)?;
             raw_client::run(node, item, times)?
         }
-        Kind::LocalNull => {
+        Kind::LocalNull | Kind::Local(Around::Null) => {
             let local = local::Local::start(node)?;
             let mut message = Some(Message::new()?);
             let result = stretch(node, peer, number, item, round, times, || {

@@ -110,9 +110,7 @@ impl Call {
     #[inline(always)]
     fn run(&mut self) -> Result<(), Failure> {
         let mut message = take(&mut self.message)?;
-        if !matches!(self.around, Around::Null) {
-            self.fill(&mut message)?;
-        }
+        self.fill(&mut message)?;
         let mut answer = self.local.service.call(message)?;
         if let Around::Right(disposition) = self.around {
             self.rights.take_back(&mut answer, disposition)?;
