@@ -6,13 +6,7 @@ use crate::status::{Ended, Status};
 use std::process::Command;
 
 /// The crates that need no device, clock or system.
-const PURE: [&str; 5] = [
-    "norma-ipc",
-    "norma-wire",
-    "norma-flip",
-    "norma-net",
-    "norma-faults",
-];
+const PURE: [&str; 4] = ["norma-ipc", "norma-wire", "norma-flip", "norma-net"];
 
 /// Cases per property: Miri is a hundred times slower than the machine.
 const CASES: &str = "4";
