@@ -41,6 +41,27 @@ pub fn tests() -> Vec<Test> {
         Test::new("runner::example_upper", |lab| example(lab, "upper.toml")),
         Test::new("runner::example_tour", |lab| example(lab, "tour.toml")),
         Test::new("runner::dry_run_prints_and_starts_nothing", dry_run),
+        Test::new("runner::bench_net", |lab| {
+            bench(
+                lab,
+                "net",
+                &["floor", "remote-null", "stream-1m", "raw-stream"],
+            )
+        }),
+        Test::new("runner::bench_ipc", |lab| {
+            let kinds = [
+                "ipc-null",
+                "ipc-make-send-once",
+                "ipc-move-receive",
+                "ipc-inline-128",
+                "ipc-moved-64k",
+                "ipc-touched-4k",
+                "ipc-set-10",
+                "ipc-names-100",
+                "ipc-clients-10",
+            ];
+            bench(lab, "ipc", &kinds)
+        }),
     ]
 }
 
@@ -118,6 +139,34 @@ fn check(output: &Output, code: i32, word: &str) -> Result<()> {
     );
     ensure!(text.contains(word), "nothing says `{word}`:\n{text}");
     ensure!(output.stdout.is_empty(), "stdout is for data only");
+    Ok(())
+}
+
+/// Benchmarks run and say what they measured; how much that is, is not asked here.
+fn bench(lab: &Lab, suite: &str, names: &[&str]) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("bench.json");
+    let output = norma()?
+        .current_dir(lab.root())
+        .args(["bench", suite, "--quick", "--quiet", "--only"])
+        .arg(names.join(","))
+        .arg("--json")
+        .arg(&file)
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}:\n{text}", output.status);
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&file)?)?;
+    let results = report["results"].as_array().context("no results")?;
+    let found: Vec<_> = results.iter().map(|row| row["name"].as_str()).collect();
+    let wanted: Vec<_> = names.iter().map(|name| Some(*name)).collect();
+    ensure!(found == wanted, "measured {found:?}");
+    for row in results {
+        let positive = |value: &serde_json::Value| value.as_f64().is_some_and(|n| n > 0.0);
+        ensure!(
+            positive(&row["p50"]) && positive(&row["counts"]["instructions"]),
+            "{row}"
+        );
+    }
     Ok(())
 }
 
