@@ -276,7 +276,10 @@ fn locates_are_bounded_and_none_is_lost() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "hundreds of hashes, and nothing that the others have not")]
+#[cfg_attr(
+    miri,
+    ignore = "hundreds of hashes, and nothing that the others have not"
+)]
 fn no_search_begins_that_has_no_room_for_its_event() {
     let (mut one, mut two) = pair();
     let mut found = 0;

@@ -108,7 +108,7 @@ fn start(out: &mut String, startup: &Startup) {
 fn verdicts(out: &mut String, targets: &[Target]) {
     let _ = writeln!(
         out,
-        "\n{:<38}{:>10}{:>12}  verdict",
+        "\n{:<52}{:>10}{:>12}  verdict",
         "to reach", "bar", "measured"
     );
     for target in targets {
@@ -120,7 +120,7 @@ fn verdicts(out: &mut String, targets: &[Target]) {
         };
         let _ = writeln!(
             out,
-            "{:<38}{:>10}{value:>12}  {verdict}",
+            "{:<52}{:>10}{value:>12}  {verdict}",
             target.what, target.bar
         );
     }

@@ -198,8 +198,14 @@ fn find<'a>(results: &'a [Measured], name: &str) -> Option<&'a Measured> {
 
 fn target(what: &str, bar: Bar, value: Option<f64>, allowance: f64) -> Target {
     let (text, met): (String, Option<bool>) = match bar {
-        Bar::AtMost(most) => (format!("<= {most}"), value.map(|v| v <= most + allowance)),
-        Bar::AtLeast(least) => (format!(">= {least}"), value.map(|v| v >= least - allowance)),
+        Bar::AtMost(most) => (
+            format!("<= {}", short(most)),
+            value.map(|v| v <= most + allowance),
+        ),
+        Bar::AtLeast(least) => (
+            format!(">= {}", short(least)),
+            value.map(|v| v >= least - allowance),
+        ),
     };
     Target {
         what: what.to_owned(),
@@ -207,6 +213,11 @@ fn target(what: &str, bar: Bar, value: Option<f64>, allowance: f64) -> Target {
         value,
         met,
     }
+}
+
+/// Sums of bars have more digits than anybody wrote.
+fn short(bar: f64) -> f64 {
+    (bar * 1000.0).round() / 1000.0
 }
 
 #[cfg(test)]
