@@ -431,7 +431,10 @@ fn i_23_a_receive_right_that_would_come_back_into_its_own_queue_dies() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "a thousand ports, and nothing that the others have not")]
+#[cfg_attr(
+    miri,
+    ignore = "a thousand ports, and nothing that the others have not"
+)]
 fn i_23_a_chain_of_queues_is_walked_so_far_and_no_farther() {
     let mut ipc = core();
     let home = space(&mut ipc);
