@@ -106,8 +106,13 @@ impl Message {
     /// Begins to write items: whatever data, rights and memory were in the message are given up,
     /// but not the right to which a reply goes.
     ///
-    /// ```ignore
-    /// message.write().u32(7)?.text("seven")?.copy_right(&service)?;
+    /// ```no_run
+    /// # #[panic_handler] fn panic(_: &core::panic::PanicInfo<'_>) -> ! { loop {} }
+    /// # use norma_kernel::face::{Failure, Message, SendRight};
+    /// # fn example(message: &mut Message, service: &SendRight) -> Result<(), Failure> {
+    /// message.write().u32(7)?.text("seven")?.copy_right(service)?;
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn write(&mut self) -> Writer<'_> {
         if !self.0.rights().is_empty() {
