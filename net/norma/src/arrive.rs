@@ -215,7 +215,7 @@ impl<S: PageSource> Node<S> {
             self.deliver_whole(now, place);
         }
         if let Some(after) = self.after.take() {
-            self.follow(now, after);
+            self.follow(now, place, after);
         }
         self.list(place);
     }
@@ -287,9 +287,9 @@ impl<S: PageSource> Node<S> {
 
     /// Does what is left to do about a message that was delivered.
     #[cold]
-    fn follow(&mut self, now: Instant, after: After<S::Page>) {
+    fn follow(&mut self, now: Instant, place: u32, after: After<S::Page>) {
         match after {
-            After::LookUp(message) => self.answer_look_up(now, message),
+            After::Serve(message) => self.serve(now, place, message),
             After::Relay(token, via, message) => {
                 if let Err(refused) = self.forward(now, token, via, message) {
                     self.ipc.discard(refused.message);
@@ -311,7 +311,7 @@ impl<S: PageSource> Node<S> {
             } = parcel;
             let Node { ipc, counters, .. } = self;
             if let Some(after) = session.deliver(ipc, counters, label, message, &contents) {
-                self.follow(now, after);
+                self.follow(now, place, after);
             }
         }
         self.unhurried = self.unhurried_frames(place);

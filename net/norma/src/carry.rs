@@ -16,7 +16,7 @@ use norma_wire::descriptor;
 use crate::node::Node;
 use crate::outbound::{Outbound, Packed, Via};
 use crate::queue::Queue;
-use crate::rights::{Destination, NAME_SERVICE, NO_EXPORT, parse_token};
+use crate::rights::{Destination, NO_EXPORT, NODE_SERVICE, parse_token};
 use crate::session::Session;
 
 /// How a right leaves: as an export of ours, or home to the peer.
@@ -31,8 +31,8 @@ enum Leaving {
 pub(crate) enum Target {
     /// To a send-once right of the peer: its export index.
     Once(u32),
-    /// To the peer's name service.
-    NameService,
+    /// To the peer itself (`service`).
+    NodeService,
     /// Through a stand-in: the place of the import, and the stand-in.
     Through(u32, PortId),
 }
@@ -290,9 +290,9 @@ impl<P: Page> Session<P> {
                 // A right that is used up needs no NO_REPLY.
                 out.forgive(1);
             }
-            Target::NameService => {
+            Target::NodeService => {
                 let reply = reply(&mut message);
-                out.enqueue(|| Outbound::new(message, NAME_SERVICE, None, false, reply, rights));
+                out.enqueue(|| Outbound::new(message, NODE_SERVICE, None, false, reply, rights));
             }
             Target::Through(place, port) => {
                 let Some(import) = imports.get_mut(place) else {

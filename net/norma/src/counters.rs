@@ -22,11 +22,14 @@ pub enum Drop {
     NoMemory,
     /// A control frame about something that does not exist (any more).
     Stale,
+    /// Not a frame but a message to the node itself, of an operation that it does not know, and
+    /// that wants no answer.
+    Unasked,
 }
 
 impl Drop {
     /// How many reasons there are.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 10;
 
     /// All of them with the names that tools print.
     pub const ALL: [(Drop, &'static str); Self::COUNT] = [
@@ -39,6 +42,7 @@ impl Drop {
         (Drop::Beyond, "beyond"),
         (Drop::NoMemory, "no_memory"),
         (Drop::Stale, "stale"),
+        (Drop::Unasked, "unasked"),
     ];
 }
 

@@ -10,14 +10,14 @@ use norma_wire::session::Flags;
 
 use crate::counters::Counters;
 use crate::inbox::{Contents, Label};
-use crate::rights::{Export, NAME_SERVICE, NO_EXPORT};
+use crate::rights::{Export, NO_EXPORT, NODE_SERVICE};
 use crate::session::Session;
 
 /// What is left to do about a message that was delivered.
 #[derive(Debug)]
 pub(crate) enum After<P> {
-    /// It asks for a name.
-    LookUp(Message<P>),
+    /// It asks something of the node itself.
+    Serve(Message<P>),
     /// Its port is on a third node: pass it on.
     Relay(RemoteToken, Option<PortId>, Message<P>),
 }
@@ -27,7 +27,7 @@ pub(crate) enum After<P> {
 enum Door {
     Post(PortId),
     Once,
-    Names,
+    Node,
 }
 
 impl<P: Page> Session<P> {
@@ -88,8 +88,8 @@ impl<P: Page> Session<P> {
 
     #[inline(always)]
     fn knock(&mut self, ipc: &mut Ipc<P>, label: Label) -> Result<Door, control::Reason> {
-        if label.destination == NAME_SERVICE {
-            return Ok(Door::Names);
+        if label.destination == NODE_SERVICE {
+            return Ok(Door::Node);
         }
         let export = self.exports.get_mut(label.destination);
         let export = export.ok_or(control::Reason::Dead)?;
@@ -143,7 +143,7 @@ impl<P: Page> Session<P> {
                     }
                 }
             }
-            Door::Names => return Some(After::LookUp(message)),
+            Door::Node => return Some(After::Serve(message)),
         };
         match sent {
             Ok(Sent::Handed(thread)) => ipc.defer_wake(thread),

@@ -42,6 +42,7 @@ mod queue;
 mod random;
 mod rights;
 mod round_trip;
+mod service;
 mod session;
 mod settle;
 mod slots;

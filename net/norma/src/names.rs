@@ -16,12 +16,13 @@ use norma_wire::blake3;
 use crate::carry::Target;
 use crate::limits::{MAX_LOOKUPS, MAX_NAME, MAX_NAMES};
 use crate::node::Node;
+use crate::service::{answer, operation};
 
 /// The FLIP address space of names.
 const NAME_SPACE: u8 = b'N';
 
 /// Identifier of an answer that says that the name is not known.
-pub const NAME_UNKNOWN: u32 = 1;
+pub const NAME_UNKNOWN: u32 = answer::UNKNOWN;
 
 type Text = heapless::String<MAX_NAME>;
 
@@ -264,13 +265,14 @@ impl<S: PageSource> Node<S> {
         let Ok(mut message) = self.ipc.new_message() else {
             return self.ipc.release_because(asking.reply, Reason::NoMemory);
         };
+        message.set_id(operation::LOOK_UP);
         let filled = message.set_data(asking.text.as_bytes());
         // A fresh message has no reply right yet.
         let _ = message.set_reply(asking.reply);
         message.set_expects_reply(true);
         let sent = match filled {
             Ok(()) => self
-                .dispatch(now, place, Target::NameService, message)
+                .dispatch(now, place, Target::NodeService, message)
                 .map_err(|error| error.message),
             Err(_) => Err(message),
         };
@@ -287,15 +289,17 @@ impl<S: PageSource> Node<S> {
             .and_then(|t| text.push_str(t).ok());
         let found = known.and_then(|()| self.find_name(&text));
         message.clear_data();
-        message.set_id(if found.is_some() { 0 } else { NAME_UNKNOWN });
+        message.set_id(if found.is_some() {
+            answer::DONE
+        } else {
+            answer::UNKNOWN
+        });
         if let Some(right) = found
             && let Err(right) = message.push_right(right)
         {
             self.ipc.release(right);
-            message.set_id(NAME_UNKNOWN);
+            message.set_id(answer::UNKNOWN);
         }
-        if let Err(error) = self.reply(now, message) {
-            self.ipc.discard(error.message);
-        }
+        self.answer(now, message);
     }
 }

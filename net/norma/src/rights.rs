@@ -20,8 +20,8 @@ use crate::slots::Slots;
 
 /// Export index of nothing.
 pub(crate) const NO_EXPORT: u32 = 0;
-/// Export index of the name service, which every node has.
-pub(crate) const NAME_SERVICE: u32 = 1;
+/// Export index of the node itself, which serves its peers (`service`).
+pub(crate) const NODE_SERVICE: u32 = 1;
 
 /// Spreads small numbers. Peers choose some of the keys and could make them collide; every
 /// table is bounded, so that this costs a hostile peer's victims time and nothing else.
@@ -360,7 +360,7 @@ mod tests {
                 .unwrap();
             exports.reserve(1).unwrap();
             let index = exports.add(right);
-            assert!(index > NAME_SERVICE);
+            assert!(index > NODE_SERVICE);
             assert!(exports.get(index).is_some());
             ipc.release(exports.remove(index).unwrap());
             assert!(exports.get(index).is_none() && exports.remove(index).is_none());

@@ -1,0 +1,66 @@
+//! The node itself as a receiver: what a peer asks of it, by messages to export index 1.
+//!
+//! Owns: which operation a message means by its `id`, and the answer to one that means none.
+//! Leaves to others: what the operations do. A message to the node is sequenced, delivered once
+//! and settled as any other; it needs no export, no queue and no thread.
+
+use norma_flip::Instant;
+use norma_ipc::{Memory, Message, PageSource};
+
+use crate::counters::Drop;
+use crate::node::Node;
+
+/// What a message to the node asks for (W-90).
+pub(crate) mod operation {
+    /// The send right under a name.
+    pub(crate) const LOOK_UP: u32 = 1;
+}
+
+/// What an answer of the node says by its `id` (W-91).
+pub(crate) mod answer {
+    /// It is done; what was asked for is in the message.
+    pub(crate) const DONE: u32 = 0;
+    /// What was asked for is not there.
+    pub(crate) const UNKNOWN: u32 = 1;
+    /// The node does not know the operation.
+    pub(crate) const NO_OPERATION: u32 = 2;
+}
+
+impl<S: PageSource> Node<S> {
+    /// Does what a message from the peer of the session at `place` asks for. The rights in it
+    /// have been taken over; whatever is not kept is released with it.
+    #[cold]
+    pub(crate) fn serve(&mut self, now: Instant, _place: u32, message: Message<S::Page>) {
+        match message.id() {
+            operation::LOOK_UP => self.answer_look_up(now, message),
+            _ => self.serve_nothing(now, message),
+        }
+    }
+
+    /// A node of a later version may know more than this one: it is told, if it wants to hear.
+    fn serve_nothing(&mut self, now: Instant, mut message: Message<S::Page>) {
+        if message.reply().is_none() {
+            self.counters.drop(Drop::Unasked);
+            return self.ipc.discard(message);
+        }
+        for right in message.take_rights() {
+            self.ipc.release(right);
+        }
+        message.clear_data();
+        // An empty region takes no memory, so that it always fits.
+        let _ = message.replace_memory(Memory::default());
+        message.set_id(answer::NO_OPERATION);
+        self.answer(now, message);
+    }
+
+    /// Sends an answer to whoever asked. If that fails, or nobody wants it, it ends here.
+    pub(crate) fn answer(&mut self, now: Instant, message: Message<S::Page>) {
+        if let Err(error) = self.reply(now, message) {
+            self.ipc.discard(error.message);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "service_tests.rs"]
+mod tests;
