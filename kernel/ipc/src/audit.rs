@@ -453,7 +453,7 @@ impl<P: Page> Ipc<P> {
             .queued()
             .filter(|event| match event {
                 Event::Wake(_) => true,
-                Event::PortDied(port) | Event::Room(port) => self.port(*port).is_some(),
+                Event::PortDied(port, _) | Event::Room(port) => self.port(*port).is_some(),
                 Event::Unused(_) | Event::Unanswered(_) => false,
             })
             .count();

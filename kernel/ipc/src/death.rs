@@ -8,7 +8,7 @@ use crate::error::Reason;
 use crate::event::{Event, PER_TOKEN};
 use crate::ipc::Ipc;
 use crate::page::Page;
-use crate::port::{Holder, PortId, Queued, Sink};
+use crate::port::{Holder, Keep, PortId, Queued, RemoteToken, Sink};
 use crate::right::{Right, RightKind, Target};
 use crate::wait::{Completion, Delivery, Notification, State, ThreadId};
 
@@ -141,9 +141,21 @@ impl<P: Page> Ipc<P> {
             return;
         }
         if let (Sink::Remote(token), None) = (port.sink, port.dead) {
-            self.events.push(Event::Unused(token));
+            match port.keep {
+                Keep::No => self.events.push(Event::Unused(token)),
+                Keep::Yes => return self.tell_unused(id, token),
+                Keep::Told => return,
+            }
         }
         self.remove_port(id);
+    }
+
+    /// Nobody has a right to a stand-in that stays all the same.
+    fn tell_unused(&mut self, id: PortId, token: RemoteToken) {
+        if let Some(port) = self.port_mut(id) {
+            port.keep = Keep::Told;
+            self.events.push(Event::Unused(token));
+        }
     }
 
     /// Kills a port: its receive right is gone, or the node on which it lived is.
@@ -169,7 +181,7 @@ impl<P: Page> Ipc<P> {
         // Now, so that the record is not freed before all is told.
         port.doomed = true;
         if port.watched {
-            events.push(Event::PortDied(id));
+            events.push(Event::PortDied(id, port.label.identity));
         }
         while let Some(thread) = port.receivers.pop(waiters) {
             let died = Completion::ReceiverDied(reason);

@@ -18,8 +18,9 @@ pub enum Event {
     /// The thread's wait is over; [`crate::Ipc::take_completion`] says how. It is a hint: when
     /// the thread has looked on its own before, there is nothing left to say.
     Wake(ThreadId),
-    /// A watched port died: tell those to whom it was exported.
-    PortDied(PortId),
+    /// A watched port died: tell those to whom it was exported. With its identity
+    /// ([`crate::Label`]), for nothing else may be left of it.
+    PortDied(PortId, u64),
     /// A watched port has room in its queue again.
     Room(PortId),
     /// The last send right to a stand-in is gone: give the remote right back.

@@ -55,7 +55,7 @@ pub use message::{Context, Message};
 pub use name::Name;
 pub use names::Disposition;
 pub use page::{HeapPage, HeapPages, PAGE_SIZE, Page, PageSource};
-pub use port::{PortId, RemoteToken, Sink};
+pub use port::{Label, PortId, RemoteToken, Sink};
 pub use receive::Cancelled;
 pub use request::About;
 pub use right::{Right, RightKind};

@@ -8,7 +8,7 @@ use crate::event::{Event, PER_TOKEN};
 use crate::ipc::Ipc;
 use crate::message::Message;
 use crate::page::Page;
-use crate::port::{Holder, PortId, RemoteToken, Sink};
+use crate::port::{Holder, Keep, Label, Port, PortId, RemoteToken, Sink};
 use crate::request::About;
 use crate::right::{Right, RightKind, Target};
 use crate::wait::{Completion, Notification, State, ThreadId};
@@ -45,13 +45,64 @@ impl<P: Page> Ipc<P> {
         Ok(Right::to_port(RightKind::SendOnce, id))
     }
 
-    /// Removes a stand-in to which no right was ever made.
+    /// Removes a stand-in to which there is no right.
     pub fn remove_unused_proxy(&mut self, id: PortId) {
-        if self.port(id).is_some_and(|port| {
-            matches!(port.sink, Sink::Remote(_)) && port.sends == 0 && port.senders.is_empty()
-        }) {
+        if self
+            .port(id)
+            .is_some_and(|port| matches!(port.sink, Sink::Remote(_)) && port.is_unused())
+        {
             self.remove_port(id);
         }
+    }
+
+    /// Makes a stand-in stay when its last right goes, until [`Ipc::remove_unused_proxy`].
+    /// [`Event::Unused`] comes once; to hear it again, call this again. Tells whether the
+    /// stand-in is unused now: then nothing will come.
+    pub fn keep_unused(&mut self, id: PortId) -> bool {
+        let Some(port) = self.port_mut(id) else {
+            return true;
+        };
+        port.keep = Keep::Yes;
+        port.is_unused()
+    }
+
+    /// Whether there is no right to a stand-in, and nobody waits to send through it.
+    pub fn is_unused(&self, id: PortId) -> bool {
+        self.port(id).is_none_or(Port::is_unused)
+    }
+
+    /// What other nodes call a port; nothing for one that is gone.
+    pub fn label(&self, id: PortId) -> Label {
+        self.port(id).map_or(Label::default(), |port| port.label)
+    }
+
+    /// Says what other nodes call a port.
+    pub fn set_label(&mut self, id: PortId, label: Label) {
+        if let Some(port) = self.port_mut(id) {
+            port.label = label;
+        }
+    }
+
+    /// What is sent through a stand-in goes elsewhere from now on.
+    pub fn redirect(&mut self, id: PortId, token: RemoteToken) {
+        if let Some(port) = self.port_mut(id)
+            && matches!(port.sink, Sink::Remote(_))
+        {
+            port.sink = Sink::Remote(token);
+        }
+    }
+
+    /// One more of a send right, also of one that is a dead name.
+    ///
+    /// # Errors
+    /// [`NoMemory`] for more than four billion, or another kind of right.
+    pub fn duplicate(&mut self, right: &Right) -> Result<Right, NoMemory> {
+        let (RightKind::Send, Target::Port(id)) = (right.kind, right.target) else {
+            return Err(NoMemory);
+        };
+        self.port_mut(id).ok_or(NoMemory)?.make_send()?;
+        self.tally.create();
+        Ok(Right::to_port(RightKind::Send, id))
     }
 
     /// A send-once right to a port on another node.
@@ -87,7 +138,7 @@ impl<P: Page> Ipc<P> {
         {
             port.watched = true;
             if port.dead.is_some() {
-                events.push(Event::PortDied(id));
+                events.push(Event::PortDied(id, port.label.identity));
             }
         }
     }

@@ -40,6 +40,27 @@ pub enum Sink {
     Remote(RemoteToken),
 }
 
+/// What the network layer calls a port that other nodes know: opaque here. A port keeps its
+/// label for life.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Label {
+    /// The same on every node; 0 for a port that no other node has heard of.
+    pub identity: u64,
+    /// How often its receive right has gone from node to node, as far as is known here.
+    pub moves: u16,
+}
+
+/// Whether a stand-in stays when its last right is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// It goes then.
+    No,
+    /// It stays, and the layer above is told.
+    Yes,
+    /// The same, and it was told.
+    Told,
+}
+
 /// Who has the receive right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Holder {
@@ -90,6 +111,9 @@ pub(crate) struct Port<P> {
     pub(crate) destroyed: PortId,
     /// Tell the layer above when it dies.
     pub(crate) watched: bool,
+    pub(crate) label: Label,
+    /// For stand-ins.
+    pub(crate) keep: Keep,
     /// Tell the layer above when the queue has room.
     pub(crate) room_wanted: bool,
     /// Its [`crate::Event::Room`] is in the queue of events.
@@ -121,6 +145,11 @@ impl<P> Port<P> {
             no_senders: PortId::NONE,
             destroyed: PortId::NONE,
             watched: false,
+            label: Label {
+                identity: 0,
+                moves: 0,
+            },
+            keep: Keep::No,
             room_wanted: false,
             room_told: false,
             doomed: false,
@@ -201,6 +230,11 @@ impl<P> Port<P> {
             return Ok(());
         }
         self.queue.try_reserve(places).map_err(|_| NoMemory)
+    }
+
+    /// Whether a stand-in serves nobody.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.sends == 0 && self.send_onces == 0 && self.senders.is_empty()
     }
 
     /// Whether an ordinary message is refused now.

@@ -105,7 +105,7 @@ impl<S: PageSource> Node<S> {
                     self.import_unused(place, generation, import);
                 }
             }
-            Event::PortDied(port) => {
+            Event::PortDied(port, _) => {
                 self.tell_exporters(port, |export, _| Some(Control::Dead { export }));
             }
             Event::Room(port) => self.tell_exporters(port, |export, refusing| {

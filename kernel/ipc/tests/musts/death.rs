@@ -146,7 +146,7 @@ fn i_9_a_port_killed_from_above_is_dead_to_its_receiver_too() {
     ipc.release(right);
     ipc.kill_port(id, Reason::NodeDied(1));
     ipc.watch(id);
-    assert_eq!(events(&mut ipc), [Event::PortDied(id)]);
+    assert_eq!(events(&mut ipc), [Event::PortDied(id, 0)]);
     let dead = RightError::Dead(Reason::NodeDied(1));
     assert_eq!(ipc.receive_or_wait(ALICE, home, port).unwrap_err(), dead);
     assert!(matches!(ipc.receive(home, port), Err(ReceiveError::Right(e)) if e == dead));
@@ -167,7 +167,7 @@ fn a_watch_on_a_dead_port_is_answered_at_once() {
     ipc.deallocate(home, port, RightKind::Receive).unwrap();
     ipc.watch(id);
     ipc.watch(id);
-    assert_eq!(events(&mut ipc), [Event::PortDied(id)]);
+    assert_eq!(events(&mut ipc), [Event::PortDied(id, 0)]);
     ipc.release(right);
     audit(&ipc);
 }

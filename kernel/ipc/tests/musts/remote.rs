@@ -214,6 +214,103 @@ fn a_stand_in_without_rights_can_be_taken_back() {
 }
 
 #[test]
+fn i_16_a_stand_in_that_is_to_stay_does_and_says_once_that_it_is_unused() {
+    let mut ipc = core();
+    let home = space(&mut ipc);
+    let (id, name) = proxy(&mut ipc, home);
+    assert!(!ipc.keep_unused(id) && !ipc.is_unused(id));
+    ipc.deallocate(home, name, RightKind::Send).unwrap();
+    assert_eq!(events(&mut ipc), [Event::Unused(TOKEN)]);
+    assert!(ipc.is_unused(id));
+    // It is the same stand-in that serves again, and it has said what it has to say.
+    let right = ipc.add_send(id).unwrap();
+    audit_with(&ipc, &[&right]);
+    ipc.release(right);
+    assert_eq!(events(&mut ipc), []);
+    assert!(ipc.keep_unused(id));
+    let right = ipc.add_send(id).unwrap();
+    ipc.release(right);
+    assert_eq!(events(&mut ipc), [Event::Unused(TOKEN)]);
+    ipc.remove_unused_proxy(id);
+    assert!(ipc.is_unused(id) && ipc.keep_unused(id));
+    assert_eq!(audit(&ipc).ports, 0);
+}
+
+#[test]
+fn a_stand_in_without_rights_that_stays_dies_with_its_node() {
+    let mut ipc = core();
+    let id = ipc.create_proxy(TOKEN).unwrap();
+    ipc.keep_unused(id);
+    ipc.kill_port(id, Reason::NodeDied(4));
+    assert_eq!(events(&mut ipc), []);
+    assert_eq!(audit(&ipc).ports, 0);
+}
+
+#[test]
+fn a_stand_in_can_be_led_elsewhere() {
+    const OTHER: RemoteToken = RemoteToken(0xfeed);
+    let mut ipc = core();
+    let home = space(&mut ipc);
+    let (id, name) = proxy(&mut ipc, home);
+    ipc.hold_back(id, true);
+    let waiting = message(&mut ipc, 1);
+    let sent = ipc.send(home, name, waiting, Some(ALICE));
+    assert!(matches!(sent, Ok(Sent::Waiting)));
+    ipc.redirect(id, OTHER);
+    ipc.hold_back(id, false);
+    let (token, message) = ipc.next_to_carry(id).unwrap();
+    assert_eq!(token, OTHER);
+    ipc.discard(message);
+    assert_eq!(ipc.sink(id), Ok(Sink::Remote(OTHER)));
+    // A port of this node stays one.
+    let port = ipc.allocate_port(home).unwrap();
+    let right = ipc.make_right(home, port, RightKind::Send).unwrap();
+    let id = right.port().unwrap();
+    ipc.redirect(id, OTHER);
+    assert_eq!(ipc.sink(id), Ok(Sink::Queue));
+    ipc.release(right);
+    audit(&ipc);
+}
+
+#[test]
+fn a_port_keeps_its_label_for_life_and_names_it_when_it_dies() {
+    let mut ipc = core();
+    let home = space(&mut ipc);
+    let port = ipc.allocate_port(home).unwrap();
+    let right = ipc.make_right(home, port, RightKind::Send).unwrap();
+    let id = right.port().unwrap();
+    assert_eq!(ipc.label(id), Label::default());
+    let label = Label {
+        identity: 77,
+        moves: 3,
+    };
+    ipc.set_label(id, label);
+    ipc.watch(id);
+    assert_eq!(ipc.label(id), label);
+    ipc.destroy_space(home);
+    ipc.release(right);
+    assert_eq!(events(&mut ipc), [Event::PortDied(id, 77)]);
+    assert_eq!(ipc.label(id), Label::default());
+    audit(&ipc);
+}
+
+#[test]
+fn i_3_a_dead_name_can_be_duplicated_and_nothing_else_but_send_rights() {
+    let mut ipc = core();
+    let id = ipc.create_proxy(TOKEN).unwrap();
+    let right = ipc.add_send(id).unwrap();
+    ipc.kill_port(id, Reason::NodeDied(9));
+    let other = ipc.duplicate(&right).unwrap();
+    audit_with(&ipc, &[&right, &other]);
+    ipc.release(right);
+    ipc.release(other);
+    let once = ipc.import_send_once(TOKEN).unwrap();
+    assert!(ipc.duplicate(&once).is_err());
+    ipc.forget_send_once(once);
+    assert_eq!(audit(&ipc).ports, 0);
+}
+
+#[test]
 fn a_call_on_behalf_of_a_thread_is_answered_at_its_reply_port() {
     let mut ipc = core();
     let right = ipc.make_reply_right(ALICE).unwrap();

@@ -198,7 +198,7 @@ impl Model {
         port.dead = Some(reason);
         port.doomed = true;
         if port.watched {
-            self.events.push(Event::PortDied(id));
+            self.events.push(Event::PortDied(id, 0));
         }
         for thread in std::mem::take(&mut self.port(id).receivers) {
             self.end(thread, End::Died(reason));

@@ -164,7 +164,7 @@ impl World {
         let port = self.model.port(id);
         let first = !std::mem::replace(&mut port.watched, true);
         if first && port.dead.is_some() {
-            self.model.events.push(Event::PortDied(id));
+            self.model.events.push(Event::PortDied(id, 0));
         }
     }
 
