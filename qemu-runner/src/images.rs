@@ -21,13 +21,15 @@ const FOLDERS: [&str; 2] = ["images", "examples"];
 
 /// Cryptographic crates pick vector code by CPUID at run time; images do not save vector
 /// registers, so each crate is told to stay with plain code. The names differ by generation.
-const CFGS: [&str; 7] = [
+const CFGS: [&str; 8] = [
     "chacha20_force_soft",
     "poly1305_force_soft",
     "aes_backend=\"soft\"",
     "chacha20_backend=\"soft\"",
     "poly1305_backend=\"soft\"",
     "sha2_backend=\"soft\"",
+    // Rolled up: little to translate for an emulator, and a node hashes little.
+    "sha2_backend_soft=\"compact\"",
     "curve25519_dalek_backend=\"serial\"",
 ];
 

@@ -2,13 +2,13 @@
 //!
 //! Owns the one-way function. A receiver registers a *private* address; senders know only its
 //! *public* image, so that nobody can pose as the receiver of what he only sends to. Amoeba
-//! took DES for it; this is BLAKE3, cut to 56 bits. The space is kept.
+//! took DES for it; this is SHA-256, cut to 56 bits. The space is kept.
 //!
 //! Source: `docs/wire.md`, chapter "Addresses"; Amoeba 5, `flip_oneway.c`.
 
-use norma_wire::{Address, blake3};
+use norma_wire::{Address, hash};
 
-/// Separates this use of BLAKE3 from all others.
+/// Separates this use of the hash from all others.
 const CONTEXT: &str = "norma flip address v1";
 
 /// The secret half of an address: whoever knows it can receive under [`PrivateAddress::image`].
@@ -42,7 +42,7 @@ impl PrivateAddress {
     /// The public address that belongs to it: the first seven bytes of
     /// `derive_key(CONTEXT, the eight bytes of the private address)`, below the same space (W-9).
     pub fn image(self) -> Address {
-        let hash = blake3::derive_key(CONTEXT, &self.0.to_le_bytes());
+        let hash = hash::derive(CONTEXT, &self.0.to_le_bytes());
         let low = u64::from_le_bytes([
             hash[0], hash[1], hash[2], hash[3], hash[4], hash[5], hash[6], 0,
         ]);
@@ -77,7 +77,7 @@ mod tests {
     fn image_is_the_documented_one() {
         assert_eq!(
             PrivateAddress::new(1, 1).image(),
-            Address(0x01208023c908c411)
+            Address(0x01cdd607d58a3327)
         );
     }
 }

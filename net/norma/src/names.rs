@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use norma_flip::{Address, Instant, PrivateAddress};
 use norma_ipc::{Message, Name, PageSource, Reason, Right, RightError, SpaceId, ThreadId};
-use norma_wire::blake3;
+use norma_wire::hash;
 
 use crate::carry::Target;
 use crate::limits::{MAX_LOOKUPS, MAX_NAME, MAX_NAMES};
@@ -111,7 +111,7 @@ impl<S: PageSource> Node<S> {
         let material = &mut material[..16 + text.len()];
         material[..16].copy_from_slice(cluster);
         material[16..].copy_from_slice(text.as_bytes());
-        let hash = blake3::derive_key("norma name address v1", material);
+        let hash = hash::derive("norma name address v1", material);
         PrivateAddress::new(NAME_SPACE, u64::from_le_bytes(hash.as_chunks().0[0]))
     }
 

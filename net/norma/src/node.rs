@@ -8,7 +8,7 @@ use norma_ipc::{
     Event, Ipc, Message, Name, NoMemory, PageSource, PortId, RemoteToken, Right, SendError, Sent,
     SpaceId, ThreadId,
 };
-use norma_wire::blake3;
+use norma_wire::hash;
 use norma_wire::hello::NodeName;
 
 use crate::arrive::Unread;
@@ -44,7 +44,7 @@ impl Config {
     /// The identity of the cluster of that name.
     pub fn cluster_identity(name: &str) -> [u8; 16] {
         let mut identity = [0; 16];
-        let hash = blake3::derive_key("norma cluster identity v1", name.as_bytes());
+        let hash = hash::derive("norma cluster identity v1", name.as_bytes());
         identity.copy_from_slice(&hash[..16]);
         identity
     }

@@ -1,9 +1,9 @@
-//! Random numbers from a seed: BLAKE3 keyed with the seed over a counter.
+//! Random numbers from a seed: the hash of the seed and a counter.
 //!
 //! Why: the seed is an argument, so that a simulation repeats; in a kernel it comes from the
 //! machine, and then nobody can guess a session number or an incarnation.
 
-use norma_wire::blake3;
+use norma_wire::hash;
 
 pub(crate) struct Random {
     key: [u8; 32],
@@ -21,7 +21,7 @@ impl Random {
     /// 32 random bytes.
     pub(crate) fn bytes(&mut self) -> [u8; 32] {
         self.drawn += 1;
-        blake3::keyed_hash(&self.key, &self.drawn.to_le_bytes())
+        hash::random(&self.key, self.drawn)
     }
 
     pub(crate) fn u64(&mut self) -> u64 {

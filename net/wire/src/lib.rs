@@ -17,7 +17,6 @@
 // See clippy.toml: nothing here may abort for want of memory.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_macros))]
 
-pub mod blake3;
 mod bytes;
 pub mod context;
 pub mod control;
@@ -25,6 +24,7 @@ pub mod descriptor;
 pub mod error;
 pub mod ethernet;
 pub mod flip;
+pub mod hash;
 pub mod hello;
 pub mod layout;
 pub mod session;
