@@ -101,6 +101,8 @@ pub struct Counters {
     pub sent: u64,
     /// LOCATEs sent.
     pub locates: u64,
+    /// Announcements sent.
+    pub announcements: u64,
     /// HEREIS sent.
     pub answers: u64,
     /// NOTHERE sent.

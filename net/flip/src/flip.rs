@@ -6,10 +6,13 @@
 use norma_ipc::Page;
 use norma_wire::ethernet::EthernetAddress;
 
+use crate::announce::Announcement;
 use crate::bucket::Bucket;
 use crate::fragment::Fragments;
 use crate::input::LastHeard;
-use crate::limits::{ANSWERS, EVENTS, MAX_MTU, MIN_MTU, NOTHERE_BURST, NOTHERE_INTERVAL};
+use crate::limits::{
+    ANSWERS, EVENTS, LOCATE_STEPS, MAX_MTU, MIN_MTU, NOTHERE_BURST, NOTHERE_INTERVAL,
+};
 use crate::local::Local;
 use crate::locate::{Locates, Progress};
 use crate::output::Answer;
@@ -41,6 +44,18 @@ pub enum Event {
     NotLocated {
         /// The address.
         address: Address,
+    },
+    /// Another node has announced an address. Whether this one has it too, or waits for it, is
+    /// for the layer above to say; what it does not fetch in time may be lost.
+    Announced {
+        /// The address.
+        address: Address,
+        /// The announcing node's own address.
+        node: Address,
+        /// Whether it has been held for a while already.
+        settled: bool,
+        /// How the announcement came.
+        route: Route,
     },
     /// A datagram was sent where its destination is no longer. The route is forgotten.
     Unreachable {
@@ -132,6 +147,7 @@ impl<P: Page> Flip<P> {
 
     /// Receives under `address` no longer; tells whether it did.
     pub fn unregister(&mut self, address: Address) -> bool {
+        self.locates.unannounce(address);
         self.local.remove(address)
     }
 
@@ -149,6 +165,16 @@ impl<P: Page> Flip<P> {
 
     /// Seeks `address`. Poll [`Flip::poll_transmit`] afterwards.
     pub fn locate(&mut self, now: Instant, address: Address) -> Locate {
+        self.seek(now, address, 0)
+    }
+
+    /// As [`Flip::locate`], but asks only once, and at once as far as any LOCATE goes: for who
+    /// asks again himself, or expects no answer.
+    pub fn locate_once(&mut self, now: Instant, address: Address) -> Locate {
+        self.seek(now, address, LOCATE_STEPS.len() - 1)
+    }
+
+    fn seek(&mut self, now: Instant, address: Address, step: usize) -> Locate {
         if let Some(route) = self.route(now, address) {
             return Locate::Known(route);
         }
@@ -162,10 +188,27 @@ impl<P: Page> Flip<P> {
         if self.events.len() + self.locates.pending() >= EVENTS {
             return Locate::Full;
         }
-        match self.locates.start(now, address) {
+        match self.locates.start(now, address, step) {
             Progress::Started | Progress::Pending => Locate::Pending,
             Progress::Missing => Locate::Missing,
             Progress::Full => Locate::Full,
+        }
+    }
+
+    /// Says to everybody, unasked, that `address` is here; see [`Event::Announced`].
+    ///
+    /// # Errors
+    /// [`Full`] if too many announcements wait to be sent.
+    pub fn announce(&mut self, now: Instant, address: Address, settled: bool) -> Result<(), Full> {
+        let announcement = Announcement { address, settled };
+        let some = self.locates.announce(now, announcement);
+        some.then_some(()).ok_or(Full)
+    }
+
+    /// Believes an announcement ([`Event::Announced`]): notes the way that it came.
+    pub fn follow(&mut self, now: Instant, address: Address, route: Route) {
+        if !self.local.contains(address) && !address.is_broadcast() {
+            self.learn(now, address, route);
         }
     }
 
@@ -215,7 +258,7 @@ impl<P: Page> Flip<P> {
 
     /// Queues an event. Room for results of searches is kept free of others.
     pub(crate) fn report(&mut self, event: Event) {
-        let searched = !matches!(event, Event::Unreachable { .. });
+        let searched = matches!(event, Event::Located { .. } | Event::NotLocated { .. });
         let room = searched || self.events.len() + self.locates.pending() < EVENTS;
         if !room || self.events.push_back(event).is_err() {
             self.counters.events_lost += 1;

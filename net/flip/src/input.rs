@@ -9,7 +9,7 @@
 
 use norma_ipc::{Page, PageSource};
 use norma_wire::ethernet::{self, EthernetAddress};
-use norma_wire::flip::{self, Kind, Packet, Repr};
+use norma_wire::flip::{self, Flags, Kind, Packet, Repr};
 use norma_wire::{Error, layout};
 
 use crate::flip::{Event, Flip};
@@ -225,7 +225,13 @@ impl<P: Page> Flip<P> {
         if header.actual_hop > header.maximum_hop {
             return Err(DropReason::HopLimit);
         }
-        if header.source.is_broadcast() || self.local.contains(header.source) {
+        // An announcement of an address of ours is news; one of our own come back is not.
+        let ours = if header.is_announcement() {
+            self.local.contains(header.destination)
+        } else {
+            self.local.contains(header.source)
+        };
+        if header.source.is_broadcast() || ours {
             return Err(DropReason::BadSource);
         }
         Ok(Arrival {
@@ -285,6 +291,17 @@ impl<P: Page> Flip<P> {
     fn take_locate(&mut self, now: Instant, arrival: &Arrival) -> Result<Input<P>, DropReason> {
         let header = &arrival.header;
         let asker = header.source;
+        if header.is_announcement() {
+            self.report(Event::Announced {
+                address: asker,
+                node: header.destination,
+                settled: header.flags.contains(Flags::SETTLED),
+                route: route_of(arrival),
+            });
+            if self.local.contains(asker) {
+                return Ok(Input::Absorbed);
+            }
+        }
         if self.local.contains(header.destination) {
             self.learn_source(now, arrival);
             let answer = Answer::new(Kind::HereIs, arrival.station, asker, header.destination);
@@ -342,20 +359,10 @@ impl<P: Page> Flip<P> {
 
     /// Notes the route to the source of a packet.
     fn learn_source(&mut self, now: Instant, arrival: &Arrival) {
-        let (address, station, hops) = (
-            arrival.header.source,
-            arrival.station,
-            arrival.header.actual_hop,
-        );
-        self.learn(
-            now,
-            address,
-            Route {
-                network: NetworkId(0),
-                station,
-                hops,
-            },
-        );
+        let route = route_of(arrival);
+        let Route { station, hops, .. } = route;
+        let address = arrival.header.source;
+        self.learn(now, address, route);
         let until = now + ROUTE_PRECISION;
         self.last.0[LastHeard::place(address)] = Heard {
             address,
@@ -379,6 +386,15 @@ impl<P: Page> Flip<P> {
         );
         // Where there is no room, the datagram that caused it is counted already.
         let _ = self.answer(answer);
+    }
+}
+
+/// The way back to the source of a packet.
+fn route_of(arrival: &Arrival) -> Route {
+    Route {
+        network: NetworkId(0),
+        station: arrival.station,
+        hops: arrival.header.actual_hop,
     }
 }
 

@@ -21,6 +21,7 @@
 extern crate alloc;
 
 mod address;
+mod announce;
 mod bucket;
 mod counters;
 mod error;

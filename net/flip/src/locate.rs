@@ -8,6 +8,7 @@
 //! Source: Amoeba 5, RPC locate (`flrpc.c`): hop limits 1, 3, 7, … 25.
 
 use crate::Address;
+use crate::announce::{Announcement, Announcements};
 use crate::bucket::Bucket;
 use crate::limits::{LOCATE_BURST, LOCATE_INTERVAL, LOCATE_STEPS, LOCATES, MISSING_LIFETIME};
 use crate::time::Instant;
@@ -35,8 +36,11 @@ pub(crate) enum Progress {
 /// All searches.
 pub(crate) struct Locates {
     searches: heapless::Vec<Search, LOCATES>,
+    announcements: Announcements,
+    /// When the next announcement can go out.
+    announce_at: Instant,
     bucket: Bucket,
-    /// The earliest `due`.
+    /// The earliest that is due.
     next: Instant,
 }
 
@@ -44,6 +48,8 @@ impl Locates {
     pub(crate) const fn new() -> Locates {
         Locates {
             searches: heapless::Vec::new(),
+            announcements: Announcements::new(),
+            announce_at: Instant::ZERO,
             bucket: Bucket::new(LOCATE_BURST, LOCATE_INTERVAL),
             next: Instant::NEVER,
         }
@@ -63,26 +69,28 @@ impl Locates {
             .count()
     }
 
-    /// Starts to seek `address`, unless that is being done or was just in vain.
-    pub(crate) fn start(&mut self, now: Instant, address: Address) -> Progress {
+    /// Starts to seek `address` from that step on, unless that is being done or was just in
+    /// vain.
+    pub(crate) fn start(&mut self, now: Instant, address: Address, step: usize) -> Progress {
         self.forget(now);
         if let Some(search) = self
             .searches
-            .iter()
+            .iter_mut()
             .find(|search| search.address == address)
         {
-            return if search.missing {
-                Progress::Missing
-            } else {
-                Progress::Pending
-            };
+            if search.missing {
+                return Progress::Missing;
+            }
+            // Whoever asks for more tries gets them.
+            search.sent = search.sent.min(step.max(1));
+            return Progress::Pending;
         }
         if self.searches.is_full() {
             self.forget_one_missing();
         }
         let search = Search {
             address,
-            sent: 0,
+            sent: step,
             missing: false,
             due: now,
         };
@@ -103,6 +111,35 @@ impl Locates {
         let search = self.searches.swap_remove(place);
         self.find_next();
         Some(!search.missing)
+    }
+
+    /// Announces an address as soon as the rate permits. `false` if there is no room.
+    pub(crate) fn announce(&mut self, now: Instant, announcement: Announcement) -> bool {
+        let some = self.announcements.push(announcement);
+        self.announce_at = self.announce_at.min(now);
+        self.find_next();
+        some
+    }
+
+    /// An address that is given up is not announced any more.
+    pub(crate) fn unannounce(&mut self, address: Address) {
+        self.announcements.remove(address);
+        self.find_next();
+    }
+
+    /// The next announcement to send.
+    pub(crate) fn transmit_announcement(&mut self, now: Instant) -> Option<Announcement> {
+        if self.announcements.is_empty() || now < self.announce_at {
+            return None;
+        }
+        let some = if self.bucket.take(now) {
+            self.announcements.pop()
+        } else {
+            self.announce_at = self.bucket.next();
+            None
+        };
+        self.find_next();
+        some
     }
 
     /// The next LOCATE to send: whom to seek, and how far.
@@ -162,6 +199,11 @@ impl Locates {
 
     fn find_next(&mut self) {
         let earliest = self.searches.iter().map(|search| search.due).min();
-        self.next = earliest.unwrap_or(Instant::NEVER);
+        let announce = (!self.announcements.is_empty()).then_some(self.announce_at);
+        self.next = earliest
+            .into_iter()
+            .chain(announce)
+            .min()
+            .unwrap_or(Instant::NEVER);
     }
 }

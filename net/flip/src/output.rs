@@ -193,6 +193,7 @@ impl<P: Page> Flip<P> {
     ) -> bool {
         frame.pages.clear();
         let some = self.transmit_answer(frame)
+            || self.transmit_announcement(now, frame)
             || self.transmit_locate(now, frame)
             || self.transmit_fragment(now, frame, source);
         self.counters.sent += u64::from(some);
@@ -221,6 +222,25 @@ impl<P: Page> Flip<P> {
         } else {
             self.counters.denials += 1;
         }
+        true
+    }
+
+    fn transmit_announcement(&mut self, now: Instant, frame: &mut Outgoing<'_, P>) -> bool {
+        let node = self.local.primary();
+        let Some(announcement) = self.locates.transmit_announcement(now) else {
+            return false;
+        };
+        if node.is_broadcast() {
+            return false; // unregistered meanwhile: it could not be told from others
+        }
+        self.counters.announcements += 1;
+        // Each is numbered, for routers pass none on twice.
+        let id = self.message_id;
+        self.message_id = id.wrapping_add(1);
+        let mut header = header(Kind::Locate, node, announcement.address, id, 0);
+        header.flags = Flags::ANNOUNCE;
+        header.flags.set(Flags::SETTLED, announcement.settled);
+        self.write(frame, EthernetAddress::BROADCAST, &header);
         true
     }
 

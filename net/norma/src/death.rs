@@ -138,7 +138,7 @@ impl<S: PageSource> Node<S> {
                 FlipEvent::NotLocated { address } => {
                     self.fail_lookups(address, Reason::NameUnknown);
                 }
-                FlipEvent::Unreachable { .. } => {}
+                FlipEvent::Announced { .. } | FlipEvent::Unreachable { .. } => {}
             }
         }
     }

@@ -93,6 +93,10 @@ bitflags::bitflags! {
         const UNREACHABLE = 0x10;
         /// Set by a router: the packet has crossed an untrusted network.
         const UNSAFE = 0x20;
+        /// Of LOCATE: it seeks nobody, but says where its source is.
+        const ANNOUNCE = 0x40;
+        /// Of an announcement: the address has been held for a while already.
+        const SETTLED = 0x80;
         /// All the others.
         const _ = !0;
     }
@@ -277,6 +281,11 @@ pub struct Repr {
 }
 
 impl Repr {
+    /// Whether it is a LOCATE that seeks nobody, and says where its source is.
+    pub const fn is_announcement(&self) -> bool {
+        matches!(self.kind, Kind::Locate) && self.flags.contains(Flags::ANNOUNCE)
+    }
+
     /// Reads a header.
     #[inline]
     pub fn parse(packet: &Packet<'_>) -> Repr {

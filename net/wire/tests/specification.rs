@@ -327,9 +327,12 @@ fn rules_that_sources_name_exist_once() {
         .filter(|line| line.starts_with("**W-"))
         .filter_map(|line| rules(line).first().copied())
         .collect();
+    // A rule keeps its number; a new one may stand between old ones.
+    let mut sorted = defined.clone();
+    sorted.sort_unstable();
     assert!(
-        defined.is_sorted_by(|one, next| one < next),
-        "out of order or twice: {defined:?}"
+        sorted.is_sorted_by(|one, next| one < next),
+        "twice: {sorted:?}"
     );
     for folder in [
         "net/wire/src",
