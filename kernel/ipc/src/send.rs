@@ -181,6 +181,23 @@ impl<P: Page> Ipc<P> {
         }
     }
 
+    /// Sends `message` to a send-once right that is in no space. The right is used up, also when
+    /// its port has died: then it is released.
+    ///
+    /// # Errors
+    /// The message comes back whole.
+    #[inline(always)]
+    pub fn spend(&mut self, right: Right, message: Message<P>) -> Result<Sent<P>, SendError<P>> {
+        let sent = match right.kind {
+            RightKind::SendOnce => self.send_once(&right, message),
+            _ => Err(refuse(RightError::InvalidRight, message)),
+        };
+        if sent.is_err() {
+            self.release(right);
+        }
+        sent
+    }
+
     /// Sends to a port, on behalf of a send right that stays.
     ///
     /// # Errors

@@ -107,15 +107,17 @@ pub(crate) fn post(
         To::Port(port) => engine.core.post(now, port, message, wait),
         To::Name(name) => engine.core.send(now, space, name, message, wait),
     };
+    // Looked at first: it is the way to another node.
+    if let Ok(Posted::Carried) = sent {
+        engine.act(now);
+        return Ok(None);
+    }
     match sent {
         Ok(Posted::Handed(to)) => {
             thread::lend(to, priority);
             Ok(Some(to))
         }
-        Ok(Posted::Carried) => {
-            engine.act(now);
-            Ok(None)
-        }
+        Ok(Posted::Carried) => Ok(None),
         Ok(Posted::Queued) => {
             engine.wake();
             Ok(None)

@@ -46,7 +46,7 @@ impl<S: PageSource> Node<S> {
     /// A message goes first: what its frame says about our own frames is looked at by
     /// [`Node::poll_wake`], when all threads are awake, or by the next call of this or of
     /// [`Node::handle_timeout`].
-    #[inline]
+    #[inline(never)]
     pub fn handle_frame(&mut self, now: Instant, frame: &mut Incoming<'_, S::Page>) {
         self.catch_up();
         match self.flip.handle_frame(now, frame, &mut self.source) {
@@ -99,50 +99,63 @@ impl<S: PageSource> Node<S> {
         if matches!(kind, Kind::Hello | Kind::Welcome | Kind::Reset) {
             return self.handle_greeting(now, source, &header, length, frame);
         }
-        let Some(place) = self.session_of(now, source, header.session()) else {
-            return self.counters.drop(Drop::UnknownSession);
-        };
-        if let Err(reason) = self.handle_session_frame(now, place, kind, &header, length, frame) {
+        if let Err(reason) = self.handle_session_frame(now, source, kind, &header, length, frame) {
             self.counters.drop(reason);
-            self.list(place);
+            self.list(header.session() & PLACE_MASK);
         }
     }
 
-    /// The session that a frame of `source` with that number belongs to, ready to be used.
-    #[inline]
-    fn session_of(&mut self, now: Instant, source: Address, number: u32) -> Option<u32> {
+    /// A frame of no session that is established: of one that is offered, perhaps.
+    #[cold]
+    fn handle_unexpected(
+        &mut self,
+        now: Instant,
+        source: Address,
+        number: u32,
+        length: usize,
+        frame: &mut Incoming<'_, S::Page>,
+    ) -> Result<(), Drop> {
         let place = number & PLACE_MASK;
         match self.sessions.get(place) {
             Some(session) if session.number == number => match session.state {
-                State::Established if session.peer == source => return Some(place),
                 State::Offered if session.peer == source => {
                     self.accept_offer(now, place);
-                    return Some(place);
+                    self.handle_reassembled(now, source, length, frame);
+                    return Ok(());
                 }
                 // The peer is ahead of us: its WELCOME is still on the way, or was lost and
                 // comes again.
-                State::Connecting => return None,
+                State::Connecting => return Err(Drop::UnknownSession),
                 _ => {}
             },
             _ => {}
         }
         // Tell the peer that it talks to nobody; the list is short on purpose.
         let _ = self.resets.push((source, number));
-        None
+        Err(Drop::UnknownSession)
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn handle_session_frame(
         &mut self,
         now: Instant,
-        place: u32,
+        source: Address,
         kind: Kind,
         header: &Header<'_>,
         length: usize,
         frame: &mut Incoming<'_, S::Page>,
     ) -> Result<(), Drop> {
+        let number = header.session();
+        let place = number & PLACE_MASK;
+        let session = self.sessions.get_mut(place).filter(|session| {
+            session.number == number
+                && session.state == State::Established
+                && session.peer == source
+        });
+        let Some(session) = session else {
+            return self.handle_unexpected(now, source, number, length, frame);
+        };
         let Node {
-            sessions,
             ipc,
             source,
             counters,
@@ -151,9 +164,6 @@ impl<S: PageSource> Node<S> {
             after,
             ..
         } = self;
-        let Some(session) = sessions.get_mut(place) else {
-            return Ok(());
-        };
         session.liveness.heard(now);
         session.confirmed = true;
         session.lost_route = false;
@@ -193,7 +203,10 @@ impl<S: PageSource> Node<S> {
                 heard: now,
                 said,
             });
-            session.list(place, ready);
+            // What else there may be to send shows when that is read.
+            if !session.owed.is_empty() {
+                session.list(place, ready);
+            }
         } else {
             self.read(now, place, said);
         }

@@ -313,7 +313,7 @@ impl<P: Page> Session<P> {
                     import.unsettled += 1;
                     import.tail = Some(out.enqueue_behind(outbound, import.tail));
                 } else {
-                    let slot = out.messages.insert_reserved(outbound);
+                    let slot = out.messages.insert_reserved(|_| outbound());
                     import.refused.push_back(slot);
                 }
             }
@@ -321,13 +321,15 @@ impl<P: Page> Session<P> {
         Ok(())
     }
 
-    /// There is a message to send.
+    /// There is a message to send. Whether the window is open is asked when its turn comes.
     #[inline]
     fn dispatched(&mut self, now: Instant, place: u32, ready: &mut Queue, earliest: &mut Instant) {
         if self.lost_route {
             self.due(now, earliest);
+        } else if !self.listed {
+            self.listed = true;
+            ready.push(place);
         }
-        self.list(place, ready);
     }
 }
 

@@ -4,7 +4,7 @@
 //! right in it is imported (`import`), so that a refused message leaves no trace.
 //! Leaves to others: what concerns more than this session, which is handed back ([`After`]).
 
-use norma_ipc::{Ipc, Message, NoMemory, Page, PortId, Reason, RemoteToken, Sent};
+use norma_ipc::{Ipc, Message, NoMemory, Page, PortId, Reason, RemoteToken, SendError, Sent};
 use norma_wire::control::{self, Control};
 use norma_wire::session::Flags;
 
@@ -134,26 +134,29 @@ impl<P: Page> Session<P> {
                     ipc.discard(message);
                     return None;
                 };
-                match ipc.send_to(right, message, None) {
-                    Ok(sent) => Ok(sent),
-                    Err((right, error)) => {
-                        // The port died a moment ago: the message ends here.
-                        ipc.release(right);
-                        Err(error)
-                    }
-                }
+                ipc.spend(right, message)
             }
             Door::Node => return Some(After::Serve(message)),
         };
+        if let Ok(Sent::Handed(thread)) = sent {
+            ipc.defer_wake(thread);
+            return None;
+        }
+        Self::enter_otherwise(ipc, sent)
+    }
+
+    /// What follows when a message was not handed to a thread that waits for it.
+    #[inline(never)]
+    fn enter_otherwise(ipc: &mut Ipc<P>, sent: Result<Sent<P>, SendError<P>>) -> Option<After<P>> {
         match sent {
-            Ok(Sent::Handed(thread)) => ipc.defer_wake(thread),
-            Ok(Sent::Queued | Sent::Waiting) => {}
+            Ok(Sent::Handed(_) | Sent::Queued | Sent::Waiting) => {}
             // A right of a third node that was passed on by this one.
             Ok(Sent::Forward {
                 token,
                 via,
                 message,
             }) => return Some(After::Relay(token, via, message)),
+            // The port died a moment ago: the message ends here.
             Err(error) => ipc.discard(error.message),
         }
         None

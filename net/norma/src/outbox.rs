@@ -117,14 +117,22 @@ impl<P> Outbox<P> {
     /// Makes sure that the next [`Outbox::enqueue`] cannot fail.
     #[inline]
     pub(crate) fn reserve(&mut self) -> Result<(), NoMemory> {
-        self.messages.reserve(1)?;
-        self.waiting.reserve(self.messages.len() + 1)
+        if self.messages.free() == 0 {
+            self.grow()?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn grow(&mut self) -> Result<(), NoMemory> {
+        self.waiting.reserve(self.messages.places() as usize + 1)?;
+        self.messages.reserve(1)
     }
 
     /// A message that may go as soon as the window allows. Room must have been reserved.
     #[inline(always)]
     pub(crate) fn enqueue(&mut self, outbound: impl FnOnce() -> Outbound<P>) -> u32 {
-        let slot = self.messages.insert_reserved(outbound);
+        let slot = self.messages.insert_reserved(|_| outbound());
         self.waiting.push(slot);
         slot
     }
@@ -136,7 +144,7 @@ impl<P> Outbox<P> {
         outbound: impl FnOnce() -> Outbound<P>,
         tail: Option<u32>,
     ) -> u32 {
-        let slot = self.messages.insert_reserved(outbound);
+        let slot = self.messages.insert_reserved(|_| outbound());
         self.line_up(slot, tail);
         slot
     }

@@ -94,7 +94,6 @@ impl Exports {
     /// Makes sure that the next `count` calls of [`Exports::add`] cannot fail.
     #[inline(always)]
     pub(crate) fn reserve(&mut self, count: usize) -> Result<(), NoMemory> {
-        // A place that was used before has its generation.
         if self.entries.free() < count {
             self.grow(count)?;
         }
@@ -103,8 +102,10 @@ impl Exports {
 
     #[cold]
     fn grow(&mut self, count: usize) -> Result<(), NoMemory> {
+        self.generations.try_reserve(count).map_err(|_| NoMemory)?;
         self.entries.reserve(count)?;
-        self.generations.try_reserve(count).map_err(|_| NoMemory)
+        self.generations.resize(self.entries.places() as usize, 0);
+        Ok(())
     }
 
     /// Makes sure that the next `count` ports can be remembered.
@@ -115,16 +116,15 @@ impl Exports {
     /// A new export. Room must have been reserved.
     #[inline(always)]
     pub(crate) fn add(&mut self, right: Right) -> u32 {
-        let place = self.entries.next_place();
-        if self.generations.len() <= place as usize {
-            self.generations.push(0); // Within the room that was reserved.
-        }
-        let generation = self.generations[place as usize];
-        self.entries.insert_reserved(|| Export {
-            right,
-            generation,
-            sent: 1,
-            refusing: false,
+        let mut generation = 0;
+        let place = self.entries.insert_reserved(|place| {
+            generation = self.generations[place as usize];
+            Export {
+                right,
+                generation,
+                sent: 1,
+                refusing: false,
+            }
         });
         index_of(place, generation)
     }

@@ -1,13 +1,24 @@
-//! A table with reused places and fallible growth.
+//! A table with reused places and fallible growth. The free places are a list through
+//! themselves, so that taking one and giving it back touch nothing else.
 
 use alloc::vec::Vec;
 
 use norma_ipc::NoMemory;
 
 #[derive(Debug)]
+enum Slot<T> {
+    /// The next free place, or [`NONE`].
+    Free(u32),
+    Used(T),
+}
+
+const NONE: u32 = u32::MAX;
+
+#[derive(Debug)]
 pub(crate) struct Slots<T> {
-    slots: Vec<Option<T>>,
-    free: Vec<u32>,
+    slots: Vec<Slot<T>>,
+    first_free: u32,
+    free: usize,
     limit: usize,
 }
 
@@ -15,7 +26,8 @@ impl<T> Slots<T> {
     pub(crate) const fn new(limit: usize) -> Self {
         Slots {
             slots: Vec::new(),
-            free: Vec::new(),
+            first_free: NONE,
+            free: 0,
             limit,
         }
     }
@@ -23,8 +35,8 @@ impl<T> Slots<T> {
     /// Makes sure that the next `count` calls of [`Slots::insert`] cannot fail.
     #[inline]
     pub(crate) fn reserve(&mut self, count: usize) -> Result<(), NoMemory> {
-        if self.free.len() < count {
-            self.grow(count - self.free.len())?;
+        if self.free < count {
+            self.grow(count - self.free)?;
         }
         Ok(())
     }
@@ -36,49 +48,43 @@ impl<T> Slots<T> {
             return Err(NoMemory);
         }
         self.slots.try_reserve(more).map_err(|_| NoMemory)?;
-        // Every place fits the free list, so that removing never asks for memory.
-        let unlisted = places - self.free.len();
-        self.free.try_reserve(unlisted).map_err(|_| NoMemory)
+        let first = self.slots.len() as u32;
+        for next in first + 1..places as u32 {
+            self.slots.push(Slot::Free(next));
+        }
+        self.slots.push(Slot::Free(self.first_free));
+        self.first_free = first;
+        self.free += more;
+        Ok(())
     }
 
     #[inline]
     pub(crate) fn insert(&mut self, value: T) -> Result<u32, NoMemory> {
         self.reserve(1)?;
-        match self.free.pop() {
-            Some(index) => {
-                self.slots[index as usize] = Some(value);
-                Ok(index)
-            }
-            None => {
-                self.slots.push(Some(value));
-                Ok(self.slots.len() as u32 - 1)
-            }
-        }
+        Ok(self.insert_reserved(|_| value))
     }
 
     /// Inserts an entry, made in its place, for which room was reserved.
+    ///
+    /// # Panics
+    /// If it was not.
     #[inline(always)]
-    pub(crate) fn insert_reserved(&mut self, value: impl FnOnce() -> T) -> u32 {
-        match self.free.pop() {
-            Some(index) => {
-                let empty = self.slots[index as usize].replace(value());
-                debug_assert!(empty.is_none(), "a free place was in use");
-                // It is known to be empty: to forget it is cheaper than to look.
-                core::mem::forget(empty);
-                index
-            }
-            None => {
-                self.slots.push(Some(value()));
-                self.slots.len() as u32 - 1
-            }
-        }
+    pub(crate) fn insert_reserved(&mut self, value: impl FnOnce(u32) -> T) -> u32 {
+        let place = self.first_free;
+        let slot = &mut self.slots[place as usize];
+        let Slot::Free(next) = *slot else {
+            unreachable!("a free place was in use");
+        };
+        self.first_free = next;
+        self.free -= 1;
+        // The free slot has nothing to drop: to forget it is cheaper than to look.
+        core::mem::forget(core::mem::replace(slot, Slot::Used(value(place))));
+        place
     }
 
     #[inline(always)]
     pub(crate) fn remove(&mut self, index: u32) -> Option<T> {
-        let value = self.slots.get_mut(index as usize)?.take()?;
-        self.free.push(index);
-        Some(value)
+        self.remove_part(index, |_| true, |value| value)
     }
 
     /// Removes an entry, if it is `wanted`, and keeps a part of it: cheaper than moving all.
@@ -90,38 +96,49 @@ impl<T> Slots<T> {
         part: impl FnOnce(T) -> R,
     ) -> Option<R> {
         let slot = self.slots.get_mut(index as usize)?;
-        if !wanted(slot.as_ref()?) {
-            return None;
+        match slot {
+            Slot::Used(value) if wanted(value) => {}
+            _ => return None,
         }
-        let value = slot.take()?;
-        self.free.push(index);
+        let Slot::Used(value) = core::mem::replace(slot, Slot::Free(self.first_free)) else {
+            return None;
+        };
+        self.first_free = index;
+        self.free += 1;
         Some(part(value))
     }
 
     #[inline(always)]
     pub(crate) fn get(&self, index: u32) -> Option<&T> {
-        self.slots.get(index as usize)?.as_ref()
+        match self.slots.get(index as usize)? {
+            Slot::Used(value) => Some(value),
+            Slot::Free(_) => None,
+        }
     }
 
     #[inline(always)]
     pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut T> {
-        self.slots.get_mut(index as usize)?.as_mut()
+        match self.slots.get_mut(index as usize)? {
+            Slot::Used(value) => Some(value),
+            Slot::Free(_) => None,
+        }
     }
 
     /// How many entries can be inserted without asking for memory.
     #[inline]
     pub(crate) fn free(&self) -> usize {
-        self.free.len()
+        self.free
     }
 
-    /// Where the next entry will be.
+    /// Where the next entry will be, for which room was reserved.
     pub(crate) fn next_place(&self) -> u32 {
-        self.free.last().copied().unwrap_or(self.slots.len() as u32)
+        self.first_free
     }
 
     /// Entries in use.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.slots.len() - self.free
     }
 
     /// Places, used or not: every index is below.
@@ -133,6 +150,9 @@ impl<T> Slots<T> {
         self.slots
             .iter()
             .enumerate()
-            .filter_map(|(index, slot)| slot.as_ref().map(|value| (index as u32, value)))
+            .filter_map(|(index, slot)| match slot {
+                Slot::Used(value) => Some((index as u32, value)),
+                Slot::Free(_) => None,
+            })
     }
 }
