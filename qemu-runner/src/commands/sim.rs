@@ -1,13 +1,25 @@
 //! `cargo norma sim`: many nodes and a bad network in one process, repeatably.
 //!
-//! Owns the seeds and the closing line. What is simulated and what must hold after every step is
-//! in the crate `norma-sim`. A seed that failed is printed: it fails again the same way.
+//! Owns the seeds, the threads among which runs are shared out, and the closing lines. What is
+//! simulated and what must hold after every step is in the crate `norma-sim`. A seed that failed
+//! is printed with the command that repeats it.
 
 use super::tally::Tally;
 use super::{data, random_seed};
 use crate::context::Context;
 use crate::signals;
 use crate::status::Status;
+use norma_sim::{Failure, Report, scenarios};
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Most nodes of a run: their numbers in the fault rules have 16 bits.
+const MAX_NODES: usize = 10_000;
 
 /// Arguments of `cargo norma sim`.
 #[derive(Clone, Debug, clap::Args)]
@@ -18,44 +30,195 @@ pub struct SimArgs {
     /// How many runs, each with the next seed
     #[arg(long, default_value_t = 20)]
     pub runs: u64,
+    /// Nodes of a run: a number, or a range such as 3-12 from which the seed draws
+    #[arg(long, value_name = "N", default_value = "3-12", value_parser = nodes)]
+    pub nodes: RangeInclusive<usize>,
+    /// Runs at the same time; as many as there are processors unless given
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
 }
 
-/// Runs the simulations, prints a line for each and a closing line.
+/// Reads `N` or `N-M`.
+fn nodes(text: &str) -> Result<RangeInclusive<usize>, String> {
+    let number = |text: &str| {
+        let number: usize = text.trim().parse().map_err(|_| "expected N or N-M")?;
+        match number {
+            2..=MAX_NODES => Ok(number),
+            _ => Err(format!("expected 2 to {MAX_NODES} nodes")),
+        }
+    };
+    let (least, most) = text.split_once('-').unwrap_or((text, text));
+    let range = number(least)?..=number(most)?;
+    match range.is_empty() {
+        true => Err("the range is empty".into()),
+        false => Ok(range),
+    }
+}
+
+impl SimArgs {
+    /// The command that repeats one run.
+    fn command(&self, seed: u64) -> String {
+        let (least, most) = (self.nodes.start(), self.nodes.end());
+        let nodes = match least == most {
+            true => least.to_string(),
+            false => format!("{least}-{most}"),
+        };
+        format!("cargo norma sim --seed {seed} --runs 1 --nodes {nodes}")
+    }
+}
+
+/// What came of one run.
+struct Outcome {
+    result: Result<Report, String>,
+    took: Duration,
+}
+
+/// Runs the simulations, prints a line for each, what was simulated, and a closing line.
 ///
 /// # Errors
 /// None; the signature is that of every command.
 pub fn run(context: &Context, args: &SimArgs) -> anyhow::Result<Status> {
     let first = args.seed.unwrap_or_else(random_seed);
-    let mut tally = Tally::default();
-    for seed in (0..args.runs).map(|run| first.wrapping_add(run)) {
-        if signals::interrupted() {
-            return Ok(Status::Interrupted);
+    let jobs = args.jobs.or(std::thread::available_parallelism().ok());
+    let jobs = jobs.map_or(1, NonZeroUsize::get).min(args.runs as usize);
+    let begun = Instant::now();
+    let printer = Mutex::new(Printer::new(context, args, first));
+    let next = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                while !signals::interrupted() {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= args.runs {
+                        break;
+                    }
+                    let outcome = simulate(first.wrapping_add(number), args);
+                    if let Ok(mut printer) = printer.lock() {
+                        printer.take(number, outcome);
+                    }
+                }
+            });
         }
-        match norma_sim::run(&norma_sim::scenarios::mixed(seed)) {
-            Ok(report) => {
-                tally.passed += 1;
-                data(&report.to_string());
-            }
-            Err(failure) => {
-                let text = failure.to_string();
-                // One trace is enough to begin with; the others come when asked for.
-                let shown = if tally.failed == 0 {
-                    &text
-                } else {
-                    text.lines().next().unwrap_or("")
-                };
-                context.ui.error(&format!("seed {seed}: {shown}"));
-                context.ui.error(&format!(
-                    "to see it again: cargo norma sim --seed {seed} --runs 1"
-                ));
-                tally.failed += 1;
-            }
-        }
+    });
+    let printer = printer.into_inner().unwrap_or_else(|p| p.into_inner());
+    if signals::interrupted() {
+        return Ok(Status::Interrupted);
     }
-    data(&tally.closing_line());
-    Ok(if tally.failed == 0 {
+    printer.sum(begun.elapsed(), jobs);
+    data(&printer.tally.closing_line());
+    Ok(if printer.tally.failed == 0 {
         Status::Pass
     } else {
         Status::Failed
     })
+}
+
+fn simulate(seed: u64, args: &SimArgs) -> Outcome {
+    let begun = Instant::now();
+    let config = scenarios::mixed(seed, &args.nodes);
+    let run = || norma_sim::run(&config).map_err(|failure: Failure| failure.to_string());
+    let result = catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|_| Err("a node panicked: its message is above".into()));
+    Outcome {
+        result,
+        took: begun.elapsed(),
+    }
+}
+
+/// Prints the runs in the order of their seeds, whichever ends first.
+struct Printer<'a> {
+    context: &'a Context,
+    args: &'a SimArgs,
+    first: u64,
+    next: u64,
+    early: BTreeMap<u64, Outcome>,
+    tally: Tally,
+    total: Report,
+    busy: Duration,
+}
+
+impl<'a> Printer<'a> {
+    fn new(context: &'a Context, args: &'a SimArgs, first: u64) -> Self {
+        Printer {
+            context,
+            args,
+            first,
+            next: 0,
+            early: BTreeMap::new(),
+            tally: Tally::default(),
+            total: Report::default(),
+            busy: Duration::ZERO,
+        }
+    }
+
+    fn take(&mut self, number: u64, outcome: Outcome) {
+        self.early.insert(number, outcome);
+        while let Some(outcome) = self.early.remove(&self.next) {
+            self.print(self.first.wrapping_add(self.next), outcome);
+            self.next += 1;
+        }
+    }
+
+    fn print(&mut self, seed: u64, outcome: Outcome) {
+        self.busy += outcome.took;
+        match outcome.result {
+            Ok(report) => {
+                self.tally.passed += 1;
+                self.total.add(&report);
+                data(&format!("{report} in {:.2} s", outcome.took.as_secs_f64()));
+            }
+            Err(text) => {
+                // One history is enough to begin with; the others come when asked for.
+                let shown = match self.tally.failed {
+                    0 => &text,
+                    _ => text.lines().next().unwrap_or_default(),
+                };
+                let ui = &self.context.ui;
+                ui.error(&format!("seed {seed}: {shown}"));
+                ui.error(&format!("to see it again: {}", self.args.command(seed)));
+                self.tally.failed += 1;
+            }
+        }
+    }
+
+    /// What all of them did, and how fast.
+    fn sum(&self, took: Duration, jobs: usize) {
+        let Report {
+            messages,
+            frames,
+            passages,
+            steps,
+            virtual_time,
+            ..
+        } = self.total;
+        // Of one thread: what all of them did over the time that all of them took together.
+        let rate = |count: u64| count as f64 / self.busy.as_secs_f64().max(1e-9);
+        data(&format!(
+            "simulated {messages} messages in {frames} frames ({passages} passages) and {steps} steps, {:.0} s of time, in {:.1} s with {jobs} jobs",
+            virtual_time.as_secs_f64(),
+            took.as_secs_f64(),
+        ));
+        data(&format!(
+            "each job: {:.0} messages, {:.0} frames, {:.0} passages, {:.0} steps per second",
+            rate(messages),
+            rate(frames),
+            rate(passages),
+            rate(steps),
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nodes;
+
+    #[test]
+    fn nodes_are_a_number_or_a_range() {
+        assert_eq!(nodes("3"), Ok(3..=3));
+        assert_eq!(nodes("3-12"), Ok(3..=12));
+        assert_eq!(nodes("1000"), Ok(1000..=1000));
+        for wrong in ["", "x", "1", "0-3", "12-3", "3-", "-3", "20000"] {
+            assert!(nodes(wrong).is_err(), "{wrong:?}");
+        }
+    }
 }

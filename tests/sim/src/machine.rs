@@ -39,8 +39,22 @@ pub(crate) fn since_start(instant: Instant) -> Duration {
     Duration::from_nanos(instant.0.saturating_sub(1_000_000_000))
 }
 
+/// The station address of everybody.
+pub(crate) const BROADCAST: [u8; 6] = [0xff; 6];
+
+/// The station address of a machine: local, and not a group's.
 pub(crate) fn mac(index: usize) -> [u8; 6] {
-    [2, 0, 0, 0, 0, index as u8 + 1]
+    let [a, b, c, d] = (index as u32 + 1).to_be_bytes();
+    [2, 0, a, b, c, d]
+}
+
+/// The machine to whose station a frame goes.
+pub(crate) fn station(frame: &[u8]) -> Option<usize> {
+    let [2, 0, a, b, c, d] = *frame.first_chunk()? else {
+        return None;
+    };
+    let number = u32::from_be_bytes([a, b, c, d]);
+    Some(number.checked_sub(1)? as usize)
 }
 
 impl Machine {

@@ -8,8 +8,12 @@ use core::time::Duration;
 pub struct Report {
     /// The seed that repeats it.
     pub seed: u64,
+    /// Nodes.
+    pub nodes: usize,
     /// Frames put on the network.
     pub frames: u64,
+    /// Frames that the network was asked to carry to one machine: a broadcast is one to each.
+    pub passages: u64,
     /// Frames that the network lost.
     pub dropped: u64,
     /// Messages that left a node for another.
@@ -26,12 +30,28 @@ pub struct Report {
     pub steps: u64,
 }
 
+impl Report {
+    /// Adds the counts of another run.
+    pub fn add(&mut self, other: &Report) {
+        self.frames += other.frames;
+        self.passages += other.passages;
+        self.dropped += other.dropped;
+        self.messages += other.messages;
+        self.calls += other.calls;
+        self.failed_calls += other.failed_calls;
+        self.one_way += other.one_way;
+        self.virtual_time += other.virtual_time;
+        self.steps += other.steps;
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "seed {}: {} calls ({} failed), {} one-way, {} messages in {} frames ({} lost), {:.3} s in {} steps",
+            "seed {}: {} nodes, {} calls ({} failed), {} one-way, {} messages in {} frames ({} lost), {:.3} s in {} steps",
             self.seed,
+            self.nodes,
             self.calls,
             self.failed_calls,
             self.one_way,
@@ -65,8 +85,7 @@ impl fmt::Display for Failure {
             self.at.as_secs_f64(),
             self.what
         )?;
-        writeln!(f, "{}", self.trace)?;
-        write!(f, "to see it again: seed {}", self.seed)
+        write!(f, "{}", self.trace)
     }
 }
 

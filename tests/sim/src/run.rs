@@ -28,9 +28,9 @@ pub fn run(config: &Config) -> Result<Report, Failure> {
         world.run_for_while(config.limit, |world| !world.is_done())?;
         return Ok(world.report());
     }
-    world.run_until(config.limit, |world| world.is_done())?;
+    world.run_until_all(config.limit, |world| world.is_done())?;
     if !config.deaths {
-        let waited = world.run_until(DRAIN, |world| {
+        let waited = world.run_until_all(DRAIN, |world| {
             world.is_drained() && world.ledger.missing().is_none()
         });
         if let Err(failure) = waited {

@@ -3,8 +3,14 @@
 //! One step takes the earliest thing that is due: a thread that can run, a node's timer, or a
 //! frame that arrives. Its consequences are carried out at once, as a kernel does: threads are
 //! woken, frames leave.
+//!
+//! No step looks at all machines: when each is due stands in an ordered set, and a machine that
+//! was touched is entered anew before the next step. So a thousand nodes cost as much for each
+//! frame as three do.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use norma_faults::{Faults, Passage, Random, Schedule};
 use norma_ipc::ThreadId;
@@ -12,7 +18,7 @@ use norma_ipc::ThreadId;
 use crate::actor::{Context, Next};
 use crate::config::{Config, Event};
 use crate::ledger::Ledger;
-use crate::machine::{Machine, instant, mac};
+use crate::machine::{BROADCAST, Machine, instant, station};
 use crate::report::{Failure, Report};
 use crate::trace::Trace;
 
@@ -20,17 +26,28 @@ use crate::trace::Trace;
 struct Flying {
     from: usize,
     to: usize,
-    bytes: Vec<u8>,
+    /// Shared by all receivers of a broadcast.
+    bytes: Rc<[u8]>,
 }
 
-/// Steps at one moment that only happen when something is wrong.
-const MANY_STEPS: u64 = 100_000;
+/// Frames that the network holds: a broadcast of each of a thousand nodes to all others at once.
+const NETWORK_HOLDS: usize = 2_000_000;
+
+/// Steps of each machine on its own account, at one moment, that only happen when something is
+/// wrong.
+const MANY_STEPS: u64 = 10_000;
 
 /// The whole simulation.
 pub struct World {
     pub(crate) config: Config,
     pub(crate) now: Duration,
     machines: Vec<Machine>,
+    /// When each machine is due next: no machine is in it twice.
+    due: BTreeSet<(Duration, usize)>,
+    /// As what it is in there.
+    entered: Vec<Option<Duration>>,
+    /// Those that were touched since they were entered.
+    touched: Vec<usize>,
     faults: Faults,
     network: Schedule<Flying>,
     random: Random,
@@ -61,14 +78,18 @@ impl World {
             machines: (0..config.nodes)
                 .map(|index| Machine::new(index, config, 0))
                 .collect(),
+            due: BTreeSet::new(),
+            entered: vec![None; config.nodes],
+            touched: Vec::new(),
             faults: faults.expect("the fault rules make sense"),
-            network: Schedule::new(100_000),
+            network: Schedule::new(NETWORK_HOLDS),
             random: Random::new(config.seed),
             events,
             trace: Trace::default(),
             steps_at_now: 0,
             report: Report {
                 seed: config.seed,
+                nodes: config.nodes,
                 ..Report::default()
             },
             ledger: Ledger::new(config.deaths, config.corruption),
@@ -84,7 +105,29 @@ impl World {
 
     /// A machine.
     pub fn machine(&mut self, index: usize) -> &mut Machine {
+        self.touched.push(index);
         &mut self.machines[index]
+    }
+
+    /// Enters the machines that were touched anew.
+    fn enter(&mut self) {
+        while let Some(index) = self.touched.pop() {
+            let due = self.machines[index].next_due(self.now);
+            if due != self.entered[index] {
+                if let Some(old) = self.entered[index] {
+                    self.due.remove(&(old, index));
+                }
+                self.entered[index] = due;
+                self.due.extend(due.map(|due| (due, index)));
+            }
+        }
+    }
+
+    /// When the next machine is due, and which.
+    fn next_machine(&mut self) -> Option<(Duration, usize)> {
+        self.enter();
+        let (due, index) = *self.due.first()?;
+        Some((due.max(self.now), index))
     }
 
     /// The faults of the network, to cut and heal links.
@@ -101,7 +144,7 @@ impl World {
     /// Stops a machine for ever.
     pub fn kill(&mut self, index: usize) {
         self.trace.text(self.now, format!("node {index} is killed"));
-        self.machines[index].dead = true;
+        self.machine(index).dead = true;
     }
 
     /// Stops a machine and starts it anew, with nothing running on it.
@@ -109,14 +152,14 @@ impl World {
         self.trace
             .text(self.now, format!("node {index} is started anew"));
         let boots = self.machines[index].boots + 1;
-        self.machines[index] = Machine::new(index, &self.config, boots);
+        *self.machine(index) = Machine::new(index, &self.config, boots);
     }
 
     /// Stops a machine for a while.
     pub fn freeze(&mut self, index: usize, time: Duration) {
         self.trace
             .text(self.now, format!("node {index} is frozen for {time:?}"));
-        self.machines[index].frozen_until = self.now + time;
+        self.machine(index).frozen_until = self.now + time;
     }
 
     /// Something that broke, with all that helps to understand it.
@@ -161,23 +204,19 @@ impl World {
     /// # Errors
     /// When a promise does not hold.
     pub fn step(&mut self) -> Result<bool, Failure> {
-        let now = self.now;
-        let machines = self.machines.iter().enumerate();
-        let machine = machines
-            .filter_map(|(i, m)| m.next_due(now).map(|due| (due, i)))
-            .min();
+        let machine = self.next_machine();
         let arrival = self.network.next_due();
         let event = self.events.first().map(|(at, _)| *at);
         let own = machine.map(|(due, _)| due);
         let Some(next) = [own, arrival, event].into_iter().flatten().min() else {
             return Ok(false);
         };
-        if next > now {
+        if next > self.now {
             self.now = next;
             self.steps_at_now = 0;
         }
-        self.steps_at_now += 1;
-        if self.steps_at_now > MANY_STEPS {
+        self.steps_at_now += u64::from(own == Some(next));
+        if self.steps_at_now > MANY_STEPS * self.machines.len() as u64 {
             return Err(self.failure("time stands still: a timer is always due"));
         }
         self.report.steps += 1;
@@ -212,13 +251,42 @@ impl World {
         limit: Duration,
         mut done: impl FnMut(&mut World) -> bool,
     ) -> Result<(), Failure> {
+        self.run_until_seldom(limit, 1, &mut done)
+    }
+
+    /// As [`World::run_until`], for a question about all machines: it is asked once in as many
+    /// steps as there are machines, and so costs the same for each step however many they are.
+    ///
+    /// # Errors
+    /// As [`World::run_until`].
+    pub fn run_until_all(
+        &mut self,
+        limit: Duration,
+        mut done: impl FnMut(&mut World) -> bool,
+    ) -> Result<(), Failure> {
+        self.run_until_seldom(limit, self.machines.len().max(1), &mut done)
+    }
+
+    fn run_until_seldom(
+        &mut self,
+        limit: Duration,
+        steps: usize,
+        done: &mut dyn FnMut(&mut World) -> bool,
+    ) -> Result<(), Failure> {
         let end = self.now + limit;
         while !done(self) {
-            if self.now > end {
-                return Err(self.failure(format!("not done after {limit:?}")));
-            }
-            if !self.step()? {
-                return Err(self.failure("nothing happens any more"));
+            for _ in 0..steps {
+                let why = match self.now > end {
+                    true => format!("not done after {limit:?}"),
+                    false if self.step()? => continue,
+                    false => "nothing happens any more".into(),
+                };
+                // It may have come to be done since it was asked last.
+                return if done(self) {
+                    Ok(())
+                } else {
+                    Err(self.failure(why))
+                };
             }
         }
         Ok(())
@@ -232,7 +300,8 @@ impl World {
         self.run_for_while(time, |_| true)
     }
 
-    /// Lets time pass as long as `goes_on` says so.
+    /// Lets time pass as long as `goes_on` says so, which is asked once in as many steps as
+    /// there are machines.
     ///
     /// # Errors
     /// When a promise does not hold.
@@ -242,18 +311,21 @@ impl World {
         goes_on: impl Fn(&World) -> bool,
     ) -> Result<(), Failure> {
         let end = self.now + time;
-        loop {
-            if !goes_on(self) {
+        for steps in 0.. {
+            if steps % self.machines.len().max(1) == 0 && !goes_on(self) {
                 return Ok(());
             }
-            let machines = self.machines.iter().filter_map(|m| m.next_due(self.now));
-            let next = machines.chain(self.network.next_due()).min();
+            let machine = self.next_machine().map(|(due, _)| due);
+            let event = self.events.first().map(|(at, _)| *at);
+            let next = [machine, self.network.next_due(), event];
+            let next = next.into_iter().flatten().min();
             if next.is_none_or(|next| next > end) {
                 self.now = end;
                 return Ok(());
             }
             self.step()?;
         }
+        Ok(())
     }
 
     fn run_machine(&mut self, index: usize) {
@@ -319,6 +391,7 @@ impl World {
     /// # Errors
     /// When a promise does not hold.
     pub fn after(&mut self, index: usize) -> Result<(), Failure> {
+        self.touched.push(index);
         if !self.machines[index].dead {
             // Now and then the threads go first, as in the kernel; later the node catches up.
             let hurried = self.random.below(2) == 0;
@@ -330,7 +403,7 @@ impl World {
                 self.machines[index].wake(thread);
             }
             while let Some(bytes) = self.machines[index].transmit(self.now) {
-                self.put_on_network(index, &bytes);
+                self.put_on_network(index, bytes.into());
             }
             if let Some(left) = self.machines[index].node.poll_urgent_wake() {
                 return Err(self.failure(format!("{left:?} was woken by sending a frame")));
@@ -361,17 +434,22 @@ impl World {
         self.machines.len()
     }
 
-    fn put_on_network(&mut self, from: usize, bytes: &[u8]) {
+    fn put_on_network(&mut self, from: usize, bytes: Rc<[u8]>) {
         self.report.frames += 1;
-        let everybody = bytes[..6] == [0xff; 6];
-        for to in 0..self.machines.len() {
-            if to != from && (everybody || bytes[..6] == mac(to)) {
-                self.send_to(from, to, bytes);
+        if bytes[..6] == BROADCAST {
+            for to in (0..self.machines.len()).filter(|to| *to != from) {
+                self.send_to(from, to, &bytes);
             }
+        } else if let Some(to) = station(&bytes)
+            && to != from
+            && to < self.machines.len()
+        {
+            self.send_to(from, to, &bytes);
         }
     }
 
-    fn send_to(&mut self, from: usize, to: usize, bytes: &[u8]) {
+    fn send_to(&mut self, from: usize, to: usize, bytes: &Rc<[u8]>) {
+        self.report.passages += 1;
         let verdict = self
             .faults
             .on_frame(self.now, from as u16, to as u16, bytes.len());
@@ -380,15 +458,15 @@ impl World {
             self.trace.frame(self.now, from, to, "LOST", bytes);
         }
         for passage in verdict.passages() {
-            let Passage { delay, .. } = *passage;
-            let flying = Flying {
-                from,
-                to,
-                bytes: passage.frame(bytes),
+            let Passage { delay, corruption } = *passage;
+            let bytes = match corruption {
+                None => Rc::clone(bytes),
+                Some(_) => passage.frame(bytes).into(),
             };
-            let _ = self
-                .network
-                .push(self.now + self.config.latency + delay, flying);
+            let at = self.now + self.config.latency + delay;
+            if self.network.push(at, Flying { from, to, bytes }).is_err() {
+                self.report.dropped += 1;
+            }
         }
     }
 

@@ -17,7 +17,7 @@ fn whatever_the_seed_every_promise_holds() {
     let runs = variable("NORMA_SIM_RUNS", 30);
     let mut failures = Vec::new();
     for seed in first..first + runs {
-        let config = scenarios::mixed(seed);
+        let config = scenarios::mixed(seed, &(2..=4));
         match catch_unwind(|| run(&config)) {
             Ok(Ok(report)) => println!("{report}"),
             Ok(Err(failure)) => failures.push(format!("seed {seed}: {failure}\n{config:?}")),
