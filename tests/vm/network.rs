@@ -11,7 +11,7 @@ use qemu_runner::link::LinkKind;
 use qemu_runner::qemu::{Machine, Outcome};
 use qemu_runner::run::{NodePlan, Plan, Run};
 use std::os::unix::net::UnixDatagram;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SEED: u64 = 20_240_229;
 
@@ -36,6 +36,12 @@ pub fn tests() -> Vec<Test> {
         Test::new("network::death_in_the_middle", death),
         Test::new("network::frozen_is_not_dead", frozen),
         Test::new("network::born_again", born_again),
+        Test::new("network::killed_in_the_middle_of_64_mib", killed),
+        Test::new("network::cut_for_good_and_healed", cut_for_good),
+        Test::new(
+            "network::a_hundred_senders_to_one_receiver",
+            hundred_senders,
+        ),
         Test::new("network::right_to_a_third_node", third_node),
         Test::new("network::strangers_ignore_each_other", strangers),
         Test::new("network::random_frames", random_frames),
@@ -147,7 +153,7 @@ fn cut_and_healed(lab: &Lab) -> Result<()> {
         run.switch(0).context("no switch")?.faults().cut(0, 1);
         // Long enough for retransmissions to be lost too. This is the fault, not a wait for
         // something to have happened.
-        let healed = std::time::Instant::now() + Duration::from_millis(300);
+        let healed = Instant::now() + Duration::from_millis(300);
         while run.next(healed).is_ok() {}
         ensure!(
             run.outcome("a").is_none(),
@@ -164,7 +170,7 @@ fn death(lab: &Lab) -> Result<()> {
         Plan::pair(server(lab)?, client(lab, "death", &[])?),
         |run| {
             run.expect("b", "kept a call", deadline())?;
-            let killed = std::time::Instant::now();
+            let killed = Instant::now();
             run.kill("b");
             run.expect("a", "@death ", deadline())?;
             let took = killed.elapsed();
@@ -187,6 +193,76 @@ fn born_again(lab: &Lab) -> Result<()> {
         ends(run, "b", Outcome::Signal(9))?;
         run.restart("b")?;
         passes(run, "a", "reborn")
+    })
+}
+
+/// Nodes are killed in the middle of a transfer of 64 MiB to or from them, a hundred times in a
+/// row. The node at the other end has memory for the transfers that there are at one time.
+fn killed(lab: &Lab) -> Result<()> {
+    const VICTIMS: usize = 4;
+    const ROUNDS: usize = 25;
+    let victim = |number: usize| -> Result<NodePlan> {
+        let node = lab.node(&format!("v{number}"), "nettest")?;
+        Ok(node.argument("test=victim").memory(192))
+    };
+    let mut nodes = (1..=VICTIMS).map(victim).collect::<Result<Vec<_>>>()?;
+    let (victims, rounds) = (format!("victims={VICTIMS}"), format!("rounds={ROUNDS}"));
+    nodes.push(client(lab, "killed", &[&victims, &rounds])?.memory(320));
+    lab.run(Plan::together(nodes).switched(), |run| {
+        let mut random = Random::new(SEED);
+        for _ in 0..VICTIMS * ROUNDS {
+            let line = run.wait_line("a", |line| line.contains(" round "), deadline())?;
+            let victim = line.split(' ').next().unwrap_or_default().to_owned();
+            // The large message alone takes a thousand frames.
+            let frames = |run: &Run| run.switch(0).map_or(0, |switch| switch.stats().forwarded);
+            let until = frames(run) + random.below(1000);
+            let patience = deadline();
+            while frames(run) < until {
+                ensure!(Instant::now() < patience, "{victim} is sent nothing");
+                let _ = run.next(Instant::now() + Duration::from_millis(1));
+            }
+            run.kill(&victim);
+            ends(run, &victim, Outcome::Signal(9))?;
+            run.restart(&victim)?;
+        }
+        passes(run, "a", "killed")
+    })
+}
+
+/// A link that is down for longer than the time after which a node counts as dead: the two ends
+/// give each other up, a third node keeps both, and when it is healed all is to be had again.
+fn cut_for_good(lab: &Lab) -> Result<()> {
+    let c = lab.node("c", "nettest")?.argument("test=steady");
+    let nodes = vec![server(lab)?, client(lab, "cut-off", &[])?, c];
+    lab.run(Plan::together(nodes).switched(), |run| {
+        run.expect("c", "@steady", deadline())?;
+        run.expect("a", "ready to be cut off", deadline())?;
+        run.switch(0).context("no switch")?.faults().cut(0, 1);
+        run.expect("a", "cut off", deadline())?;
+        run.switch(0).context("no switch")?.faults().heal(0, 1);
+        passes(run, "a", "cut-off")?;
+        // One of these was waited for above: so one more comes than there are.
+        for _ in run.log("c").iter().filter(|line| *line == "@steady") {
+            run.expect("c", "@steady", deadline())?;
+        }
+        Ok(())
+    })
+}
+
+/// A hundred threads on four nodes send to one port of a node with little memory: all arrives,
+/// of each in order.
+fn hundred_senders(lab: &Lab) -> Result<()> {
+    let receiver = lab.node("b", "nettest")?.argument("test=tally").memory(16);
+    let mut nodes = vec![receiver];
+    for (name, first) in [("s1", 0), ("s2", 25), ("s3", 50), ("s4", 75)] {
+        let node = lab.node(name, "nettest")?.argument("test=send");
+        nodes.push(node.argument(&format!("first={first}")));
+    }
+    lab.run(Plan::together(nodes), |run| {
+        for name in ["s1", "s2", "s3", "s4"] {
+            passes(run, name, "send")?;
+        }
+        passes(run, "b", "tally")
     })
 }
 
@@ -213,7 +289,7 @@ fn frozen(lab: &Lab) -> Result<()> {
         |run| {
             run.expect("a", "a tenth is done", deadline())?;
             run.pause("b");
-            let thawed = std::time::Instant::now() + Duration::from_millis(300);
+            let thawed = Instant::now() + Duration::from_millis(300);
             while run.next(thawed).is_ok() {}
             run.resume("b");
             passes(run, "a", "calls")

@@ -18,7 +18,7 @@ const LITTLE: Duration = Duration::from_millis(200);
 /// Calls in a row that must be right for a network to count as healed.
 const HEALED: u64 = 200;
 
-fn number(node: &Node, key: &str, otherwise: u64) -> u64 {
+pub fn number(node: &Node, key: &str, otherwise: u64) -> u64 {
     node.argument(key)
         .and_then(|text| text.parse().ok())
         .unwrap_or(otherwise)

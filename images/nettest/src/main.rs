@@ -10,6 +10,7 @@ extern crate alloc;
 mod client;
 mod pattern;
 mod server;
+mod trouble;
 mod typed;
 
 use core::fmt;
@@ -61,6 +62,12 @@ fn main(node: Node) -> Result<(), Error> {
         "who" => client::who(&node)?,
         "third" => client::third(&node)?,
         "reborn" => client::reborn(&node)?,
+        "victim" => return trouble::victim(&node),
+        "killed" => trouble::killed(&node)?,
+        "cut-off" => trouble::cut_off(&node)?,
+        "steady" => return trouble::steady(&node),
+        "tally" => trouble::tally()?,
+        "send" => trouble::send(&node)?,
         "typed" => typed::run(&node)?,
         "ready" => {}
         _ => return Err(Error::Wrong("no such test")),

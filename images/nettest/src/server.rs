@@ -55,7 +55,8 @@ fn count(message: &mut Message, count: u64) -> Result<(), Failure> {
     message.set_data(&answer)
 }
 
-fn port(name: &'static str) -> Result<ReceiveRight, Error> {
+/// A port under a name.
+pub fn port(name: &str) -> Result<ReceiveRight, Error> {
     let port = ReceiveRight::new().doing("making a port")?;
     let right = port.make_send().doing("making a send right")?;
     right
