@@ -112,7 +112,7 @@ pub fn killed(node: &Node) -> Result<(), Error> {
 fn until_it_dies(victim: &SendRight, round: u64, memory: &Memory) -> Result<(), Error> {
     loop {
         let mut message = Message::new().doing("a message")?;
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             message.set_id(KEEP);
             let copy = share(memory).doing("a share of the memory")?;
             require(message.replace_memory(copy).is_ok(), "64 MiB are allowed")?;
