@@ -170,7 +170,7 @@ impl<S: PageSource> Node<S> {
         if matches!(kind, Kind::Message | Kind::Part | Kind::Control) {
             match session.inbox.window.admit(header.sequence()) {
                 Admission::New => {
-                    let desk = &mut Desk {
+                    let desk = Desk {
                         ipc,
                         source,
                         counters,

@@ -9,7 +9,7 @@ use norma_flip::Incoming;
 use norma_ipc::limits::{MAX_INLINE, MAX_MEMORY, MAX_RIGHTS};
 use norma_ipc::{Format, Ipc, Message, PAGE_SIZE, Page, PageSource};
 use norma_wire::layout::{self, BODY_AT, HEAD_BODY, MessageLayout};
-use norma_wire::session::{Flags, Header};
+use norma_wire::session::{self, Flags, Header};
 use norma_wire::{context, descriptor};
 
 use crate::counters::{Counters, Drop};
@@ -31,8 +31,38 @@ pub(crate) struct Desk<'a, S: PageSource> {
 }
 
 impl<P: Page> Session<P> {
+    /// Takes a message. One that is nothing but its header, and whose turn it is, is delivered
+    /// at once.
     #[inline(always)]
     pub(crate) fn take_message<S: PageSource<Page = P>>(
+        &mut self,
+        header: &Header<'_>,
+        length: usize,
+        frame: &mut Incoming<'_, P>,
+        mut desk: Desk<'_, S>,
+    ) -> Result<(), Drop> {
+        let label = Label::of(header);
+        let bare = header.is_bare() && length == session::LENGTH;
+        if !bare || !self.inbox.is_next(label) {
+            return self.take_content(header, length, frame, &mut desk);
+        }
+        let Desk { ipc, counters, .. } = desk;
+        // Room for REFUSED, should it come to that.
+        self.out.promise(1).map_err(|_| Drop::NoMemory)?;
+        let Ok(mut message) = ipc.new_message() else {
+            self.out.forgive(1);
+            return Err(Drop::NoMemory);
+        };
+        read_header(header, &mut message);
+        let contents = Contents::Rights(Vec::new());
+        if let Some(after) = self.deliver(ipc, counters, label, message, &contents) {
+            *desk.after = Some(after);
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn take_content<S: PageSource<Page = P>>(
         &mut self,
         header: &Header<'_>,
         length: usize,
@@ -47,13 +77,7 @@ impl<P: Page> Session<P> {
         }
         // Room for REFUSED, should it come to that.
         self.out.promise(1).map_err(|_| Drop::NoMemory)?;
-        let label = Label {
-            sequence: header.sequence(),
-            flags: header.flags(),
-            destination: header.destination(),
-            reply: header.reply(),
-            after: header.after(),
-        };
+        let label = Label::of(header);
         let here = plan.page_bytes >= memory;
         let now_or_later = here && self.inbox.may_deliver(label);
         let Ok(mut message) = desk.ipc.new_message() else {
@@ -145,6 +169,15 @@ impl<P: Page> Session<P> {
     }
 }
 
+/// Reads what the header says of a message.
+#[inline(always)]
+fn read_header<P>(header: &Header<'_>, message: &mut Message<P>) {
+    message.set_id(header.id());
+    message.set_expects_reply(header.flags().contains(Flags::RPC));
+    // Bit for bit the same, see the test below.
+    message.set_format(Format::from_bits(header.flags().bits() as u8));
+}
+
 /// Reads a message off its frame; with `whole`, its memory too. Returns its rights.
 #[inline(always)]
 fn read_message<S: PageSource>(
@@ -156,14 +189,11 @@ fn read_message<S: PageSource>(
     desk: &mut Desk<'_, S>,
 ) -> Result<Vec<descriptor::Repr>, Drop> {
     let inline = usize::from(header.inline());
-    message.set_id(header.id());
-    message.set_expects_reply(header.flags().contains(Flags::RPC));
+    read_header(header, message);
     if inline > 0 {
         read_inline(frame, plan, inline, message)?;
         desk.counters.inline_copies += 1;
     }
-    // Bit for bit the same, see the test below.
-    message.set_format(Format::from_bits(header.flags().bits() as u8));
     // Most messages have nothing else.
     if header.rights() == 0 && plan.pages == 0 && !header.flags().contains(Flags::CONTEXT) {
         return Ok(Vec::new());

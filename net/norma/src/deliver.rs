@@ -49,7 +49,9 @@ impl<P: Page> Session<P> {
             }
             Err(reason) => {
                 counters.refused += 1;
-                self.refuse(ipc, label, message, reason);
+                let once = label.flags.contains(Flags::SEND_ONCE);
+                let once = once.then_some(label.destination);
+                self.refuse(ipc, label.sequence, once, message, reason);
                 None
             }
         }
@@ -162,23 +164,23 @@ impl<P: Page> Session<P> {
         None
     }
 
+    /// `once`: the send-once right that it was for.
     #[cold]
     fn refuse(
         &mut self,
         ipc: &mut Ipc<P>,
-        label: Label,
+        sequence: u32,
+        once: Option<u32>,
         message: Message<P>,
         reason: control::Reason,
     ) {
         ipc.discard(message);
-        let sequence = label.sequence;
         self.out.control(Control::Refused { sequence, reason });
         self.out.forgive(1);
         // A reply is not sent twice: whoever waits for it must learn that it is lost.
-        let export = self.exports.get(label.destination);
-        if label.flags.contains(Flags::SEND_ONCE)
-            && export.is_some_and(Export::is_once)
-            && let Some(right) = self.exports.remove(label.destination)
+        if let Some(index) = once
+            && self.exports.get(index).is_some_and(Export::is_once)
+            && let Some(right) = self.exports.remove(index)
         {
             ipc.release_because(right, Reason::NoMemory);
         }

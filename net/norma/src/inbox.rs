@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use norma_flip::Instant;
 use norma_ipc::{Memory, Message, NoMemory, PAGE_SIZE, Page, PageSource};
 use norma_wire::descriptor;
-use norma_wire::session::Flags;
+use norma_wire::session::{Flags, Header};
 
 use crate::counters::Drop;
 use crate::limits::MAX_PARTIAL;
@@ -24,6 +24,19 @@ pub(crate) struct Label {
     pub(crate) destination: u32,
     pub(crate) reply: u32,
     pub(crate) after: u16,
+}
+
+impl Label {
+    #[inline(always)]
+    pub(crate) fn of(header: &Header<'_>) -> Self {
+        Label {
+            sequence: header.sequence(),
+            flags: header.flags(),
+            destination: header.destination(),
+            reply: header.reply(),
+            after: header.after(),
+        }
+    }
 }
 
 /// A message as it came off the wire: its rights are still descriptors.
@@ -140,15 +153,17 @@ impl<P: Page> Inbox<P> {
     }
 
     /// Whether it has been decided what becomes of the messages before `label` to the same port.
-    #[inline(always)]
     pub(crate) fn may_deliver(&self, label: Label) -> bool {
-        let previous = label.sequence.wrapping_sub(u32::from(label.after));
-        let nothing_waits = self.partial.is_empty();
-        nothing_waits && (label.after == 0 || self.window.contains(previous))
-            || self.is_decided(label)
+        self.is_next(label) || self.is_decided(label)
     }
 
-    #[inline(never)]
+    /// As [`Inbox::may_deliver`], where it is seen at once: nothing waits.
+    #[inline(always)]
+    pub(crate) fn is_next(&self, label: Label) -> bool {
+        let previous = label.sequence.wrapping_sub(u32::from(label.after));
+        self.partial.is_empty() && (label.after == 0 || self.window.contains(previous))
+    }
+
     fn is_decided(&self, label: Label) -> bool {
         let previous = label.sequence.wrapping_sub(u32::from(label.after));
         // One whose head has arrived, but not all of it, need not be named in `after`.

@@ -159,6 +159,16 @@ impl<'a> Header<'a> {
         Flags::from_bits_retain(get_u16::<2, _>(self.0))
     }
 
+    /// Whether a MESSAGE says that it is nothing but its header: no data, rights, context or
+    /// memory. One look at all of it, for it is asked of each.
+    #[inline(always)]
+    pub fn is_bare(&self) -> bool {
+        // Credit, rights and inline, the first of which says nothing about the message.
+        let counts = get_u32::<20, _>(self.0) >> 8;
+        let context = u32::from((self.flags() & Flags::CONTEXT).bits());
+        counts | context | self.memory() == 0
+    }
+
     /// The authentication tag.
     #[inline]
     pub fn tag(&self) -> [u8; 16] {

@@ -244,6 +244,48 @@ proptest! {
     }
 }
 
+/// Whatever a message has besides its header shows, and what only concerns the session does not.
+#[test]
+fn a_message_is_bare_when_it_is_nothing_but_its_header() {
+    let is_bare = |repr: session::Repr| {
+        let mut bytes = [0; session::LENGTH];
+        repr.emit(&mut bytes);
+        session::Header::new_checked(&bytes).unwrap().is_bare()
+    };
+    let mut bare = session::Repr {
+        flags: session::Flags::all() - session::Flags::CONTEXT,
+        sequence: u32::MAX,
+        selective: u32::MAX,
+        credit: u8::MAX,
+        destination: u32::MAX,
+        reply: u32::MAX,
+        id: u32::MAX,
+        after: u16::MAX,
+        ..session::Repr::new(session::Kind::Message)
+    };
+    assert!(is_bare(bare));
+    for bit in 0..8 {
+        assert!(!is_bare(session::Repr {
+            rights: 1 << bit,
+            ..bare
+        }));
+    }
+    for bit in 0..16 {
+        assert!(!is_bare(session::Repr {
+            inline: 1 << bit,
+            ..bare
+        }));
+    }
+    for bit in 0..32 {
+        assert!(!is_bare(session::Repr {
+            memory: 1 << bit,
+            ..bare
+        }));
+    }
+    bare.flags |= session::Flags::CONTEXT;
+    assert!(!is_bare(bare));
+}
+
 #[test]
 fn layout_refuses_contradictions() {
     let parse = |repr: session::Repr, length| {
