@@ -13,6 +13,7 @@ use crate::counters::Counters;
 use crate::flight::Departure;
 use crate::outbound::{Outbound, Packed};
 use crate::outbox::Cargo;
+use crate::rights::Imports;
 use crate::session::{Owed, Session, State};
 
 /// Pages of a frame that may carry out-of-line memory; the last is kept for a trailer.
@@ -38,9 +39,13 @@ impl<P: Page> Session<P> {
         }
         let limits = (self.frame_pages, self.frame_limit);
         let arrived = self.inbox.window.next();
-        let taken = self
-            .out
-            .take(now, arrived, |outbound, head| plan(outbound, head, limits));
+        let Session { out, imports, .. } = self;
+        let taken = out.take(
+            now,
+            arrived,
+            |outbound, first| label(imports, outbound, first),
+            |outbound, head| plan(outbound, head, limits),
+        );
         let Some(Departure {
             sequence,
             cargo,
@@ -134,7 +139,7 @@ impl<P: Page> Session<P> {
         counters: &mut Counters,
         frame: &mut Outgoing<'_, P>,
     ) -> Option<usize> {
-        let outbound = label(self, slot, start.sequence)?;
+        let outbound = self.out.messages.get(slot)?;
         let message = &outbound.message;
         let with_context = message.has_context();
         let inline = message.data().len();
@@ -281,27 +286,21 @@ pub(crate) fn pages_per_frame(limit: u32) -> u32 {
     (limit.saturating_sub(HEAD_PAYLOAD as u32) / PAGE_SIZE as u32).clamp(1, DATA_PAGES)
 }
 
-/// Gives a message that is sent for the first time its number and its place in the order of
-/// messages to the same port.
+/// Gives a message its place in the order of those to the same port; `first` is the first frame
+/// whose fate is not known.
 #[inline(always)]
-fn label<P>(session: &mut Session<P>, slot: u32, sequence: u32) -> Option<&Outbound<P>> {
-    let first = session.out.flight.first_unsettled();
-    let outbound = session.out.messages.get_mut(slot)?;
-    if !outbound.labelled {
-        outbound.labelled = true;
-        outbound.after = 0;
-        if let Some(import) = outbound.via.and_then(|via| session.imports.of(via)) {
-            if let Some(last) = import
-                .last
-                .filter(|last| !crate::window::before(*last, first))
-            {
-                outbound.after = sequence.wrapping_sub(last) as u16;
-            }
-            import.last = Some(sequence);
-            outbound.fresh = core::mem::take(&mut import.fresh);
+fn label<P>(imports: &mut Imports, outbound: &mut Outbound<P>, first: u32) {
+    outbound.after = 0;
+    if let Some(import) = outbound.via.and_then(|via| imports.of(via)) {
+        if let Some(last) = import
+            .last
+            .filter(|last| !crate::window::before(*last, first))
+        {
+            outbound.after = outbound.sequence.wrapping_sub(last) as u16;
         }
+        import.last = Some(outbound.sequence);
+        outbound.fresh = core::mem::take(&mut import.fresh);
     }
-    Some(outbound)
 }
 
 /// Writes inline data, descriptors and context one behind the other: first into the head, then

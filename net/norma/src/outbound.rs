@@ -57,8 +57,6 @@ pub(crate) struct Outbound<P> {
     pub(crate) rights: Vec<Packed>,
     /// Sequence number of its MESSAGE frame, once that was sent.
     pub(crate) sequence: u32,
-    /// `after` and `fresh` were worked out: once per sending.
-    pub(crate) labelled: bool,
     pub(crate) after: u16,
     pub(crate) fresh: bool,
     /// The first page that was not sent yet.
@@ -89,7 +87,6 @@ impl<P> Outbound<P> {
             reply,
             rights,
             sequence: 0,
-            labelled: false,
             after: 0,
             fresh: false,
             next_page: 0,

@@ -170,7 +170,6 @@ impl<P> Outbox<P> {
     pub(crate) fn requeue(&mut self, slot: u32, tail: Option<u32>) {
         if let Some(outbound) = self.messages.get_mut(slot) {
             outbound.started = false;
-            outbound.labelled = false;
             outbound.next_page = 0;
             outbound.verdict = Verdict::Accepted;
             self.line_up(slot, tail);
@@ -181,6 +180,15 @@ impl<P> Outbox<P> {
     #[inline(always)]
     pub(crate) fn has_frame(&self) -> bool {
         (self.has_news() && self.flight.is_open()) || self.flight.has_lost()
+    }
+
+    /// Whether there is nothing at all to send, if the window were open: one look at all of it,
+    /// for mostly it is so.
+    #[inline(always)]
+    pub(crate) fn is_quiet(&self) -> bool {
+        let waiting = usize::from(!self.waiting.is_empty());
+        let lost = usize::from(self.flight.has_lost());
+        waiting | lost | self.controls.len() | self.begun.len() == 0
     }
 
     #[inline]
@@ -198,13 +206,15 @@ impl<P> Outbox<P> {
     /// each in turn so that a large one does not hold up small ones. `arrived`: every frame of
     /// the peer before it is here.
     ///
-    /// `plan` tells how many pages fit the frame: given the message and whether its head goes
-    /// too.
+    /// `label` labels a message whose head goes for the first time since it was queued, given
+    /// the first frame whose fate is not known; `plan` tells how many pages fit the frame: given
+    /// the message and whether its head goes too.
     #[inline(always)]
     pub(crate) fn take(
         &mut self,
         now: Instant,
         arrived: u32,
+        label: impl FnOnce(&mut Outbound<P>, u32),
         plan: impl FnOnce(&Outbound<P>, bool) -> u32,
     ) -> Option<Departure> {
         if self.flight.has_lost() {
@@ -215,7 +225,7 @@ impl<P> Outbox<P> {
         }
         let cargo = match self.controls.pop_front() {
             Some(control) => Cargo::Control(control),
-            None => self.take_pages(plan)?,
+            None => self.take_pages(label, plan)?,
         };
         // What is still queued may be a refusal of what has arrived, and has no number yet: so
         // this frame must not settle that.
@@ -226,7 +236,11 @@ impl<P> Outbox<P> {
     }
 
     #[inline(always)]
-    fn take_pages(&mut self, plan: impl FnOnce(&Outbound<P>, bool) -> u32) -> Option<Cargo> {
+    fn take_pages(
+        &mut self,
+        label: impl FnOnce(&mut Outbound<P>, u32),
+        plan: impl FnOnce(&Outbound<P>, bool) -> u32,
+    ) -> Option<Cargo> {
         let slot = self.next_slot()?;
         let sequence = self.flight.next();
         let outbound = self.messages.get_mut(slot)?;
@@ -234,6 +248,7 @@ impl<P> Outbox<P> {
         if head {
             outbound.started = true;
             outbound.sequence = sequence;
+            label(outbound, self.flight.first_unsettled());
         }
         outbound.frames += 1;
         let first = outbound.next_page;
@@ -342,7 +357,7 @@ mod tests {
         let mut slots = Vec::new();
         let mut round_trip = RoundTrip::new();
         let now = Instant::from_millis(1);
-        while let Some(departure) = outbox.take(now, 0, |_, _| PAGES_PER_FRAME) {
+        while let Some(departure) = outbox.take(now, 0, |_, _| {}, |_, _| PAGES_PER_FRAME) {
             let Cargo::Pages { slot, .. } = departure.cargo else {
                 panic!("no news was queued");
             };
@@ -423,7 +438,7 @@ mod tests {
         assert_eq!(outbox.horizon(), 2);
         let mut said = || {
             outbox
-                .take(Instant::ZERO, 502, |_, _| 0)
+                .take(Instant::ZERO, 502, |_, _| {}, |_, _| 0)
                 .map(|d| d.acknowledged)
         };
         assert_eq!((said(), said(), said()), (Some(500), Some(502), None));

@@ -272,7 +272,8 @@ impl<P: norma_ipc::Page> Session<P> {
     /// Puts itself, from its place, into the list of those that may have a frame to send.
     #[inline(always)]
     pub(crate) fn list(&mut self, place: u32, ready: &mut Queue) {
-        if !self.listed && !self.lost_route && self.has_frame() {
+        let quiet = self.owed.is_empty() && self.out.is_quiet();
+        if !quiet && !self.listed && !self.lost_route && self.has_frame() {
             self.listed = true;
             ready.push(place); // Room was reserved when the session was made.
         }
