@@ -36,10 +36,10 @@ pub use node::Node;
 #[cfg(target_os = "none")]
 pub use norma_kernel::face::{
     About, AnyRight, Array, CallError, CheckInError, Context, Counts, Delivery, Disposition,
-    Failure, Frame, Frames, Item, Kind, Memory, Message, MoveError, Name, Notification, PAGE_SIZE,
-    Page, PageSource, PortSet, RawCard, ReadError, Reader, ReceiveError, ReceiveRight,
-    ReceiveStatus, ReturnedRight, Right, RightKind, RightTypes, SendError, SendOnceRight,
-    SendRight, Space, Values, WriteError, Writer,
+    Failure, Frame, Frames, Item, Kind, Memory, Message, MoveError, NAME_TAKEN, Name, NodeName,
+    Notification, PAGE_SIZE, Page, PageSource, PortSet, RawCard, ReadError, Reader, ReceiveError,
+    ReceiveRight, ReceiveStatus, ReturnedRight, Right, RightKind, RightTypes, SendError,
+    SendOnceRight, SendRight, Space, Values, WriteError, Writer,
 };
 #[cfg(target_os = "none")]
 pub use norma_kernel::{print, println};

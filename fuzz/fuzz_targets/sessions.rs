@@ -80,7 +80,7 @@ impl Machine {
         let port = node.ipc().allocate_port(space).unwrap();
         let right = node.ipc().make_right(space, port, RightKind::Send).unwrap();
         let name = node.ipc().insert(space, right).unwrap();
-        node.check_in(space, name, "service").unwrap();
+        node.check_in(Instant::ZERO, space, name, "service").unwrap();
         Machine {
             node,
             space,
@@ -201,7 +201,7 @@ fuzz_target!(|steps: Vec<Step<'_>>| {
     let (mut a, mut b) = (Machine::new(0), Machine::new(1));
     // Session and right first, on a good network: that is where the state is.
     assert!(a.node.check_out("service"));
-    let looked_up = a.node.look_up(now, ThreadId(0), "service").unwrap();
+    let looked_up = a.node.look_up(now, ThreadId(0), "service", None).unwrap();
     assert!(matches!(looked_up, LookUp::Asked));
     assert!(a.node.ipc().await_reply(ThreadId(0)).unwrap().is_none());
     for _ in 0..8 {

@@ -1,5 +1,7 @@
 //! Every size that bounds the platform half of the kernel, with the reason for the number.
 
+use core::time::Duration;
+
 /// Threads at a time: a server's thousand clients on one node, with as many to spare. What a
 /// number costs whether there is a thread or not is 26 bytes of memory that nobody touches; the
 /// rest is made when the number is first used. A power of two, so that to stay within a table
@@ -70,6 +72,10 @@ pub const RECEIVE_AGAIN_NS: u64 = 100_000;
 
 /// A machine with fewer free frames than this is small: 24 MiB.
 pub const SMALL_MACHINE: usize = 6 * 1024;
+
+/// How long a node that was found may take to answer for a name: several times what it takes to
+/// notice that it is dead.
+pub const LOOK_UP_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Stack frames printed in a backtrace.
 pub const BACKTRACE: usize = 32;

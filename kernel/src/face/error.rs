@@ -37,6 +37,11 @@ pub enum Failure {
     BadName,
     /// This node has checked that name in already.
     NameTaken,
+    /// Another node has checked that name in.
+    NameTakenBy {
+        /// Which.
+        node: NodeName,
+    },
     /// There was no memory, here or where the message was to go.
     NoMemory,
     /// The right cannot be used for that.
@@ -171,6 +176,7 @@ impl fmt::Display for Failure {
             Failure::NameUnknown => f.write_str("nobody has checked that name in"),
             Failure::BadName => f.write_str("a name has 1 to 63 bytes"),
             Failure::NameTaken => f.write_str("this node has checked that name in already"),
+            Failure::NameTakenBy { node } => write!(f, "node {node} has checked that name in"),
             Failure::NoMemory => f.write_str("out of memory"),
             Failure::InvalidRight => f.write_str("the right cannot be used for that"),
             Failure::BadMessage(error) => error.fmt(f),

@@ -13,6 +13,7 @@ mod delivery;
 mod error;
 mod exchange;
 mod message;
+mod names;
 mod node;
 mod notify;
 mod read;
@@ -32,7 +33,7 @@ pub use norma_ipc::typed::{Array, Item, Items, Kind, Number, ReadError, Scalar};
 pub use norma_ipc::{
     About, Context, Disposition, Name, PAGE_SIZE, Page, ReceiveStatus, RightKind, RightTypes,
 };
-pub use norma_net::CheckInError;
+pub use norma_net::{CheckInError, NAME_TAKEN, NodeName};
 pub use read::{Reader, Rights};
 pub use rights::{AnyRight, ReceiveRight, SendOnceRight, SendRight};
 pub use set::PortSet;

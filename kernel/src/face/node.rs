@@ -1,20 +1,13 @@
 //! The node, as `main` is given it.
 
-use crate::face::call::await_reply;
 use crate::face::error::Failure;
-use crate::face::{Message, SendRight};
 use crate::limits::STACK;
 use crate::memory::{Frame, NoMemory};
-use crate::node::{self, Patience};
+use crate::node;
 use crate::thread::{self, Wake};
 use crate::{counters, timer};
 use core::time::Duration;
 use norma_drivers::virtio::{NetCounters, NetDevice};
-use norma_net::{LookUp, NAME_UNKNOWN};
-
-/// How long a node that was found may take to answer for a name: several times what it takes to
-/// notice that it is dead.
-const LOOK_UP_PATIENCE: Duration = Duration::from_secs(3);
 
 /// This node. A handle without a state of its own: copy it freely.
 #[derive(Debug, Clone, Copy)]
@@ -83,72 +76,6 @@ impl Node {
         })
     }
 
-    /// Looks a name up: on this node, then in the cluster, once.
-    ///
-    /// # Errors
-    /// [`Failure::NameUnknown`] after about a second at the most; [`Failure::TimedOut`] after
-    /// three if the node that has the name is there and does not answer.
-    pub fn look_up(&self, name: &str) -> Result<SendRight, Failure> {
-        self.look_up_within(name, Patience::of(LOOK_UP_PATIENCE))
-    }
-
-    fn look_up_within(&self, name: &str, patience: Patience) -> Result<SendRight, Failure> {
-        let thread = thread::current();
-        let mut engine = node::lock();
-        let now = node::now();
-        let space = engine.space;
-        match engine.core.look_up(now, thread, name) {
-            Ok(LookUp::Found(right)) => {
-                let inserted = engine.core.ipc().insert(space, right).map_err(|refused| {
-                    engine.core.ipc().release(refused.right);
-                    refused.error
-                });
-                inserted
-                    .map(SendRight::from_name)
-                    .map_err(|error| Failure::from_right(&engine, error))
-            }
-            Ok(LookUp::Asked) => {
-                engine.act(now);
-                let answer = await_reply(&mut engine, thread, None, patience)?;
-                drop(engine);
-                named(Message::wrap(answer))
-            }
-            Err(error) => Err(Failure::from_right(&engine, error)),
-        }
-    }
-
-    /// Looks a name up until somebody has checked it in, for at most `timeout`.
-    ///
-    /// # Errors
-    /// [`Failure::NameUnknown`] or [`Failure::TimedOut`] when the time is up.
-    pub fn wait_for(&self, name: &str, timeout: Duration) -> Result<SendRight, Failure> {
-        let deadline =
-            timer::now().saturating_add(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
-        loop {
-            let left = deadline.saturating_sub(timer::now());
-            let patience = LOOK_UP_PATIENCE.min(Duration::from_nanos(left));
-            match self.look_up_within(name, Patience::of(patience)) {
-                Err(Failure::NameUnknown | Failure::TimedOut | Failure::NodeDied { .. })
-                    if timer::now() < deadline =>
-                {
-                    // Looking up is itself slow when nobody answers; this is for when somebody
-                    // says at once that the name is not there yet.
-                    self.sleep(Duration::from_millis(20))?;
-                }
-                result => return result,
-            }
-        }
-    }
-
-    /// Makes a name unknown again. Tells whether it was checked in on this node.
-    pub fn check_out(&self, name: &str) -> bool {
-        let mut engine = node::lock();
-        let known = engine.core.check_out(name);
-        let now = node::now();
-        engine.act(now);
-        known
-    }
-
     /// Waits.
     ///
     /// # Errors
@@ -181,13 +108,6 @@ impl Node {
     pub fn raw_card(&self) -> Option<RawCard> {
         RawCard::take()
     }
-}
-
-fn named(mut answer: Message) -> Result<SendRight, Failure> {
-    if answer.id() == NAME_UNKNOWN {
-        return Err(Failure::NameUnknown);
-    }
-    answer.take_right()?.ok_or(Failure::NameUnknown)
 }
 
 /// The bare network card.

@@ -326,19 +326,6 @@ impl SendRight {
             Err(error) => Err(Failure::from_right(&engine, error)),
         }
     }
-
-    /// Makes a copy of this right known to the whole cluster under `name`, of 1 to 63 bytes.
-    ///
-    /// # Errors
-    /// [`norma_net::CheckInError`].
-    pub fn check_in(&self, name: &str) -> Result<(), norma_net::CheckInError> {
-        let mut engine = node::lock();
-        let space = engine.space;
-        let done = engine.core.check_in(space, self.name, name);
-        let now = node::now();
-        engine.act(now);
-        done
-    }
 }
 
 fn make<R: AnyRight>(name: Name) -> Result<R, Failure> {

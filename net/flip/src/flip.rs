@@ -212,6 +212,12 @@ impl<P: Page> Flip<P> {
         }
     }
 
+    /// Forgets where `address` is: whoever is there does not answer.
+    pub fn forget_route(&mut self, address: Address) {
+        self.routes.remove(address);
+        self.last.forget();
+    }
+
     /// When [`Flip::handle_timeout`] wants to be called. May change with every other call.
     #[inline]
     pub fn poll_timeout(&self) -> Option<Instant> {

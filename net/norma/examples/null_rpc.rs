@@ -87,7 +87,10 @@ fn taken(machine: &mut Machine) -> Message<HeapPage> {
 }
 
 fn look_up(wire: &mut Wire, a: &mut Machine, b: &mut Machine) -> Name {
-    let asked = a.node.look_up(wire.now, THREAD, "null").expect("a look-up");
+    let asked = a
+        .node
+        .look_up(wire.now, THREAD, "null", None)
+        .expect("a look-up");
     assert!(matches!(asked, LookUp::Asked));
     assert!(
         a.node
@@ -124,7 +127,7 @@ fn main() {
         .expect("a right");
     let name = b.node.ipc().insert(b.space, right).expect("a name");
     b.node
-        .check_in(b.space, name, "null")
+        .check_in(wire.now, b.space, name, "null")
         .expect("a name for all");
     let name = look_up(&mut wire, &mut a, &mut b);
     let waits = b.node.ipc().receive_or_wait(THREAD, b.space, port);

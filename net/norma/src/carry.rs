@@ -16,7 +16,7 @@ use norma_wire::descriptor;
 use crate::node::Node;
 use crate::outbound::{Outbound, Packed, Via};
 use crate::queue::Queue;
-use crate::rights::{Destination, NO_EXPORT, NODE_SERVICE, parse_token};
+use crate::rights::{Destination, NO_EXPORT, NODE_ITSELF, NODE_SERVICE, parse_token};
 use crate::session::Session;
 
 /// How a right leaves: as an export of ours, or home to the peer.
@@ -53,7 +53,7 @@ impl<S: PageSource> Node<S> {
         let (place, generation, destination) = parse_token(token);
         let session = self.sessions.get_mut(place);
         let Some(session) = session.filter(|session| session.generation == generation) else {
-            return Err(self.nobody(place, generation, message));
+            return self.nobody(now, token, message);
         };
         let target = match (destination, via) {
             (Destination::Once(index), _) => Target::Once(index),
@@ -76,12 +76,19 @@ impl<S: PageSource> Node<S> {
     #[cold]
     fn nobody(
         &mut self,
-        place: u32,
-        generation: u16,
+        now: Instant,
+        token: RemoteToken,
         message: Message<S::Page>,
-    ) -> SendError<S::Page> {
+    ) -> Result<(), SendError<S::Page>> {
+        let (place, generation, destination) = parse_token(token);
+        if place == NODE_ITSELF
+            && let Destination::Once(number) = destination
+        {
+            self.answered(now, number, message);
+            return Ok(());
+        }
         let reason = Reason::NodeDied(self.buried(place, generation));
-        refuse(RightError::Dead(reason), message)
+        Err(refuse(RightError::Dead(reason), message))
     }
 
     /// Puts a message into a session's outbox, with the rights that are in it.
@@ -239,6 +246,9 @@ impl<S: PageSource> Node<S> {
         let Destination::Once(index) = destination else {
             return;
         };
+        if place == NODE_ITSELF {
+            return self.asked_in_vain(index);
+        }
         if let Some(session) = self.sessions.get_mut(place)
             && session.generation == generation
         {

@@ -51,8 +51,11 @@ impl<S: PageSource> Node<S> {
                 self.list(place);
             }
         }
+        self.names_timeout(now);
+        self.lookups_timeout(now);
         let deadlines = self.sessions.iter().map(|(_, session)| session.deadline);
-        self.deadline = deadlines.min().unwrap_or(Instant::NEVER);
+        let names = self.names.next().min(self.lookups.next());
+        self.deadline = deadlines.min().unwrap_or(Instant::NEVER).min(names);
     }
 
     fn session_timeout(&mut self, now: Instant, place: u32) {
@@ -78,7 +81,7 @@ impl<S: PageSource> Node<S> {
         if session.tries >= HELLO_TRIES {
             let target = session.peer;
             self.remove_session(place);
-            self.fail_lookups(target, Reason::NameUnknown);
+            self.name_not_connected(now, place, target);
             return;
         }
         session.tries += 1;
@@ -117,9 +120,11 @@ impl<S: PageSource> Node<S> {
     pub(crate) fn seek(&mut self, now: Instant, address: Address) {
         match self.flip.locate(now, address) {
             Locate::Pending => {}
-            Locate::Known(_) | Locate::Here => self.located(now, address),
-            Locate::Missing => self.fail_lookups(address, Reason::NameUnknown),
-            Locate::Full => self.fail_lookups(address, Reason::NoMemory),
+            Locate::Known(_) => self.located(now, address),
+            Locate::Here | Locate::Missing => {
+                self.name_not_located(now, address, Reason::NameUnknown);
+            }
+            Locate::Full => self.name_not_located(now, address, Reason::NoMemory),
         }
     }
 
@@ -136,9 +141,18 @@ impl<S: PageSource> Node<S> {
                 // A peer without a route is sought again each time its session wakes, until it
                 // dies of its silence; a name that nobody holds is not known.
                 FlipEvent::NotLocated { address } => {
-                    self.fail_lookups(address, Reason::NameUnknown);
+                    self.name_not_located(now, address, Reason::NameUnknown);
                 }
-                FlipEvent::Announced { .. } | FlipEvent::Unreachable { .. } => {}
+                FlipEvent::Announced {
+                    address,
+                    node,
+                    settled,
+                    route,
+                } => {
+                    self.name_announced(now, address, route);
+                    self.rival_announced(now, address, node, settled);
+                }
+                FlipEvent::Unreachable { .. } => {}
             }
         }
     }

@@ -33,6 +33,7 @@ mod handshake;
 mod import;
 mod inbox;
 pub mod limits;
+mod lookups;
 mod names;
 mod news;
 mod node;
@@ -46,13 +47,17 @@ mod service;
 mod session;
 mod settle;
 mod slots;
+mod special;
 mod transmit;
 mod window;
 
 pub use counters::{Counters, Drop};
-pub use names::{CheckInError, LookUp, NAME_UNKNOWN};
+pub use lookups::LookUp;
+pub use names::{CheckInError, Interest};
 pub use node::{Config, Holdings, Node, Posted, StartError};
 pub use norma_wire::hello::NodeName;
+pub use service::{NAME_TAKEN, NAME_UNKNOWN};
+pub use special::{DEVICE_PORT, FIRST_SERVICE_PORT, HOST_PORT, Location, NAME_PORT};
 
 /// So many cases of a property, few where each step is interpreted; nothing in the file system.
 #[cfg(test)]

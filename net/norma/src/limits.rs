@@ -42,8 +42,49 @@ pub const MAX_NAMES: usize = 256;
 /// Bytes of a name: one fits the first piece of a frame.
 pub const MAX_NAME: usize = 63;
 
-/// Look-ups under way at a node.
+/// Look-ups under way at a node, those that wait for a name included.
 pub const MAX_LOOKUPS: usize = 256;
+
+/// How long a look-up that does not wait may take: longer than whoever asked for it has patience,
+/// so that it is he who gives up where a node was found and does not answer.
+pub const LOOK_UP_TIME: Duration = Duration::from_secs(4);
+
+/// How often a look-up asks before it counts as in vain: the node where it was found last, the
+/// one that is found instead, and one more should the name move meanwhile.
+pub const ASK_ROUNDS: u8 = 3;
+
+/// How long a look-up that waits rests before it asks by itself; doubled each time. The name's
+/// announcement comes first, unless it is lost.
+pub const SEEK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The longest rest: a thousand waiting nodes then cost each node 125 frames a second.
+pub const SEEK_AGAIN_MOST: Duration = Duration::from_secs(8);
+
+/// Found addresses of which the node is remembered: those in use by as many services. To find
+/// one again costs two round trips more.
+pub const REMEMBERED_PLACES: usize = 64;
+
+/// How long a claim to a name is tentative: as long as an address is sought.
+pub const CLAIM_SETTLES: Duration = Duration::from_secs(1);
+
+/// Time between the announcements of a tentative claim: three in all, so that with a twentieth
+/// of all frames lost one in 8,000 check-ins is not heard, and then it is found by asking.
+pub const ANNOUNCE_AGAIN: Duration = Duration::from_millis(500);
+
+/// A settled name that is looked up is announced again when it has not been for this long, so
+/// that two nodes that a partition has led to have it hear of each other.
+pub const ANNOUNCE_LATER: Duration = Duration::from_secs(10);
+
+/// The same where somebody waits to hear whether the name is his: as often as an address is
+/// sought, for as much depends on it.
+pub const ANNOUNCE_CLAIM: Duration = Duration::from_millis(60);
+
+/// Time between announcements of a name that another node claims, at the least: each of his is
+/// answered.
+pub const DEFEND_AGAIN: Duration = Duration::from_millis(50);
+
+/// Slots for special ports, as in NORMA; the first is none.
+pub const SPECIAL_PORTS: usize = 32;
 
 /// How long an acknowledgement waits for a frame to ride on. Half the shortest
 /// retransmission time, so that a quiet link sends nothing twice. Long, for each timer that

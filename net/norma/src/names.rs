@@ -1,30 +1,40 @@
-//! The network-wide name service, in its simplest form.
+//! Names checked in on this node, and what happens when another node has checked in the same.
 //!
 //! A name has a FLIP address that follows from the cluster and the name. The node where it is
 //! checked in registers that address, so that LOCATE finds the node without a server in the
-//! middle; then the node is asked, over a session, and its answer carries the send right.
+//! middle, and announces it, so that nobody who waits for it has to ask all the time.
 //!
-//! To look a name up is to make a call: the answer, or the news that there is none, comes to
-//! the thread's reply port like any other reply.
+//! A check-in does not wait: it counts at once on this node and for whoever asks it. For a
+//! second the claim is **tentative**, then it is **settled**. Two nodes that have the same name
+//! hear each other's announcements. A settled claim is better than a tentative one; else that
+//! of the node with the lower address is. The holder of the better one announces it again; the
+//! other asks him whether he has the name, and if so gives it up. So exactly one claim stays,
+//! whatever is lost or delayed: a claim only ever improves, by becoming settled, so that of two
+//! neither gives up for the sake of a claim that gave up for its own.
+//!
+//! Owns the entries, their announcements and their end. Leaves to others: asking (`lookups`).
 
 use alloc::vec::Vec;
 
 use norma_flip::{Address, Instant, PrivateAddress};
-use norma_ipc::{Message, Name, PageSource, Reason, Right, RightError, SpaceId, ThreadId};
+use norma_ipc::{Message, Name, PageSource, PortId, Reason, Right, RightError, SpaceId, ThreadId};
 use norma_wire::hash;
 
-use crate::carry::Target;
-use crate::limits::{MAX_LOOKUPS, MAX_NAME, MAX_NAMES};
+use crate::limits::{
+    ANNOUNCE_AGAIN, ANNOUNCE_CLAIM, ANNOUNCE_LATER, CLAIM_SETTLES, DEFEND_AGAIN, MAX_NAME,
+    MAX_NAMES,
+};
+use crate::lookups::Want;
 use crate::node::Node;
-use crate::service::{answer, operation};
+use crate::service::answer;
 
 /// The FLIP address space of names.
 const NAME_SPACE: u8 = b'N';
 
-/// Identifier of an answer that says that the name is not known.
-pub const NAME_UNKNOWN: u32 = answer::UNKNOWN;
+/// The FLIP address space of the names of nodes, which nobody can check in.
+const NODE_SPACE: u8 = b'H';
 
-type Text = heapless::String<MAX_NAME>;
+pub(crate) type Text = heapless::String<MAX_NAME>;
 
 /// Why a name was not checked in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,21 +62,33 @@ impl core::fmt::Display for CheckInError {
 
 impl core::error::Error for CheckInError {}
 
-/// What a look-up found so far.
-#[derive(Debug)]
-#[must_use]
-pub enum LookUp {
-    /// The name is checked in on this node.
-    Found(Right),
-    /// The answer will come to the thread's reply port: [`norma_ipc::Ipc::await_reply`].
-    Asked,
+/// Who wants to hear what becomes of a check-in.
+#[derive(Debug, Default)]
+pub struct Interest {
+    /// Gets a message with the identifier [`crate::NAME_TAKEN`] and the name of the node that
+    /// has the name when this one has lost it. If the name is checked out, or its port dies, the
+    /// right is given up unused.
+    pub lost: Option<Right>,
+    /// Gets the same, or a message with the identifier 0 when the claim is settled.
+    pub settled: Option<Right>,
 }
 
 #[derive(Debug)]
-struct Entry {
+pub(crate) struct Entry {
     text: Text,
     right: Right,
+    port: PortId,
     address: Address,
+    interest: Interest,
+    settled: bool,
+    /// When it was checked in.
+    since: Instant,
+    /// When it was last announced.
+    announced: Instant,
+    /// When there is something to do about it.
+    due: Instant,
+    /// A node that says that it has the better claim is being asked.
+    doubted: bool,
 }
 
 #[derive(Debug)]
@@ -78,54 +100,94 @@ impl Names {
     }
 
     pub(crate) fn rights(&self) -> impl Iterator<Item = &Right> {
-        self.0.iter().map(|entry| &entry.right)
-    }
-}
-
-#[derive(Debug)]
-struct Asking {
-    text: Text,
-    target: Address,
-    reply: Right,
-    /// The session that is being connected for it.
-    place: Option<u32>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Lookups(Vec<Asking>);
-
-impl Lookups {
-    pub(crate) const fn new() -> Self {
-        Lookups(Vec::new())
+        self.0.iter().flat_map(|entry| {
+            let Interest { lost, settled } = &entry.interest;
+            core::iter::once(&entry.right).chain(lost).chain(settled)
+        })
     }
 
-    pub(crate) fn rights(&self) -> impl Iterator<Item = &Right> {
-        self.0.iter().map(|asking| &asking.reply)
+    /// When there is something to do.
+    pub(crate) fn next(&self) -> Instant {
+        let due = self.0.iter().map(|entry| entry.due).min();
+        due.unwrap_or(Instant::NEVER)
+    }
+
+    fn of(&mut self, text: &str) -> Option<&mut Entry> {
+        self.0.iter_mut().find(|entry| entry.text == text)
     }
 }
 
 impl<S: PageSource> Node<S> {
-    fn name_address(&self, text: &Text) -> PrivateAddress {
-        let cluster = &self.config.cluster;
-        let mut material = [0; 16 + MAX_NAME];
-        let material = &mut material[..16 + text.len()];
-        material[..16].copy_from_slice(cluster);
-        material[16..].copy_from_slice(text.as_bytes());
-        let hash = hash::derive("norma name address v1", material);
-        PrivateAddress::new(NAME_SPACE, u64::from_le_bytes(hash.as_chunks().0[0]))
+    /// The private address of a name in a space: whoever knows the name knows it.
+    fn address_of(&self, space: u8, context: &str, text: &str) -> PrivateAddress {
+        let mut material = heapless::Vec::<u8, { 16 + MAX_NAME }>::new();
+        // It fits: a text has at most MAX_NAME bytes.
+        let _ = material.extend_from_slice(&self.config.cluster);
+        let _ = material.extend_from_slice(text.as_bytes());
+        let hash = hash::derive(context, &material);
+        PrivateAddress::new(space, u64::from_le_bytes(hash.as_chunks().0[0]))
+    }
+
+    pub(crate) fn name_address(&self, text: &Text) -> PrivateAddress {
+        self.address_of(NAME_SPACE, "norma name address v1", text)
+    }
+
+    pub(crate) fn node_address(&self, name: &str) -> PrivateAddress {
+        self.address_of(NODE_SPACE, "norma node name address v1", name)
     }
 
     /// Makes a copy of the send right under `name` known to the whole cluster as `text`.
     ///
+    /// It is known at once. Should another node have the same name, one of the two loses it, as
+    /// the head of this file says.
+    ///
     /// # Errors
     /// [`CheckInError`].
-    pub fn check_in(&mut self, space: SpaceId, name: Name, text: &str) -> Result<(), CheckInError> {
-        let short = Text::try_from(text).map_err(|_| CheckInError::BadName)?;
-        if text.is_empty() {
-            return Err(CheckInError::BadName);
-        }
-        self.forget_dead_name(text);
-        if self.names.0.iter().any(|entry| entry.text == text) {
+    pub fn check_in(
+        &mut self,
+        now: Instant,
+        space: SpaceId,
+        name: Name,
+        text: &str,
+    ) -> Result<(), CheckInError> {
+        self.check_in_telling(now, space, name, text, Interest::default())
+            .map_err(|(error, _)| error)
+    }
+
+    /// As [`Node::check_in`], and `interest` hears what becomes of it.
+    ///
+    /// # Errors
+    /// [`CheckInError`], with `interest`.
+    pub fn check_in_telling(
+        &mut self,
+        now: Instant,
+        space: SpaceId,
+        name: Name,
+        text: &str,
+        interest: Interest,
+    ) -> Result<(), (CheckInError, Interest)> {
+        let entry = match self.entry(now, space, name, text) {
+            Ok(entry) => Entry { interest, ..entry },
+            Err(error) => return Err((error, interest)),
+        };
+        self.ipc.watch(entry.port);
+        let address = entry.address;
+        self.names.0.push(entry); // In the room that was made.
+        self.names_due(now);
+        self.name_is_here(now, address);
+        Ok(())
+    }
+
+    /// An entry, with its address registered and room for it made.
+    fn entry(
+        &mut self,
+        now: Instant,
+        space: SpaceId,
+        name: Name,
+        text: &str,
+    ) -> Result<Entry, CheckInError> {
+        let text = short(text).ok_or(CheckInError::BadName)?;
+        if self.names.of(&text).is_some() {
             return Err(CheckInError::Taken);
         }
         if self.names.0.len() >= MAX_NAMES || self.names.0.try_reserve(1).is_err() {
@@ -135,171 +197,197 @@ impl<S: PageSource> Node<S> {
             .ipc
             .copy_send(space, name)
             .map_err(CheckInError::Right)?;
-        match self.flip.register(self.name_address(&short)) {
-            Ok(address) => {
-                self.names.0.push(Entry {
-                    text: short,
-                    right,
-                    address,
-                });
-                Ok(())
-            }
-            Err(_) => {
-                self.ipc.release(right);
-                Err(CheckInError::Full)
-            }
-        }
+        let registered = self.flip.register(self.name_address(&text));
+        let (Ok(address), Some(port)) = (registered, right.port()) else {
+            self.ipc.release(right);
+            return Err(CheckInError::Full);
+        };
+        Ok(Entry {
+            text,
+            right,
+            port,
+            address,
+            interest: Interest::default(),
+            settled: false,
+            since: now,
+            announced: now,
+            due: now,
+            doubted: false,
+        })
+    }
+
+    /// As [`Node::check_in`], for a thread that waits to hear whether the name is its own: at
+    /// its reply port arrives a message with the identifier 0 when the claim is settled, after a
+    /// second, or [`crate::NAME_TAKEN`] with the name of the node that has the name.
+    ///
+    /// # Errors
+    /// [`CheckInError`].
+    pub fn claim(
+        &mut self,
+        now: Instant,
+        thread: ThreadId,
+        space: SpaceId,
+        name: Name,
+        text: &str,
+    ) -> Result<(), CheckInError> {
+        let reply = self.ipc.make_reply_right(thread);
+        let interest = Interest {
+            lost: None,
+            settled: Some(reply.map_err(CheckInError::Right)?),
+        };
+        self.check_in_telling(now, space, name, text, interest)
+            .map_err(|(error, interest)| {
+                if let Some(right) = interest.settled {
+                    self.ipc.retract(right);
+                }
+                error
+            })
     }
 
     /// Forgets a name. Tells whether it was checked in here.
     pub fn check_out(&mut self, text: &str) -> bool {
-        let Some(index) = self.names.0.iter().position(|entry| entry.text == text) else {
-            return false;
-        };
-        let entry = self.names.0.swap_remove(index);
-        self.flip.unregister(entry.address);
-        self.ipc.release(entry.right);
-        true
+        let place = self.names.0.iter().position(|entry| entry.text == text);
+        let entry = place.map(|place| self.remove_entry(place));
+        let found = entry.is_some();
+        if let Some(Interest { lost, settled }) = entry {
+            for right in lost.into_iter().chain(settled) {
+                self.ipc.release(right);
+            }
+        }
+        found
     }
 
-    fn forget_dead_name(&mut self, text: &str) {
-        let entry = self.names.0.iter().find(|entry| entry.text == text);
-        let port = entry.and_then(|entry| entry.right.port());
-        if port.is_some_and(|port| self.ipc.sink(port).is_err()) {
-            self.check_out(text);
+    fn remove_entry(&mut self, place: usize) -> Interest {
+        let entry = self.names.0.swap_remove(place);
+        self.flip.unregister(entry.address);
+        self.ipc.release(entry.right);
+        entry.interest
+    }
+
+    /// A port that was checked in is dead: nobody finds it any more.
+    pub(crate) fn named_port_died(&mut self, port: PortId) {
+        while let Some(place) = self.names.0.iter().position(|entry| entry.port == port) {
+            let Interest { lost, settled } = self.remove_entry(place);
+            for right in lost.into_iter().chain(settled) {
+                self.ipc.release_because(right, Reason::Destroyed);
+            }
         }
     }
 
-    fn find_name(&mut self, text: &str) -> Option<Right> {
-        self.forget_dead_name(text);
-        let port = self
-            .names
-            .0
-            .iter()
-            .find(|entry| entry.text == text)?
-            .right
-            .port()?;
+    /// A send right to what is checked in here as `text`.
+    pub(crate) fn find_name(&mut self, text: &str) -> Option<Right> {
+        let port = self.names.of(text)?.port;
         self.ipc.add_send(port).ok()
     }
 
-    /// Looks a name up for `thread`: on this node, else in the cluster.
-    ///
-    /// An answer from the cluster is a message with the identifier 0 and one send right, or
-    /// with the identifier [`NAME_UNKNOWN`]; if nobody answers at all, the reply port is told
-    /// [`Reason::NameUnknown`]. Both come within about a second.
-    ///
-    /// # Errors
-    /// [`RightError::InvalidName`] for a text that cannot be a name, [`RightError::NoMemory`].
-    pub fn look_up(
-        &mut self,
-        now: Instant,
-        thread: ThreadId,
-        text: &str,
-    ) -> Result<LookUp, RightError> {
-        let short = Text::try_from(text).map_err(|_| RightError::InvalidName)?;
-        if text.is_empty() {
-            return Err(RightError::InvalidName);
-        }
-        if let Some(right) = self.find_name(text) {
-            return Ok(LookUp::Found(right));
-        }
-        let lookups = &mut self.lookups.0;
-        if lookups.len() >= MAX_LOOKUPS || lookups.try_reserve(1).is_err() {
-            return Err(RightError::NoMemory);
-        }
-        let reply = self.ipc.make_reply_right(thread)?;
-        let target = self.name_address(&short).image();
-        self.lookups.0.push(Asking {
-            text: short,
-            target,
-            reply,
-            place: None,
-        });
-        self.seek(now, target);
-        Ok(LookUp::Asked)
+    /// What is checked in here as `text`, for somebody who asks this node in particular.
+    pub fn find_here(&mut self, text: &str) -> Option<Right> {
+        self.find_name(text)
     }
 
-    /// Somebody holds the address: say HELLO to it.
-    pub(crate) fn name_located(&mut self, now: Instant, target: Address) {
-        let waits = |asking: &Asking| asking.target == target && asking.place.is_none();
-        if !self.lookups.0.iter().any(waits) {
-            return;
-        }
-        match self.connect(now, target) {
-            Some(place) => {
-                for asking in self.lookups.0.iter_mut().filter(|asking| waits(asking)) {
-                    asking.place = Some(place);
-                }
-            }
-            None => self.fail_lookups(target, Reason::NoMemory),
-        }
-    }
-
-    /// Nobody holds the address, or whoever does never answered.
-    pub(crate) fn fail_lookups(&mut self, target: Address, reason: Reason) {
-        while let Some(index) = self
-            .lookups
-            .0
-            .iter()
-            .position(|asking| asking.target == target)
-        {
-            let asking = self.lookups.0.swap_remove(index);
-            self.ipc.release_because(asking.reply, reason);
-        }
-    }
-
-    /// What waited for the session at `before` asks over the one at `place`.
-    pub(crate) fn connected(&mut self, now: Instant, before: u32, place: u32) {
-        while let Some(index) = self
-            .lookups
-            .0
-            .iter()
-            .position(|asking| asking.place == Some(before))
-        {
-            let asking = self.lookups.0.swap_remove(index);
-            self.ask(now, place, asking);
-        }
-    }
-
-    fn ask(&mut self, now: Instant, place: u32, asking: Asking) {
-        let Ok(mut message) = self.ipc.new_message() else {
-            return self.ipc.release_because(asking.reply, Reason::NoMemory);
-        };
-        message.set_id(operation::LOOK_UP);
-        let filled = message.set_data(asking.text.as_bytes());
-        // A fresh message has no reply right yet.
-        let _ = message.set_reply(asking.reply);
-        message.set_expects_reply(true);
-        let sent = match filled {
-            Ok(()) => self
-                .dispatch(now, place, Target::NodeService, message)
-                .map_err(|error| error.message),
-            Err(_) => Err(message),
-        };
-        if let Err(message) = sent {
-            self.ipc.discard_because(message, Reason::NoMemory);
-        }
+    /// The same by the name's address.
+    pub(crate) fn find_address(&mut self, address: Address) -> Option<Right> {
+        let mut entries = self.names.0.iter();
+        let port = entries.find(|entry| entry.address == address)?.port;
+        self.ipc.add_send(port).ok()
     }
 
     /// Another node asks for a name of ours.
     pub(crate) fn answer_look_up(&mut self, now: Instant, mut message: Message<S::Page>) {
-        let mut text = Text::new();
-        let known = core::str::from_utf8(message.data())
-            .ok()
-            .and_then(|t| text.push_str(t).ok());
-        let found = known.and_then(|()| self.find_name(&text));
-        message.clear_data();
-        message.set_id(if found.is_some() {
-            answer::DONE
-        } else {
-            answer::UNKNOWN
-        });
-        if let Some(right) = found
-            && let Err(right) = message.push_right(right)
+        let text = core::str::from_utf8(message.data()).ok().and_then(short);
+        let found = text.as_ref().and_then(|text| self.find_name(text));
+        if found.is_some()
+            && let Some(entry) = text.and_then(|text| self.names.of(&text))
+            && entry.settled
+            && now >= entry.announced + ANNOUNCE_LATER
         {
-            self.ipc.release(right);
-            message.set_id(answer::UNKNOWN);
+            // Since it was last announced a partition may have healed, and brought another one.
+            entry.due = now;
+            self.names_due(now);
         }
+        self.fill_answer(&mut message, found);
         self.answer(now, message);
     }
+
+    /// What time brings to names.
+    pub(crate) fn names_timeout(&mut self, now: Instant) {
+        for place in 0..self.names.0.len() {
+            let Some(entry) = self.names.0.get_mut(place) else {
+                break;
+            };
+            if entry.due > now {
+                continue;
+            }
+            let settles = entry.since + CLAIM_SETTLES;
+            let settled = core::mem::replace(&mut entry.settled, now >= settles);
+            let (address, is_settled) = (entry.address, entry.settled);
+            entry.due = match self.flip.announce(now, address, is_settled) {
+                Err(_) => now + DEFEND_AGAIN,
+                Ok(()) if is_settled => Instant::NEVER,
+                Ok(()) if entry.interest.settled.is_some() => settles.min(now + ANNOUNCE_CLAIM),
+                Ok(()) => settles.min(now + ANNOUNCE_AGAIN),
+            };
+            entry.announced = now;
+            if is_settled
+                && !settled
+                && let Some(waiting) = entry.interest.settled.take()
+            {
+                self.tell(now, waiting, answer::DONE, &[]);
+            }
+        }
+    }
+
+    /// Somebody says that he has an address. If it is of a name of ours, one of us two is wrong.
+    pub(crate) fn rival_announced(
+        &mut self,
+        now: Instant,
+        address: Address,
+        node: Address,
+        settled: bool,
+    ) {
+        let own = self.address;
+        let mut entries = self.names.0.iter_mut();
+        let Some(entry) = entries.find(|entry| entry.address == address) else {
+            return;
+        };
+        let better = (!entry.settled, own.0) < (!settled, node.0);
+        if better {
+            // Now, or as soon as that is not too often.
+            entry.due = entry.due.min(now.max(entry.announced + DEFEND_AGAIN));
+            return self.names_due(now);
+        }
+        if !core::mem::replace(&mut entry.doubted, true) {
+            let text = entry.text.clone();
+            if !self.ask_rival(now, Want::Rival(text), node) {
+                self.rival_answered(now, address, None);
+            }
+        }
+    }
+
+    /// A node that announced a name of ours was asked for it: `Some` of its name if it has it.
+    pub(crate) fn rival_answered(&mut self, now: Instant, address: Address, has: Option<&str>) {
+        let entries = &mut self.names.0;
+        let Some(place) = entries.iter().position(|entry| entry.address == address) else {
+            return;
+        };
+        let Some(node) = has else {
+            // He gave the name up meanwhile, or cannot be reached: then he can do without ours.
+            entries[place].doubted = false;
+            return;
+        };
+        let Interest { lost, settled } = self.remove_entry(place);
+        for right in lost.into_iter().chain(settled) {
+            self.tell(now, right, answer::TAKEN, node.as_bytes());
+        }
+    }
+
+    /// There may be something to do about names from `due` on.
+    pub(crate) fn names_due(&mut self, due: Instant) {
+        self.deadline = self.deadline.min(due);
+    }
+}
+
+/// A text that can be a name.
+pub(crate) fn short(text: &str) -> Option<Text> {
+    (!text.is_empty()).then(|| Text::try_from(text).ok())?
 }

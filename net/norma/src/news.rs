@@ -107,6 +107,8 @@ impl<S: PageSource> Node<S> {
             }
             Event::PortDied(port, _) => {
                 self.tell_exporters(port, |export, _| Some(Control::Dead { export }));
+                self.named_port_died(port);
+                self.special_port_died(port);
             }
             Event::Room(port) => self.tell_exporters(port, |export, refusing| {
                 refusing.then_some(Control::Room { export })

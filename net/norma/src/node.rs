@@ -15,12 +15,14 @@ use crate::arrive::Unread;
 use crate::counters::Counters;
 use crate::deliver::After;
 use crate::limits::{MAX_CREDIT, MAX_SESSIONS, REMEMBERED_PEERS};
-use crate::names::{Lookups, Names};
+use crate::lookups::Lookups;
+use crate::names::Names;
 use crate::queue::Queue;
 use crate::random::Random;
 use crate::rights::Map;
 use crate::session::Session;
 use crate::slots::Slots;
+use crate::special::SpecialPorts;
 
 /// What a node must be told at its start.
 #[derive(Debug, Clone)]
@@ -134,6 +136,7 @@ pub struct Node<S: PageSource> {
     pub(crate) resets: heapless::Vec<(Address, u32), 8>,
     pub(crate) names: Names,
     pub(crate) lookups: Lookups,
+    pub(crate) special: SpecialPorts,
     pub(crate) random: Random,
     pub(crate) graves: heapless::Deque<Grave, REMEMBERED_PEERS>,
     pub(crate) counters: Counters,
@@ -197,6 +200,7 @@ impl<S: PageSource> Node<S> {
             resets: heapless::Vec::new(),
             names: Names::new(),
             lookups: Lookups::new(),
+            special: SpecialPorts::new(),
             random,
             graves: heapless::Deque::new(),
             counters: Counters::default(),
@@ -290,6 +294,7 @@ impl<S: PageSource> Node<S> {
             .chain(going_home)
             .chain(self.names.rights())
             .chain(self.lookups.rights())
+            .chain(self.special.rights())
     }
 
     /// What the sessions hold now: all of it zero when no right and no message is shared.

@@ -300,6 +300,11 @@ impl Imports {
     }
 }
 
+/// The place of a session that there is not: what leads there is for the node itself.
+pub(crate) const NODE_ITSELF: u32 = 0x7fff;
+
+const _: () = assert!(NODE_ITSELF as usize >= crate::limits::MAX_SESSIONS);
+
 /// What the IPC core calls a remote right: which session, and which import or export of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Destination {

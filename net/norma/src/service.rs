@@ -5,15 +5,17 @@
 //! and settled as any other; it needs no export, no queue and no thread.
 
 use norma_flip::Instant;
-use norma_ipc::{Memory, Message, PageSource};
+use norma_ipc::{Memory, Message, PageSource, Reason, Right};
 
 use crate::counters::Drop;
-use crate::node::Node;
+use crate::node::{Node, Posted};
 
 /// What a message to the node asks for (W-90).
 pub(crate) mod operation {
     /// The send right under a name.
     pub(crate) const LOOK_UP: u32 = 1;
+    /// The send right in a slot.
+    pub(crate) const SPECIAL_PORT: u32 = 16;
 }
 
 /// What an answer of the node says by its `id` (W-91).
@@ -24,7 +26,15 @@ pub(crate) mod answer {
     pub(crate) const UNKNOWN: u32 = 1;
     /// The node does not know the operation.
     pub(crate) const NO_OPERATION: u32 = 2;
+    /// Another node has it.
+    pub(crate) const TAKEN: u32 = 3;
 }
+
+/// Identifier of an answer that says that the name is not known.
+pub const NAME_UNKNOWN: u32 = answer::UNKNOWN;
+
+/// Identifier of a message that says that another node has the name; that node's is in it.
+pub const NAME_TAKEN: u32 = answer::TAKEN;
 
 impl<S: PageSource> Node<S> {
     /// Does what a message from the peer of the session at `place` asks for. The rights in it
@@ -33,6 +43,7 @@ impl<S: PageSource> Node<S> {
     pub(crate) fn serve(&mut self, now: Instant, _place: u32, message: Message<S::Page>) {
         match message.id() {
             operation::LOOK_UP => self.answer_look_up(now, message),
+            operation::SPECIAL_PORT => self.answer_special_port(now, message),
             _ => self.serve_nothing(now, message),
         }
     }
@@ -55,9 +66,34 @@ impl<S: PageSource> Node<S> {
 
     /// Sends an answer to whoever asked. If that fails, or nobody wants it, it ends here.
     pub(crate) fn answer(&mut self, now: Instant, message: Message<S::Page>) {
-        if let Err(error) = self.reply(now, message) {
-            self.ipc.discard(error.message);
+        match self.reply(now, message) {
+            Ok(Posted::Handed(thread)) => self.ipc.defer_wake(thread),
+            Ok(_) => {}
+            Err(error) => self.ipc.discard(error.message),
         }
+    }
+
+    /// Puts what was asked for into an answer, or that it is not there.
+    pub(crate) fn fill_answer(&mut self, message: &mut Message<S::Page>, found: Option<Right>) {
+        message.clear_data();
+        message.set_id(answer::UNKNOWN);
+        let Some(right) = found else { return };
+        match message.push_right(right) {
+            Ok(()) => message.set_id(answer::DONE),
+            Err(right) => self.ipc.release(right),
+        }
+    }
+
+    /// Spends a send-once right on a message of this node.
+    pub(crate) fn tell(&mut self, now: Instant, to: Right, id: u32, data: &[u8]) {
+        let Ok(mut message) = self.ipc.new_message() else {
+            return self.ipc.release_because(to, Reason::NoMemory);
+        };
+        message.set_id(id);
+        // Where there is no memory for it, what the message is about must do.
+        let _ = message.set_data(data);
+        let _ = message.set_reply(to);
+        self.answer(now, message);
     }
 }
 

@@ -57,9 +57,9 @@ fn connected() -> [Node<HeapPages>; 2] {
     let port = ipc.allocate_port(space).unwrap();
     let right = ipc.make_right(space, port, RightKind::Send).unwrap();
     let right = ipc.insert(space, right).unwrap();
-    nodes[1].check_in(space, right, "echo").unwrap();
+    nodes[1].check_in(NOW, space, right, "echo").unwrap();
     nodes[0].ipc().register_thread(CALLER).unwrap();
-    let asked = nodes[0].look_up(NOW, CALLER, "echo").unwrap();
+    let asked = nodes[0].look_up(NOW, CALLER, "echo", None).unwrap();
     assert!(matches!(asked, LookUp::Asked));
     run(&mut nodes);
     let found = nodes[0].ipc().await_reply(CALLER).unwrap();

@@ -156,7 +156,9 @@ impl Pair {
             .make_right(b.space, port, RightKind::Send)
             .unwrap();
         let name = b.node.ipc().insert(b.space, right).unwrap();
-        b.node.check_in(b.space, name, "echo").unwrap();
+        b.node
+            .check_in(Instant::from_millis(1000), b.space, name, "echo")
+            .unwrap();
         Pair {
             a,
             b,
@@ -214,7 +216,7 @@ impl Pair {
     }
 
     fn look_up(&mut self, steps: u32) -> Option<Name> {
-        match self.a.node.look_up(self.now, THREAD, "echo").ok()? {
+        match self.a.node.look_up(self.now, THREAD, "echo", None).ok()? {
             LookUp::Found(right) => self.keep(right),
             LookUp::Asked => {
                 let mut message = self.answer(steps)?;

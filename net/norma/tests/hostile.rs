@@ -81,12 +81,16 @@ impl Pair {
         let port = ipc.allocate_port(space).unwrap();
         let right = ipc.make_right(space, port, RightKind::Send).unwrap();
         let name = ipc.insert(space, right).unwrap();
-        pair.nodes[1].check_in(space, name, "echo").unwrap();
+        pair.nodes[1]
+            .check_in(pair.now, space, name, "echo")
+            .unwrap();
 
         let a = pair.nodes[0].ipc();
         a.register_thread(CALLER).unwrap();
         let space = a.create_space(100).unwrap();
-        let found = pair.nodes[0].look_up(pair.now, CALLER, "echo").unwrap();
+        let found = pair.nodes[0]
+            .look_up(pair.now, CALLER, "echo", None)
+            .unwrap();
         assert!(matches!(found, LookUp::Asked));
         pair.run();
         let a = pair.nodes[0].ipc();

@@ -42,6 +42,7 @@ impl World {
     /// # Panics
     /// When that fails.
     pub fn serve(&mut self, machine: usize, text: &str) -> Name {
+        let now = instant(self.now());
         let m = self.machine(machine);
         let space = m.space();
         let port = m.node.ipc().allocate_port(space).expect("a port");
@@ -51,7 +52,9 @@ impl World {
             .make_right(space, port, RightKind::Send)
             .expect("a right");
         let name = m.node.ipc().insert(space, right).expect("a name");
-        m.node.check_in(space, name, text).expect("a name for all");
+        m.node
+            .check_in(now, space, name, text)
+            .expect("a name for all");
         m.node
             .ipc()
             .deallocate(space, name, RightKind::Send)
@@ -102,12 +105,37 @@ impl World {
         thread: ThreadId,
         text: &str,
     ) -> Result<Name, CallError> {
+        self.find(machine, thread, text, None)
+    }
+
+    /// Looks a name up, and waits until it is there.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn wait_for(
+        &mut self,
+        machine: usize,
+        thread: ThreadId,
+        text: &str,
+        time: Duration,
+    ) -> Result<Name, CallError> {
+        self.find(machine, thread, text, Some(time))
+    }
+
+    fn find(
+        &mut self,
+        machine: usize,
+        thread: ThreadId,
+        text: &str,
+        time: Option<Duration>,
+    ) -> Result<Name, CallError> {
         let now = instant(self.now());
+        let until = time.map(|time| now + time);
         let m = self.machine(machine);
         let space = m.space();
         let found = m
             .node
-            .look_up(now, thread, text)
+            .look_up(now, thread, text, until)
             .expect("a look-up can be made");
         let right = match found {
             LookUp::Found(right) => right,

@@ -250,7 +250,7 @@ fn sessions_begun_from_both_sides_become_one_and_nobody_dies() {
                     let now = norma_flip::Instant(1_000_000_000 + w.now().as_nanos() as u64);
                     let text = ["right", "left"][side];
                     let node = w.machine(side).node();
-                    let _ = node.look_up(now, threads[side], text).unwrap();
+                    let _ = node.look_up(now, threads[side], text, None).unwrap();
                     asked[side] = true;
                 }
             }

@@ -61,7 +61,10 @@ impl Finder {
             }
             return Found::Not(Next::Done);
         }
-        match cx.node.look_up(instant(cx.now), cx.thread, &self.text) {
+        match cx
+            .node
+            .look_up(instant(cx.now), cx.thread, &self.text, None)
+        {
             Ok(LookUp::Found(right)) => match cx.node.ipc().insert(cx.space, right) {
                 Ok(name) => return Found::Name(name),
                 Err(refused) => cx.node.ipc().release(refused.right),

@@ -29,7 +29,9 @@ impl Server {
             .make_right(cx.space, port, RightKind::Send)
             .ok()?;
         let name = cx.node.ipc().insert(cx.space, right).ok()?;
-        cx.node.check_in(cx.space, name, &self.text).ok()?;
+        cx.node
+            .check_in(crate::machine::instant(cx.now), cx.space, name, &self.text)
+            .ok()?;
         cx.node
             .ipc()
             .deallocate(cx.space, name, RightKind::Send)
