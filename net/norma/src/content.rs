@@ -189,11 +189,12 @@ fn read_message<S: PageSource>(
     desk: &mut Desk<'_, S>,
 ) -> Result<Vec<descriptor::Repr>, Drop> {
     let inline = usize::from(header.inline());
-    read_header(header, message);
     if inline > 0 {
         read_inline(frame, plan, inline, message)?;
         desk.counters.inline_copies += 1;
     }
+    // After the data, which are plain bytes until the header says more.
+    read_header(header, message);
     // Most messages have nothing else.
     if header.rights() == 0 && plan.pages == 0 && !header.flags().contains(Flags::CONTEXT) {
         return Ok(Vec::new());
