@@ -202,13 +202,12 @@ impl<P: Page> Flip<P> {
 
     /// Queues a packet of FLIP's own.
     pub(crate) fn answer(&mut self, answer: Answer) -> Result<(), DropReason> {
-        self.answers
-            .push_back(answer)
-            .map_err(|_| DropReason::NoRoom)
+        self.answers.push(answer).map_err(|_| DropReason::NoRoom)
     }
 
     fn transmit_answer(&mut self, frame: &mut Outgoing<'_, P>) -> bool {
-        let Some(answer) = self.answers.pop_front() else {
+        // The newest first: each is for somebody else, so their order means nothing.
+        let Some(answer) = self.answers.pop() else {
             return false;
         };
         let here = answer.kind == Kind::HereIs;

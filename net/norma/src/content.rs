@@ -39,14 +39,26 @@ impl<P: Page> Session<P> {
         header: &Header<'_>,
         length: usize,
         frame: &mut Incoming<'_, P>,
-        mut desk: Desk<'_, S>,
+        desk: Desk<'_, S>,
     ) -> Result<(), Drop> {
         let label = Label::of(header);
+        let Desk {
+            ipc,
+            source,
+            counters,
+            after: left,
+        } = desk;
         let bare = header.is_bare() && length == session::LENGTH;
         if !bare || !self.inbox.is_next(label) {
-            return self.take_content(header, length, frame, &mut desk);
+            // Put together only here: the common case does without it in memory.
+            let desk = &mut Desk {
+                ipc,
+                source,
+                counters,
+                after: left,
+            };
+            return self.take_content(header, length, frame, desk);
         }
-        let Desk { ipc, counters, .. } = desk;
         // Room for REFUSED, should it come to that.
         self.out.promise(1).map_err(|_| Drop::NoMemory)?;
         let Ok(mut message) = ipc.new_message() else {
@@ -56,7 +68,7 @@ impl<P: Page> Session<P> {
         read_header(header, &mut message);
         let contents = Contents::Rights(Vec::new());
         if let Some(after) = self.deliver(ipc, counters, label, message, &contents) {
-            *desk.after = Some(after);
+            *left = Some(after);
         }
         Ok(())
     }
