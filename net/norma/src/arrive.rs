@@ -10,6 +10,7 @@ use norma_wire::control::Control;
 use norma_wire::layout;
 use norma_wire::session::{Header, Kind};
 
+use crate::ack;
 use crate::content::Desk;
 use crate::counters::Drop;
 use crate::deliver::After;
@@ -181,7 +182,7 @@ impl<S: PageSource> Node<S> {
                         Kind::Part => session.take_part(header, length, frame, desk.source)?,
                         _ => return self.take_control(now, place, header, length),
                     }
-                    session.arrived(now, header.sequence(), self.acknowledge_every, deadline);
+                    session.arrived(now, header.sequence(), deadline);
                 }
                 Admission::Duplicate => {
                     // Our acknowledgement was lost, or the peer is impatient.
@@ -192,9 +193,8 @@ impl<S: PageSource> Node<S> {
             }
         } else {
             layout::check_fixed(kind, length).map_err(|_| Drop::Malformed)?;
-            if kind == Kind::Probe {
-                session.owed.insert(Owed::ANSWER);
-            }
+            self.take_unsequenced(now, place, kind, header, length, frame);
+            return Ok(());
         }
         let said = acknowledgement(header);
         if kind == Kind::Message && after.is_none() && session.inbox.is_empty() {
@@ -211,6 +211,42 @@ impl<S: PageSource> Node<S> {
             self.read(now, place, said);
         }
         Ok(())
+    }
+
+    /// ACK or PROBE: what they say, and what follows for frames that they do not name.
+    #[cold]
+    fn take_unsequenced(
+        &mut self,
+        now: Instant,
+        place: u32,
+        kind: Kind,
+        header: &Header<'_>,
+        length: usize,
+        frame: &Incoming<'_, S::Page>,
+    ) {
+        if let Some(session) = self.sessions.get_mut(place)
+            && ack::is_held_back(header)
+        {
+            session.out.flight.held_back(header.acknowledged());
+        }
+        self.read(now, place, acknowledgement(header));
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
+        let flight = &mut session.out.flight;
+        if kind == Kind::Probe {
+            session.owed.insert(Owed::ANSWER);
+            session.echo = header.id();
+            flight.missed(now);
+        } else {
+            if let Some(bits) = ack::far(frame.head, length) {
+                flight.acknowledge_ahead(now, header.acknowledged(), &bits);
+            }
+            if header.id() != 0 {
+                flight.answered(now, header.id());
+            }
+        }
+        self.list(place);
     }
 
     /// The rest of what there is to do about a frame, where it cannot wait.
@@ -250,8 +286,7 @@ impl<S: PageSource> Node<S> {
         let Some(session) = self.sessions.get_mut(place) else {
             return Ok(());
         };
-        let every = self.acknowledge_every;
-        session.arrived(now, header.sequence(), every, &mut self.deadline);
+        session.arrived(now, header.sequence(), &mut self.deadline);
         session.acknowledged(now, acknowledgement(header));
         if let Some(pending) = session.settle_plain(&mut self.ipc) {
             self.settle_pending(now, place, pending);
@@ -332,10 +367,10 @@ impl<S: PageSource> Node<S> {
 
     /// How many frames of a session may come before there is something to do about them.
     fn unhurried_frames(&self, place: u32) -> u16 {
-        let every = u16::from(self.acknowledge_every);
         let Some(session) = self.sessions.get(place) else {
             return 0;
         };
+        let every = u16::from(session.every);
         let inbox = &session.inbox;
         let missing = inbox.least_missing() as u32;
         if missing == 0 || inbox.window.has_gap() {

@@ -276,6 +276,7 @@ impl<P: Page> Session<P> {
         mut message: Message<P>,
     ) -> Result<(), (RightError, Message<P>)> {
         let replies = message.reply().is_some();
+        self.calls |= replies;
         if self.out.reserve().is_err() || (replies && self.exports.reserve(1).is_err()) {
             return Err((RightError::NoMemory, message));
         }

@@ -6,7 +6,7 @@
 use norma_flip::{Address, Event as FlipEvent, Instant, Locate};
 use norma_ipc::{PageSource, Reason};
 
-use crate::limits::{HELLO_INTERVAL, HELLO_TRIES, LOOK_AFTER};
+use crate::limits::{HELLO_INTERVAL, HELLO_TRIES, SHARE_INTERVAL};
 use crate::node::{Grave, Node};
 use crate::session::{Check, Owed, Session, State};
 
@@ -37,22 +37,17 @@ impl<S: PageSource> Node<S> {
             {
                 self.session_timeout(now, place);
                 if let Some(session) = self.sessions.get_mut(place) {
-                    let due = session.next_deadline();
-                    // In use, it looks again soon: then nothing that is sent meanwhile is due
-                    // earlier, and the timer is not set twice.
-                    let in_use =
-                        !session.out.flight.is_empty() || session.inbox.acknowledge_by.is_some();
-                    session.deadline = if in_use {
-                        due.min(now + LOOK_AFTER)
-                    } else {
-                        due
-                    };
+                    session.deadline = session.next_deadline(now);
                 }
                 self.list(place);
             }
         }
         self.names_timeout(now);
         self.lookups_timeout(now);
+        if self.share_again <= now {
+            self.share_again = now + SHARE_INTERVAL;
+            self.share_buffers_anew();
+        }
         let deadlines = self.sessions.iter().map(|(_, session)| session.deadline);
         let names = self.names.next().min(self.lookups.next());
         self.deadline = deadlines.min().unwrap_or(Instant::NEVER).min(names);
@@ -96,8 +91,15 @@ impl<S: PageSource> Node<S> {
         if session.inbox.acknowledge_by.is_some_and(|by| by <= now) {
             session.inbox.acknowledge_by = None;
             session.owed.insert(Owed::ACK);
+            session.held_back = true;
         }
-        session.out.flight.expire(now, &mut session.round_trip);
+        if !session.inbox.window.has_gap() {
+            session.every = session.every.saturating_mul(2).min(session.usual_every);
+        }
+        session.out.flight.expire(now);
+        if session.out.should_ask(now) {
+            session.owed.insert(Owed::PROBE);
+        }
         if session.lost_route {
             let peer = session.peer;
             self.seek(now, peer);

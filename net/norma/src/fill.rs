@@ -9,6 +9,7 @@ use norma_wire::layout::{self, HEAD_BODY, HEAD_PAYLOAD, MessageLayout};
 use norma_wire::session::{self, Flags, Kind, Repr};
 use norma_wire::{context, descriptor};
 
+use crate::ack;
 use crate::counters::Counters;
 use crate::flight::Departure;
 use crate::outbound::{Outbound, Packed};
@@ -26,7 +27,6 @@ impl<P: Page> Session<P> {
     pub(crate) fn fill(
         &mut self,
         now: Instant,
-        credit: u8,
         source: &mut impl PageSource<Page = P>,
         counters: &mut Counters,
         frame: &mut Outgoing<'_, P>,
@@ -35,7 +35,7 @@ impl<P: Page> Session<P> {
             return None;
         }
         if self.owed.intersects(Owed::PROBE | Owed::ANSWER) {
-            return Some(self.fill_owed(credit, frame));
+            return Some(self.fill_owed(now, frame));
         }
         let limits = (self.frame_pages, self.frame_limit);
         let arrived = self.inbox.window.next();
@@ -52,13 +52,15 @@ impl<P: Page> Session<P> {
             acknowledged,
         }) = taken
         else {
-            let owed = self.owed.contains(Owed::ACK);
-            return owed.then(|| self.write_unsequenced(Kind::Ack, credit, frame));
+            return self
+                .owed
+                .contains(Owed::ACK)
+                .then(|| self.fill_ack(0, frame));
         };
         let start = Start {
             sequence,
             acknowledged,
-            credit,
+            credit: self.credit,
         };
         match cargo {
             Cargo::Pages {
@@ -83,35 +85,42 @@ impl<P: Page> Session<P> {
     }
 
     #[cold]
-    fn fill_owed(&mut self, credit: u8, frame: &mut Outgoing<'_, P>) -> usize {
-        let (owed, kind) = if self.owed.contains(Owed::PROBE) {
-            (Owed::PROBE, Kind::Probe)
-        } else {
-            (Owed::ANSWER, Kind::Ack)
-        };
-        self.owed.remove(owed);
-        self.write_unsequenced(kind, credit, frame)
+    fn fill_owed(&mut self, now: Instant, frame: &mut Outgoing<'_, P>) -> usize {
+        if self.owed.contains(Owed::PROBE) {
+            self.owed.remove(Owed::PROBE);
+            let probe = Repr {
+                id: self.out.flight.ask(now),
+                ..Repr::new(Kind::Probe)
+            };
+            self.write_unsequenced(probe, frame);
+            return session::LENGTH;
+        }
+        self.owed.remove(Owed::ANSWER);
+        let echo = core::mem::take(&mut self.echo);
+        self.fill_ack(echo, frame)
+    }
+
+    #[cold]
+    fn fill_ack(&mut self, echo: u32, frame: &mut Outgoing<'_, P>) -> usize {
+        let held_back = core::mem::take(&mut self.held_back);
+        let payload = ack::fill(&self.inbox.window, frame.head);
+        self.write_unsequenced(ack::header(echo, held_back), frame);
+        payload
     }
 
     /// Writes a frame without a number, which acknowledges everything that has arrived.
     #[cold]
-    pub(crate) fn write_unsequenced(
-        &mut self,
-        kind: Kind,
-        credit: u8,
-        frame: &mut Outgoing<'_, P>,
-    ) -> usize {
+    pub(crate) fn write_unsequenced(&mut self, header: Repr, frame: &mut Outgoing<'_, P>) {
         let (sequence, acknowledged) = (self.out.horizon(), self.inbox.window.next());
         self.write_header(
             Repr {
                 sequence,
                 acknowledged,
-                credit,
-                ..Repr::new(kind)
+                credit: self.credit,
+                ..header
             },
             frame,
         );
-        session::LENGTH
     }
 
     /// Completes the header with the session's state and writes it. Most frames acknowledge all

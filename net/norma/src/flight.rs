@@ -5,34 +5,42 @@
 //! holds, a frame never acknowledges more than when it was first sent; what is sent again says
 //! what it said before.
 //!
-//! Sources: selective acknowledgement and fast retransmission as in TCP (RFC 2018, RFC 5681),
-//! numbers that are never reused as in QUIC (RFC 9002).
+//! Three bounds hold new frames back: the peer's credit, the window of the network
+//! (`congestion`), and what the peer can put aside. They are worked out together, up to an
+//! **edge** before which frames leave without a thought: once in a window, not for each frame.
+//!
+//! Leaves to others: which frames of ours were overtaken (`loss`).
+//!
+//! Sources: selective acknowledgement as in TCP (RFC 2018), numbers that are never reused as in
+//! QUIC (RFC 9002).
 
 use alloc::collections::VecDeque;
 
 use norma_flip::Instant;
 use norma_ipc::NoMemory;
+use norma_wire::session::credit_frames;
 
-use crate::limits::{MAX_CREDIT, MAX_UNSETTLED};
+use crate::congestion::Congestion;
+use crate::limits::{MAX_CREDIT, MAX_UNSETTLED, MAX_WAITING};
 use crate::outbox::Cargo;
 use crate::round_trip::RoundTrip;
-use crate::window::before;
+use crate::window::{Bits, before};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+pub(crate) enum Fate {
     UnderWay,
     Lost,
     Arrived,
 }
 
 #[derive(Debug)]
-struct Frame {
-    cargo: Cargo,
-    sent_at: Instant,
+pub(crate) struct Frame {
+    pub(crate) cargo: Cargo,
+    pub(crate) sent_at: Instant,
     /// What it acknowledged when it was first sent.
     acknowledged: u32,
-    fate: Fate,
-    repeated: bool,
+    pub(crate) fate: Fate,
+    pub(crate) repeated: bool,
 }
 
 /// What a header says about our frames.
@@ -42,7 +50,7 @@ pub(crate) struct Acknowledgement {
     pub(crate) acknowledged: u32,
     /// and those after it whose bit is set.
     pub(crate) selective: u32,
-    /// How many frames from `acknowledged` on may be under way.
+    /// How many frames from `acknowledged` on may be under way, as it is written.
     pub(crate) credit: u8,
     /// It settles once every frame of the peer before this one has arrived.
     pub(crate) horizon: u32,
@@ -57,12 +65,21 @@ pub(crate) struct Departure {
     pub(crate) acknowledged: u32,
 }
 
+/// A probe that was not answered yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) token: u32,
+    pub(crate) at: Instant,
+}
+
 #[derive(Debug)]
 pub(crate) struct Flight {
     /// Sequence number of the next new frame.
     next: u32,
+    /// New frames before this one may leave.
+    edge: u32,
     /// Frames `next - frames.len() .. next`, from the first that is not settled.
-    frames: VecDeque<Frame>,
+    pub(crate) frames: VecDeque<Frame>,
     /// The peer has every frame before this one.
     acknowledged: u32,
     /// The fate of every frame before this one is known.
@@ -70,7 +87,21 @@ pub(crate) struct Flight {
     /// An acknowledgement that will settle when every frame before `.1` has arrived.
     unripe: Option<(u32, u32)>,
     credit: u8,
-    lost: u32,
+    /// Frames that were lost and are to be sent again.
+    pub(crate) lost: u32,
+    /// Frames behind `acknowledged` that have arrived,
+    pub(crate) ahead: u32,
+    /// all of them before this one.
+    pub(crate) reached: u32,
+    /// The latest time at which a frame was sent that has arrived ahead of others.
+    pub(crate) latest: Instant,
+    pub(crate) round_trip: RoundTrip,
+    pub(crate) congestion: Congestion,
+    /// The last probe.
+    pub(crate) asked: Option<Asked>,
+    pub(crate) token: u32,
+    /// Probes in a row about the same frame.
+    pub(crate) asked_in_vain: u32,
     repeated: u64,
 }
 
@@ -78,12 +109,21 @@ impl Flight {
     pub(crate) fn new(first: u32) -> Self {
         Flight {
             next: first,
+            edge: first,
             frames: VecDeque::new(),
             acknowledged: first,
             settled: first,
             unripe: None,
             credit: 1,
             lost: 0,
+            ahead: 0,
+            reached: first,
+            latest: Instant::ZERO,
+            round_trip: RoundTrip::new(),
+            congestion: Congestion::new(first),
+            asked: None,
+            token: 0,
+            asked_in_vain: 0,
             repeated: 0,
         }
     }
@@ -96,7 +136,13 @@ impl Flight {
 
     /// The peer's first credit.
     pub(crate) fn open(&mut self, credit: u8) {
-        self.credit = credit.clamp(1, MAX_CREDIT);
+        self.credit = credit;
+        self.look_again();
+    }
+
+    /// The bounds have changed.
+    pub(crate) fn look_again(&mut self) {
+        self.edge = self.next;
     }
 
     /// The first frame whose fate is not known.
@@ -105,16 +151,61 @@ impl Flight {
         self.next.wrapping_sub(self.frames.len() as u32)
     }
 
-    /// Whether a new frame may be sent.
-    #[inline]
-    pub(crate) fn is_open(&self) -> bool {
-        self.next.wrapping_sub(self.acknowledged) < u32::from(self.credit)
-            && self.frames.len() < MAX_UNSETTLED
+    /// Where in [`Flight::frames`] the first frame is that the peer may not have.
+    pub(crate) fn unacknowledged(&self) -> usize {
+        self.acknowledged.wrapping_sub(self.first_unsettled()) as usize
     }
 
+    /// Whether a new frame may be sent.
+    #[inline]
+    pub(crate) fn is_open(&mut self) -> bool {
+        self.next != self.edge || self.find_edge()
+    }
+
+    /// Frames that the network has, as far as is known.
+    fn in_network(&self) -> u32 {
+        let unacknowledged = self.next.wrapping_sub(self.acknowledged);
+        unacknowledged.saturating_sub(self.ahead + self.lost)
+    }
+
+    /// Works out how many new frames may leave; tells whether any.
+    #[cold]
+    #[inline(never)]
+    fn find_edge(&mut self) -> bool {
+        let round_trip = self.round_trip.smoothed();
+        let reached = match before(self.acknowledged, self.reached) {
+            true => self.reached,
+            false => self.acknowledged,
+        };
+        self.congestion.look(reached, self.next, round_trip);
+        let by_credit = credit_frames(self.credit).clamp(1, MAX_CREDIT);
+        let by_credit = by_credit.saturating_sub(self.next.wrapping_sub(self.acknowledged));
+        let by_network = self.congestion.window().saturating_sub(self.in_network());
+        if by_network == 0 {
+            self.congestion.limits();
+        }
+        let by_table = MAX_UNSETTLED.saturating_sub(self.frames.len()) as u32;
+        let mut open = by_credit.min(by_network).min(by_table);
+        if open > 0 {
+            // Each of them may begin a message that has to wait at the peer.
+            let unacknowledged = self.frames.iter().skip(self.unacknowledged());
+            let begin = |frame: &&Frame| matches!(frame.cargo, Cargo::Pages { head: true, .. });
+            let heads = unacknowledged.filter(begin).count();
+            open = open.min(MAX_WAITING.saturating_sub(heads) as u32);
+        }
+        self.edge = self.next.wrapping_add(open);
+        open > 0
+    }
+
+    /// Whether a frame that was lost may be sent again.
     #[inline]
     pub(crate) fn has_lost(&self) -> bool {
-        self.lost > 0
+        self.lost > 0 && self.may_repeat()
+    }
+
+    #[cold]
+    fn may_repeat(&self) -> bool {
+        self.in_network() < self.congestion.window()
     }
 
     /// No frame is under way or waits for its fate.
@@ -200,13 +291,7 @@ impl Flight {
 
     /// Takes an acknowledgement; `arrived` says that every frame of the peer before it is here.
     #[inline(always)]
-    pub(crate) fn acknowledge(
-        &mut self,
-        now: Instant,
-        said: Acknowledgement,
-        arrived: u32,
-        round_trip: &mut RoundTrip,
-    ) {
+    pub(crate) fn acknowledge(&mut self, now: Instant, said: Acknowledgement, arrived: u32) {
         let Acknowledgement {
             acknowledged,
             selective,
@@ -216,26 +301,90 @@ impl Flight {
         if before(self.next, acknowledged) || before(acknowledged, self.acknowledged) {
             return; // Of frames that were never sent, or from a time before.
         }
-        self.credit = credit.clamp(1, MAX_CREDIT);
+        if credit != self.credit {
+            self.open(credit);
+        }
         if acknowledged != self.acknowledged {
             let first = self.first_unsettled();
+            // The last of them was waited for least: the others, until it had arrived.
+            let last = acknowledged.wrapping_sub(first).wrapping_sub(1) as usize;
+            if let Some(frame) = self.frames.get(last)
+                && frame.fate == Fate::UnderWay
+            {
+                Self::measure(frame, now, &mut self.round_trip);
+            }
             while self.acknowledged != acknowledged {
                 let index = self.acknowledged.wrapping_sub(first) as usize;
                 if let Some(frame) = self.frames.get_mut(index) {
-                    Self::arrived(frame, now, &mut self.lost, round_trip);
+                    match frame.fate {
+                        Fate::UnderWay => {}
+                        Fate::Lost => self.lost -= 1,
+                        Fate::Arrived => self.ahead -= 1,
+                    }
+                    frame.fate = Fate::Arrived;
                 }
                 self.acknowledged = self.acknowledged.wrapping_add(1);
             }
-            round_trip.progress();
+            self.round_trip.progress();
         }
         if selective != 0 {
-            self.acknowledge_selective(now, acknowledged, selective, round_trip);
+            let mut bits = Bits::default();
+            bits[0] = selective.into();
+            self.acknowledge_ahead(now, acknowledged, &bits);
         }
         if before(arrived, horizon) {
             self.unripe = Some((acknowledged, horizon));
         } else {
             self.settled = acknowledged;
         }
+    }
+
+    #[inline(always)]
+    fn measure(frame: &Frame, now: Instant, round_trip: &mut RoundTrip) {
+        if !frame.repeated {
+            round_trip.measured(now.nanos_since(frame.sent_at));
+        }
+    }
+
+    /// Frames behind `acknowledged` that arrived although that one is missing: bit i of `bits`
+    /// is frame `acknowledged + 1 + i`.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn acknowledge_ahead(&mut self, now: Instant, acknowledged: u32, bits: &Bits) {
+        if acknowledged != self.acknowledged {
+            return;
+        }
+        let base = self.unacknowledged();
+        for (word, mut left) in bits.iter().copied().enumerate() {
+            while left != 0 {
+                let bit = left.trailing_zeros();
+                left &= left - 1;
+                let ahead = word * 64 + bit as usize + 1;
+                let Some(frame) = self.frames.get_mut(base + ahead) else {
+                    break;
+                };
+                match frame.fate {
+                    Fate::Arrived => continue,
+                    Fate::Lost => self.lost -= 1,
+                    Fate::UnderWay => {
+                        Self::measure(frame, now, &mut self.round_trip);
+                        // A repeated one may have arrived as it was sent first.
+                        if !frame.repeated || self.round_trip.is_plausible(now, frame.sent_at) {
+                            self.latest = self.latest.max(frame.sent_at);
+                        }
+                    }
+                }
+                frame.fate = Fate::Arrived;
+                self.ahead += 1;
+                let behind = acknowledged.wrapping_add(ahead as u32 + 1);
+                if before(self.reached, behind) {
+                    self.reached = behind;
+                }
+            }
+        }
+        self.find_overtaken();
+        // What has arrived makes room.
+        self.look_again();
     }
 
     /// Every frame of the peer before `arrived` is here: an earlier acknowledgement may be ripe.
@@ -251,52 +400,6 @@ impl Flight {
         }
     }
 
-    #[inline(always)]
-    fn arrived(frame: &mut Frame, now: Instant, lost: &mut u32, round_trip: &mut RoundTrip) {
-        match frame.fate {
-            Fate::Arrived => return,
-            Fate::Lost => *lost -= 1,
-            Fate::UnderWay => {}
-        }
-        if !frame.repeated {
-            round_trip.measured(now.nanos_since(frame.sent_at));
-        }
-        frame.fate = Fate::Arrived;
-    }
-
-    /// Frames that arrived although an earlier one is missing. What three later ones have
-    /// overtaken is lost (as in TCP's fast retransmission), unless it was just sent again.
-    #[cold]
-    fn acknowledge_selective(
-        &mut self,
-        now: Instant,
-        acknowledged: u32,
-        selective: u32,
-        round_trip: &mut RoundTrip,
-    ) {
-        let base = acknowledged.wrapping_sub(self.first_unsettled()) as usize;
-        for bit in 0..32 {
-            if selective & (1 << bit) != 0
-                && let Some(frame) = self.frames.get_mut(base + 1 + bit)
-            {
-                Self::arrived(frame, now, &mut self.lost, round_trip);
-            }
-        }
-        let patience = round_trip.smoothed() + round_trip.smoothed() / 4;
-        for bit in 0..32usize {
-            if (selective >> bit).count_ones() < 3 {
-                break;
-            }
-            if let Some(frame) = self.frames.get_mut(base + bit)
-                && frame.fate == Fate::UnderWay
-                && (!frame.repeated || now.since(frame.sent_at) > patience)
-            {
-                frame.fate = Fate::Lost;
-                self.lost += 1;
-            }
-        }
-    }
-
     /// What the next frame carried whose fate is known; it is forgotten here.
     #[inline(always)]
     pub(crate) fn poll_settled(&mut self) -> Option<Cargo> {
@@ -304,42 +407,6 @@ impl Flight {
             return None;
         }
         Some(self.frames.pop_front()?.cargo)
-    }
-
-    /// When the oldest frame under way has been waited for long enough.
-    pub(crate) fn deadline(&self, round_trip: &RoundTrip) -> Option<Instant> {
-        let under_way = self
-            .frames
-            .iter()
-            .filter(|frame| frame.fate == Fate::UnderWay);
-        let oldest = under_way.map(|frame| frame.sent_at).min()?;
-        Some(oldest + round_trip.timeout())
-    }
-
-    /// There is no way to the peer: counts all that is under way as lost.
-    #[cold]
-    pub(crate) fn lose_all(&mut self) {
-        for frame in &mut self.frames {
-            if frame.fate == Fate::UnderWay {
-                frame.fate = Fate::Lost;
-                self.lost += 1;
-            }
-        }
-    }
-
-    /// Counts every frame as lost whose time is over.
-    pub(crate) fn expire(&mut self, now: Instant, round_trip: &mut RoundTrip) {
-        let timeout = round_trip.timeout();
-        let before = self.lost;
-        for frame in &mut self.frames {
-            if frame.fate == Fate::UnderWay && frame.sent_at + timeout <= now {
-                frame.fate = Fate::Lost;
-                self.lost += 1;
-            }
-        }
-        if self.lost > before {
-            round_trip.timed_out();
-        }
     }
 }
 
@@ -373,7 +440,6 @@ mod tests {
         ) {
             let mut flight = Flight::new(first);
             flight.open(8);
-            let mut round_trip = RoundTrip::new();
             let mut peer = Peer { window: Window::new(first), sent: 100 };
             let mut ours = Window::new(100);
             let (mut there, mut back) = (Vec::new(), Vec::<(Acknowledgement, bool)>::new());
@@ -393,7 +459,7 @@ mod tests {
                         there.push(departure.sequence);
                     }
                     1 => {
-                        flight.expire(now, &mut round_trip);
+                        flight.expire(now);
                         while let Some(again) = flight.has_lost().then(|| flight.relaunch(now)) {
                             there.push(again.unwrap().sequence);
                         }
@@ -421,7 +487,7 @@ mod tests {
                             ours.mark(said.horizon);
                             flight.ripen(ours.next());
                         }
-                        flight.acknowledge(now, said, ours.next(), &mut round_trip);
+                        flight.acknowledge(now, said, ours.next());
                     }
                     // Lost or doubled.
                     6 if !there.is_empty() => drop(there.remove(pick(there.len()))),
@@ -442,7 +508,7 @@ mod tests {
 
     #[test]
     fn an_acknowledgement_that_overtook_a_refusal_settles_nothing_yet() {
-        let (mut flight, mut round_trip) = (Flight::new(0), RoundTrip::new());
+        let mut flight = Flight::new(0);
         let now = Instant::from_millis(1);
         flight.reserve().unwrap();
         let _ = flight.launch(now, cargo(0), 7);
@@ -453,7 +519,7 @@ mod tests {
             credit: 8,
             horizon: 8,
         };
-        flight.acknowledge(now, said, 7, &mut round_trip);
+        flight.acknowledge(now, said, 7);
         assert_eq!(flight.poll_settled(), None);
         flight.ripen(7);
         assert_eq!(flight.poll_settled(), None);
@@ -463,11 +529,11 @@ mod tests {
 
     #[test]
     fn what_is_sent_again_says_what_it_said_before() {
-        let (mut flight, mut round_trip) = (Flight::new(0), RoundTrip::new());
+        let mut flight = Flight::new(0);
         flight.reserve().unwrap();
         let departure = flight.launch(Instant::from_millis(1), cargo(0), 7);
         let later = Instant::from_millis(1000);
-        flight.expire(later, &mut round_trip);
+        flight.expire(later);
         assert_eq!(flight.relaunch(later), Some(departure));
         assert_eq!(flight.repeated(), 1);
     }

@@ -30,7 +30,6 @@ const FEATURES: u32 = 0;
 pub(crate) struct Introduction<'a> {
     pub(crate) config: &'a Config,
     pub(crate) incarnation: u64,
-    pub(crate) credit: u8,
 }
 
 impl<P: Page> Session<P> {
@@ -59,7 +58,7 @@ impl<P: Page> Session<P> {
             first_sequence: self.out.flight.next(),
             name: node.config.name,
         };
-        self.write_unsequenced(kind, node.credit, frame);
+        self.write_unsequenced(Repr::new(kind), frame);
         body.emit(layout::body_mut(frame.head));
         HEAD_PAYLOAD
     }
@@ -247,6 +246,9 @@ impl<S: PageSource> Node<S> {
         session.owed.remove(Owed::HELLO | Owed::WELCOME);
         // A frame of ours tells the other side that we know the session.
         session.owed.insert(Owed::ACK);
+        // From the first HELLO, or WELCOME, on: longer than a round trip if one was lost.
+        let took = now.since(session.liveness.heard_at());
+        session.out.flight.met(took);
         session.liveness.heard(now);
         session.out.flight.open(credit);
         let peer = session.peer;

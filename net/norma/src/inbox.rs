@@ -13,7 +13,7 @@ use norma_wire::descriptor;
 use norma_wire::session::{Flags, Header};
 
 use crate::counters::Drop;
-use crate::limits::MAX_PARTIAL;
+use crate::limits::{MAX_BEGUN, MAX_PARTIAL};
 use crate::window::{Window, before};
 
 /// What a MESSAGE frame says about its message.
@@ -114,6 +114,7 @@ impl<P: Page> Partial<P> {
 #[derive(Debug)]
 pub(crate) struct Inbox<P> {
     pub(crate) window: Window,
+    /// In the order of their numbers.
     partial: Vec<Partial<P>>,
     /// Frames that arrived since an acknowledgement was sent.
     pub(crate) unacknowledged: u8,
@@ -172,19 +173,22 @@ impl<P: Page> Inbox<P> {
     }
 
     fn is_behind_another(&self, label: Label) -> bool {
-        let parcels = self
+        let earlier = self
             .partial
             .iter()
-            .filter_map(|partial| partial.parcel.as_ref());
-        parcels.map(|parcel| &parcel.label).any(|earlier| {
-            earlier.destination == label.destination && before(earlier.sequence, label.sequence)
-        })
+            .take_while(|partial| before(partial.sequence, label.sequence));
+        let mut parcels = earlier.filter_map(|partial| partial.parcel.as_ref());
+        parcels.any(|parcel| parcel.label.destination == label.destination)
     }
 
     fn is_pending(&self, sequence: u32) -> bool {
+        self.place_of(sequence).is_ok()
+    }
+
+    /// Where the record of message `sequence` is, or belongs.
+    fn place_of(&self, sequence: u32) -> Result<usize, usize> {
         self.partial
-            .iter()
-            .any(|partial| partial.sequence == sequence)
+            .binary_search_by_key(&0, |partial| partial.sequence.wrapping_sub(sequence) as i32)
     }
 
     /// The record of message `sequence`, made if there is none, with room for `memory` bytes, of
@@ -203,7 +207,8 @@ impl<P: Page> Inbox<P> {
         if first.checked_add(count).is_none_or(|end| end > total) {
             return Err(Drop::Malformed);
         }
-        if let Some(index) = self.partial.iter().position(|p| p.sequence == sequence) {
+        let place = self.place_of(sequence);
+        if let Ok(index) = place {
             let partial = &self.partial[index];
             let fits = partial.memory == memory && count <= partial.missing;
             return if fits {
@@ -212,18 +217,25 @@ impl<P: Page> Inbox<P> {
                 Err(Drop::Malformed)
             };
         }
-        if self.partial.len() >= MAX_PARTIAL || self.partial.try_reserve(1).is_err() {
+        // The last places are for messages whose turn it is: those begun before are few.
+        let limit = match sequence == self.window.next() {
+            true => MAX_PARTIAL,
+            false => MAX_PARTIAL - MAX_BEGUN,
+        };
+        if self.partial.len() >= limit || self.partial.try_reserve(1).is_err() {
             return Err(Drop::NoMemory);
         }
-        self.partial.push(Partial {
+        let (Ok(index) | Err(index)) = place;
+        let partial = Partial {
             sequence,
             memory,
             missing: total,
             parcel: None,
             early: Vec::new(),
             hopeless: false,
-        });
-        Ok(self.partial.len() - 1)
+        };
+        self.partial.insert(index, partial);
+        Ok(index)
     }
 
     /// Takes `pages`, with `used` bytes, over as pages `first..` of a message, where they fit.
@@ -290,7 +302,7 @@ impl<P: Page> Inbox<P> {
                     .as_ref()
                     .is_some_and(|parcel| self.may_deliver(parcel.label))
         })?;
-        let partial = self.partial.swap_remove(index);
+        let partial = self.partial.remove(index);
         let mut parcel = partial.parcel?;
         // As many pages as were missing have come; a peer may have sent some of them twice.
         if partial.hopeless || parcel.message.memory().len() != partial.memory {
@@ -442,9 +454,12 @@ mod tests {
             Err(Drop::Malformed)
         );
         assert_eq!(inbox.len(), 1);
-        for sequence in 10..200 {
+        for sequence in 10..10 + MAX_PARTIAL as u32 {
             let _ = inbox.partial(sequence, 0, 0, 0);
         }
-        assert_eq!(inbox.len(), MAX_PARTIAL);
+        assert_eq!(inbox.len(), MAX_PARTIAL - MAX_BEGUN);
+        assert_eq!(inbox.partial(4, PAGE_SIZE, 0, 0), Err(Drop::NoMemory));
+        // There always is a place for the message whose turn it is.
+        assert_eq!(inbox.partial(0, PAGE_SIZE, 0, 0), Ok(0));
     }
 }

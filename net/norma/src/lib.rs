@@ -20,9 +20,11 @@
 
 extern crate alloc;
 
+mod ack;
 mod arrive;
 mod carry;
 mod check;
+mod congestion;
 mod content;
 mod counters;
 mod death;
@@ -34,6 +36,7 @@ mod import;
 mod inbox;
 pub mod limits;
 mod lookups;
+mod loss;
 mod names;
 mod news;
 mod node;
@@ -46,6 +49,7 @@ mod round_trip;
 mod service;
 mod session;
 mod settle;
+mod share;
 mod slots;
 mod special;
 mod transmit;

@@ -6,9 +6,47 @@ use core::time::Duration;
 /// costs nothing until they exist.
 pub const MAX_SESSIONS: usize = 4096;
 
-/// Frames that a peer may have under way to us at most: what the selective acknowledgement of
-/// a header can describe, and 32 frames of 60 KiB are more than any link here holds.
-pub const MAX_CREDIT: u8 = 32;
+/// Frames that a peer may have under way to us at most: what an acknowledgement with a body can
+/// describe. Where one in twenty is lost, each hole stays open for two or three round trips, and
+/// as many windows are needed to keep the way full: 512 frames of 60 KiB are 30 MiB, a gigabit
+/// over 80 ms.
+pub const MAX_CREDIT: u32 = 512;
+
+/// Frames after which an acknowledgement does not wait, at most: an eighth of a megabyte and
+/// more is on its way while it is, and a stream does not stall.
+pub const ACKNOWLEDGE_EVERY: u32 = 16;
+
+/// The same while frames get lost: the sender's window may be small then.
+pub const ACKNOWLEDGE_EVERY_AFTER_LOSS: u32 = 2;
+
+/// How often the receive buffers are shared anew among those who send.
+pub const SHARE_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Frames under way with which a session begins: more than a machine of the same rack needs.
+pub const FIRST_WINDOW: u32 = 32;
+
+/// Frames under way that a session always may have: with fewer, three later ones never tell
+/// that one was lost.
+pub const LEAST_WINDOW: u32 = 4;
+
+/// With fewer frames of ours than that in a queue, the window may grow.
+pub const QUEUED_LITTLE: u32 = 4;
+
+/// With more than that, and than half the window, it becomes smaller.
+pub const QUEUED_ENOUGH: u32 = 8;
+
+/// With more than that, and than half the window, a loss means that the queue was full.
+pub const CONGESTED: u32 = 12;
+
+/// Losses are counted over at least so many frames.
+pub const LOSS_OVER: u32 = 32;
+
+/// What part of all frames may be lost, in 1024ths, until the window does not grow any more: a
+/// tenth. Wires and cards that lose one in twenty were met.
+pub const MUCH_LOSS: u32 = 102;
+
+/// With more lost than that, a seventh, the window becomes smaller: no wire is that bad.
+pub const BAD_LOSS: u32 = 146;
 
 /// Messages of a session that wait or are under way; one more is refused for want of memory.
 /// Senders wait long before, at the queue limit of each stand-in: this bounds what many of them
@@ -20,14 +58,16 @@ pub const MAX_EXPORTS: usize = 65_535;
 
 /// Messages of a session that are incomplete or wait for an earlier one. A peer that opens
 /// more sees its frames dropped, and sends them again later.
-pub const MAX_PARTIAL: usize = 64;
+pub const MAX_PARTIAL: usize = 256;
 
-/// Messages of a session that are partly sent. Together with a whole window of frames that wait
-/// for an earlier one they fit [`MAX_PARTIAL`], so that a receiver's table never fills up with
-/// messages that wait for one that has no place there.
+/// Messages of a session that are partly sent. As many places of [`MAX_PARTIAL`] are kept for
+/// those whose turn it is, so that a receiver's table never fills up with messages that wait
+/// for one that has no place there.
 pub const MAX_BEGUN: usize = 8;
 
-const _: () = assert!(MAX_BEGUN + MAX_CREDIT as usize <= MAX_PARTIAL);
+/// Messages whose first frame is not acknowledged: all of them may have to wait behind one that
+/// is lost.
+pub const MAX_WAITING: usize = MAX_PARTIAL - 2 * MAX_BEGUN;
 
 /// Frames of a session whose fate may be unknown at one time. More than the window, because a
 /// frame that has arrived is not settled while something that the peer sent before is missing.
@@ -91,22 +131,40 @@ pub const SPECIAL_PORTS: usize = 32;
 /// goes off costs exits from the machine.
 pub const ACK_DELAY: Duration = Duration::from_millis(8);
 
-/// How soon a session that is in use looks at what is due, though nothing can be earlier: the
-/// shortest of its times. While messages come and go, the timer is then set once in this time,
-/// and never earlier than it is set already.
+/// Frames of a stream that come within this time are acknowledged together. Where they come more
+/// slowly, the sender hears of each two or three: else it would send in bursts, and a burst
+/// looks like a queue.
+pub const ACK_SPAN: Duration = Duration::from_millis(1);
+
+/// How soon a session that is in use looks at what is due, though nothing can be earlier. While
+/// messages come and go, the timer is then set once in this time, and never earlier than it is
+/// set already.
 pub const LOOK_AFTER: Duration = ACK_DELAY;
+
+/// How soon it looks whether the first call after a pause was answered, and the least time
+/// after which a peer is asked whether something was lost: well above what a scheduler of a
+/// busy host takes, well below what a person notices.
+pub const LOOK_SOON: Duration = Duration::from_millis(1);
+
+/// The same in round trips, where call follows call: the timer of the caller is then set once
+/// in so many calls.
+pub const LOOK_ROUND_TRIPS: u32 = 64;
 
 const _: () = assert!(LOOK_AFTER.as_nanos() <= MIN_RTO.as_nanos());
 
-/// The shortest retransmission time: twice [`ACK_DELAY`], with room for what a platform adds
-/// that looks at frames late (`Node::take_unhurried`).
+/// The shortest time after which a frame is sent again though nothing was heard: twice
+/// [`ACK_DELAY`], with room for what a platform adds that looks at frames late
+/// (`Node::take_unhurried`). A peer that answers has been asked long before.
 pub const MIN_RTO: Duration = Duration::from_millis(16);
+
+/// Frames that overtake each other do so within this time, or a quarter of a round trip.
+pub const REORDERING: Duration = Duration::from_micros(250);
 
 /// The retransmission time before the first measurement.
 pub const FIRST_RTO: Duration = Duration::from_millis(30);
 
-/// The longest retransmission time, backed off: well under the time after which a silent peer
-/// is dead, so that data are probes too.
+/// The longest retransmission time, backed off, unless the way is longer: well under the time
+/// after which a silent peer is dead, so that data are probes too.
 pub const MAX_RTO: Duration = Duration::from_millis(160);
 
 /// How often HELLO is sent.

@@ -14,7 +14,7 @@ use norma_wire::hello::NodeName;
 use crate::arrive::Unread;
 use crate::counters::Counters;
 use crate::deliver::After;
-use crate::limits::{MAX_CREDIT, MAX_SESSIONS, REMEMBERED_PEERS};
+use crate::limits::{MAX_SESSIONS, REMEMBERED_PEERS};
 use crate::lookups::Lookups;
 use crate::names::Names;
 use crate::queue::Queue;
@@ -142,10 +142,8 @@ pub struct Node<S: PageSource> {
     pub(crate) counters: Counters,
     /// The number with which sessions begin, instead of a random one.
     first_sequence: Option<u32>,
-    /// How many frames each peer may have under way.
-    pub(crate) credit: u8,
-    /// After how many frames an acknowledgement does not wait.
-    pub(crate) acknowledge_every: u8,
+    /// When to see who sends, and share the receive buffers anew.
+    pub(crate) share_again: Instant,
     /// Nothing is due in any session before this time (a lower bound).
     pub(crate) deadline: Instant,
     /// What is left to do about the message of the frame that is being handled.
@@ -186,7 +184,7 @@ impl<S: PageSource> Node<S> {
         // The first address that is registered is the one that FLIP finds fastest.
         let private = PrivateAddress::new(0, random.u64());
         let address = flip.register(private).map_err(|_| StartError::NoMemory)?;
-        let mut node = Node {
+        Ok(Node {
             ipc: Ipc::new(),
             flip,
             source,
@@ -205,15 +203,12 @@ impl<S: PageSource> Node<S> {
             graves: heapless::Deque::new(),
             counters: Counters::default(),
             first_sequence: None,
-            credit: 1,
-            acknowledge_every: 1,
+            share_again: Instant::ZERO,
             deadline: Instant::NEVER,
             after: None,
             unread: None,
             unhurried: 0,
-        };
-        node.share_buffers();
-        Ok(node)
+        })
     }
 
     /// Makes new sessions number their frames from `first` on, so that a test sees the numbers
@@ -469,18 +464,9 @@ impl<S: PageSource> Node<S> {
         let random = self.random.u32();
         let first = self.first_sequence.unwrap_or(random);
         self.generation = self.generation.wrapping_add(1);
-        let session = Session::new(state, place, number, self.generation, peer, first, now);
+        let mut session = Session::new(state, place, number, self.generation, peer, first, now);
+        session.give(self.share_of(self.by_peer.len() + 1));
         self.sessions.insert(session)
-    }
-
-    /// Shares the receive buffers among the sessions that there are now.
-    pub(crate) fn share_buffers(&mut self) {
-        let sessions = self.by_peer.len().max(1);
-        let share = usize::from(self.config.receive_buffers) / sessions;
-        self.credit = share.clamp(1, usize::from(MAX_CREDIT)) as u8;
-        // Half of it: the other half is on its way while the acknowledgement is, and a stream
-        // does not stall.
-        self.acknowledge_every = self.credit.div_ceil(2);
     }
 
     /// Something of a session is due at `due`.

@@ -20,6 +20,7 @@ use crate::flight::{Departure, Flight};
 use crate::limits::{MAX_BEGUN, MAX_MESSAGES};
 use crate::outbound::{Outbound, Verdict};
 use crate::queue::Queue;
+use crate::rights::NO_EXPORT;
 use crate::slots::Slots;
 
 /// What a sequenced frame carries.
@@ -178,7 +179,7 @@ impl<P> Outbox<P> {
 
     /// Whether [`Outbox::take`] would give a frame, if there is memory.
     #[inline(always)]
-    pub(crate) fn has_frame(&self) -> bool {
+    pub(crate) fn has_frame(&mut self) -> bool {
         (self.has_news() && self.flight.is_open()) || self.flight.has_lost()
     }
 
@@ -194,6 +195,29 @@ impl<P> Outbox<P> {
     #[inline]
     fn has_news(&self) -> bool {
         !self.waiting.is_empty() || !self.controls.is_empty() || !self.begun.is_empty()
+    }
+
+    /// Whether the frame that has been under way longest is not the request of a call: then its
+    /// acknowledgement may be late.
+    fn waits_for_no_reply(&self) -> bool {
+        let Some(Cargo::Pages { slot, .. }) = self.flight.oldest_cargo() else {
+            return true;
+        };
+        let outbound = self.messages.get(slot);
+        outbound.is_none_or(|outbound| outbound.reply == NO_EXPORT)
+    }
+
+    /// When to look at the frames under way.
+    pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
+        if self.flight.is_empty() {
+            return None;
+        }
+        self.flight.deadline(now, self.waits_for_no_reply())
+    }
+
+    /// Whether the peer is to be asked what it has.
+    pub(crate) fn should_ask(&self, now: Instant) -> bool {
+        !self.flight.is_empty() && self.flight.should_ask(now, self.waits_for_no_reply())
     }
 
     /// Whether the fate of something is unknown.
@@ -326,7 +350,6 @@ mod tests {
     use super::*;
     use crate::flight::Acknowledgement;
     use crate::outbound::Via;
-    use crate::round_trip::RoundTrip;
     use alloc::vec::Vec;
     use norma_ipc::{HeapPage, HeapPages, Ipc, Memory, PageSource, RemoteToken};
 
@@ -355,7 +378,6 @@ mod tests {
     /// Takes frames until there are none; each is acknowledged and settled at once.
     fn slots_of(outbox: &mut Outbox<HeapPage>) -> Vec<u32> {
         let mut slots = Vec::new();
-        let mut round_trip = RoundTrip::new();
         let now = Instant::from_millis(1);
         while let Some(departure) = outbox.take(now, 0, |_, _| {}, |_, _| PAGES_PER_FRAME) {
             let Cargo::Pages { slot, .. } = departure.cargo else {
@@ -370,7 +392,7 @@ mod tests {
                 credit: 4,
                 horizon: 0,
             };
-            outbox.flight.acknowledge(now, said, 0, &mut round_trip);
+            outbox.flight.acknowledge(now, said, 0);
             while outbox.poll_settled().is_some() {}
         }
         slots

@@ -10,11 +10,13 @@ use norma_wire::hello::NodeName;
 
 use crate::flight::Acknowledgement;
 use crate::inbox::Inbox;
-use crate::limits::{ACK_DELAY, DEAD_AFTER, DEAD_PROBES, PROBE_AFTER, PROBE_IDLE, PROBE_INTERVAL};
+use crate::limits::{
+    ACK_DELAY, ACK_SPAN, ACKNOWLEDGE_EVERY_AFTER_LOSS, DEAD_AFTER, DEAD_PROBES, LOOK_AFTER,
+    LOOK_SOON, PROBE_AFTER, PROBE_IDLE, PROBE_INTERVAL,
+};
 use crate::outbox::Outbox;
 use crate::queue::Queue;
 use crate::rights::{Exports, Imports};
-use crate::round_trip::RoundTrip;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
@@ -159,9 +161,28 @@ pub(crate) struct Session<P> {
     pub(crate) inbox: Inbox<P>,
     pub(crate) exports: Exports,
     pub(crate) imports: Imports,
-    pub(crate) round_trip: RoundTrip,
     pub(crate) liveness: Liveness,
     pub(crate) owed: Owed,
+    /// The number of the probe that is owed an answer.
+    pub(crate) echo: u32,
+    /// The acknowledgement that is owed was held back.
+    pub(crate) held_back: bool,
+    /// How many frames the peer may have under way, as it is written.
+    pub(crate) credit: u8,
+    /// After how many frames an acknowledgement does not wait,
+    pub(crate) every: u8,
+    /// and after how many where nothing gets lost.
+    pub(crate) usual_every: u8,
+    /// The peer sends to us.
+    pub(crate) active: bool,
+    /// The frame of the peer that was missing when that was last looked at.
+    pub(crate) counted: u32,
+    /// How soon it looks at what was sent.
+    pub(crate) look: Duration,
+    /// A thread has called since that was last looked at.
+    pub(crate) calls: bool,
+    /// What it sends is mostly calls.
+    client: bool,
     /// Whole pages that fit a frame to the peer.
     pub(crate) frame_pages: u32,
     /// Bytes of session payload that fit a frame to the peer.
@@ -207,9 +228,18 @@ impl<P: norma_ipc::Page> Session<P> {
             inbox: Inbox::new(0),
             exports: Exports::new(),
             imports: Imports::new(),
-            round_trip: RoundTrip::new(),
             liveness: Liveness::new(now),
             owed: Owed::empty(),
+            echo: 0,
+            held_back: false,
+            credit: 1,
+            every: 1,
+            usual_every: 1,
+            active: true,
+            counted: 0,
+            look: LOOK_SOON,
+            calls: false,
+            client: false,
             frame_pages: 0,
             frame_limit: 0,
             tries: 0,
@@ -234,29 +264,40 @@ impl<P: norma_ipc::Page> Session<P> {
 
     /// Whether the session has a frame to send now.
     #[inline]
-    pub(crate) fn has_frame(&self) -> bool {
+    pub(crate) fn has_frame(&mut self) -> bool {
         !self.owed.is_empty() || (self.state == State::Established && self.out.has_frame())
     }
 
-    /// A new frame has been taken: acknowledge it, soon or, after `every` frames, at once.
+    /// A new frame has been taken: acknowledge it, soon or, after some frames, at once.
     #[inline(always)]
-    pub(crate) fn arrived(
-        &mut self,
-        now: Instant,
-        sequence: u32,
-        every: u8,
-        earliest: &mut Instant,
-    ) {
+    pub(crate) fn arrived(&mut self, now: Instant, sequence: u32, earliest: &mut Instant) {
         let inbox = &mut self.inbox;
         inbox.window.mark(sequence);
         self.out.flight.ripen(inbox.window.next());
         inbox.unacknowledged = inbox.unacknowledged.saturating_add(1);
-        if inbox.window.has_gap() || inbox.unacknowledged >= every {
+        if inbox.window.has_gap() {
+            self.arrived_early();
+        } else if inbox.unacknowledged >= self.every {
             self.owed.insert(Owed::ACK);
-        } else if inbox.acknowledge_by.is_none() {
+        } else if let Some(by) = inbox.acknowledge_by {
+            if now + (ACK_DELAY - ACK_SPAN) >= by {
+                self.owed.insert(Owed::ACK);
+            }
+        } else {
             let by = now + ACK_DELAY;
             inbox.acknowledge_by = Some(by);
             self.due(by, earliest);
+        }
+    }
+
+    /// A frame is missing before the one that has arrived.
+    #[cold]
+    fn arrived_early(&mut self) {
+        self.every = self.every.min(ACKNOWLEDGE_EVERY_AFTER_LOSS as u8);
+        self.owed.insert(Owed::ACK);
+        if self.inbox.window.is_wide() {
+            // Only a frame of its own can say all that has arrived.
+            self.owed.insert(Owed::ANSWER);
         }
     }
 
@@ -264,9 +305,7 @@ impl<P: norma_ipc::Page> Session<P> {
     #[inline(always)]
     pub(crate) fn acknowledged(&mut self, now: Instant, said: Acknowledgement) {
         let arrived = self.inbox.window.next();
-        self.out
-            .flight
-            .acknowledge(now, said, arrived, &mut self.round_trip);
+        self.out.flight.acknowledge(now, said, arrived);
     }
 
     /// Puts itself, from its place, into the list of those that may have a frame to send.
@@ -288,19 +327,37 @@ impl<P: norma_ipc::Page> Session<P> {
         }
     }
 
-    /// When something is due, recomputed.
-    pub(crate) fn next_deadline(&self) -> Instant {
+    /// When something is due, recomputed, and how soon to look at what is sent from now on.
+    pub(crate) fn next_deadline(&mut self, now: Instant) -> Instant {
         if self.state != State::Established {
             return self.timer;
         }
         let mut deadline = Instant::NEVER;
-        if let Some(retransmit) = self.out.flight.deadline(&self.round_trip) {
+        if let Some(retransmit) = self.out.deadline(now) {
             deadline = deadline.min(retransmit);
         }
         if let Some(acknowledge) = self.inbox.acknowledge_by {
             deadline = deadline.min(acknowledge);
         }
-        deadline.min(self.liveness.next_check(self.shares()))
+        let deadline = deadline.min(self.liveness.next_check(self.shares()));
+        let calls = core::mem::take(&mut self.calls);
+        let sends = !self.out.flight.is_empty();
+        if calls || sends {
+            self.client = calls;
+        }
+        self.look = match (self.client, calls || sends) {
+            (true, true) => self.out.flight.round_trip.look(),
+            // The first call after a pause sets the timer anyway.
+            (true, false) => LOOK_SOON,
+            (false, _) => LOOK_AFTER,
+        };
+        // In use, it looks again soon: then nothing that is sent meanwhile is due earlier, and
+        // the timer is not set twice.
+        if sends {
+            deadline.min(now + self.look)
+        } else {
+            deadline
+        }
     }
 }
 

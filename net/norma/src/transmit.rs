@@ -7,7 +7,7 @@ use norma_ipc::PageSource;
 use norma_wire::layout;
 
 use crate::handshake::Introduction;
-use crate::limits::{LOOK_AFTER, MIN_RTO};
+use crate::limits::MIN_RTO;
 use crate::node::Node;
 use crate::session::Owed;
 
@@ -83,11 +83,10 @@ impl<S: PageSource> Node<S> {
             let introduction = Introduction {
                 config: &self.config,
                 incarnation: self.incarnation,
-                credit: self.credit,
             };
             Some(session.fill_greeting(&introduction, frame))
         } else {
-            session.fill(now, self.credit, source, counters, frame)
+            session.fill(now, source, counters, frame)
         };
         let Some(payload) = filled else {
             return Made::Nothing;
@@ -112,7 +111,7 @@ impl<S: PageSource> Node<S> {
             session.out.flight.lose_all();
             return Made::Nothing;
         };
-        session.due(now + LOOK_AFTER, deadline);
+        session.due(now + session.look, deadline);
         session.list(place, ready);
         made
     }

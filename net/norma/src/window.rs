@@ -2,8 +2,18 @@
 //!
 //! Sequence numbers wrap; all comparisons are within half their range.
 
-/// Frames ahead of the first missing one that can be remembered.
-const AHEAD: u32 = 64;
+use crate::limits::MAX_CREDIT;
+
+/// Frames ahead of the first missing one that can be remembered: all that any credit permits.
+const AHEAD: u32 = MAX_CREDIT;
+
+const WORDS: usize = AHEAD as usize / 64;
+
+const _: () = assert!(AHEAD.is_power_of_two() && AHEAD >= 64);
+
+/// Which frames behind the first missing one have arrived: bit i of it, counted through the
+/// words, is frame `next + 1 + i`.
+pub(crate) type Bits = [u64; WORDS];
 
 /// What a sequence number means for a frame that carries it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,8 +31,10 @@ pub(crate) enum Admission {
 pub(crate) struct Window {
     /// The first number that has not arrived.
     next: u32,
-    /// Bit i: `next + 1 + i` has arrived.
-    ahead: u64,
+    /// Frames behind `next` that have arrived.
+    ahead: u32,
+    /// For each of them the bit of its number, as it comes round.
+    bits: Bits,
 }
 
 /// Whether `a` comes before `b`.
@@ -36,6 +48,7 @@ impl Window {
         Window {
             next: first,
             ahead: 0,
+            bits: [0; WORDS],
         }
     }
 
@@ -48,7 +61,32 @@ impl Window {
     /// Bit i: frame `next + 1 + i` has arrived.
     #[inline]
     pub(crate) fn selective(&self) -> u32 {
-        self.ahead as u32
+        if self.ahead == 0 {
+            0
+        } else {
+            self.far(0) as u32
+        }
+    }
+
+    /// The same, as far as the window goes.
+    pub(crate) fn all_selective(&self) -> Bits {
+        core::array::from_fn(|word| self.far(word as u32 * 64))
+    }
+
+    /// 64 bits of what has arrived, from `next + 1 + skip` on.
+    #[cold]
+    fn far(&self, skip: u32) -> u64 {
+        let first = self.next.wrapping_add(1 + skip);
+        let (word, shift) = (Self::word(first), first % 64);
+        let low = self.bits[word] >> shift;
+        // Two steps: a shift by all 64 bits is not defined. The number `next` itself has not
+        // arrived, so that its bit may stand in for the one behind the last.
+        let high = (self.bits[(word + 1) % WORDS] << (63 - shift)) << 1;
+        low | high
+    }
+
+    fn word(sequence: u32) -> usize {
+        (sequence / 64) as usize % WORDS
     }
 
     /// Whether something is missing before the last frame that arrived.
@@ -57,16 +95,30 @@ impl Window {
         self.ahead != 0
     }
 
+    /// Whether more has arrived than [`Window::selective`] can say.
+    #[cold]
+    pub(crate) fn is_wide(&self) -> bool {
+        let near = (self.far(0) as u32).count_ones();
+        self.ahead > near
+    }
+
     #[inline(always)]
     pub(crate) fn admit(&self, sequence: u32) -> Admission {
-        let distance = sequence.wrapping_sub(self.next);
-        if distance == 0 {
+        if sequence == self.next {
             Admission::New
-        } else if distance > u32::MAX / 2 {
+        } else {
+            self.admit_other(sequence)
+        }
+    }
+
+    #[cold]
+    fn admit_other(&self, sequence: u32) -> Admission {
+        let distance = sequence.wrapping_sub(self.next);
+        if distance > u32::MAX / 2 {
             Admission::Duplicate
-        } else if distance > AHEAD {
+        } else if distance >= AHEAD {
             Admission::Beyond
-        } else if self.ahead & (1 << (distance - 1)) != 0 {
+        } else if self.bits[Self::word(sequence)] & (1 << (sequence % 64)) != 0 {
             Admission::Duplicate
         } else {
             Admission::New
@@ -76,26 +128,35 @@ impl Window {
     /// Whether the frame with this number has arrived.
     #[inline]
     pub(crate) fn contains(&self, sequence: u32) -> bool {
-        self.admit(sequence) == Admission::Duplicate
+        before(sequence, self.next) || self.admit_other(sequence) == Admission::Duplicate
     }
 
     /// The frame, which [`Window::admit`] called new, has been taken.
     #[inline(always)]
     pub(crate) fn mark(&mut self, sequence: u32) {
-        let distance = sequence.wrapping_sub(self.next);
-        if distance != 0 {
-            self.ahead |= 1 << (distance - 1);
+        if sequence == self.next && self.ahead == 0 {
+            self.next = sequence.wrapping_add(1);
+        } else {
+            self.mark_out_of_order(sequence);
+        }
+    }
+
+    #[cold]
+    fn mark_out_of_order(&mut self, sequence: u32) {
+        if sequence != self.next {
+            self.bits[Self::word(sequence)] |= 1 << (sequence % 64);
+            self.ahead += 1;
             return;
         }
-        self.next = self.next.wrapping_add(1);
-        if self.ahead != 0 {
-            let arrived = self.ahead.trailing_ones();
-            self.next = self.next.wrapping_add(arrived);
-            // Two steps: a shift by all 64 bits is not defined.
-            self.ahead = (self.ahead >> arrived.min(63)) >> 1;
-            if arrived >= 63 {
-                self.ahead = 0;
+        self.next = sequence.wrapping_add(1);
+        while self.ahead > 0 {
+            let (word, bit) = (Self::word(self.next), 1 << (self.next % 64));
+            if self.bits[word] & bit == 0 {
+                return;
             }
+            self.bits[word] &= !bit;
+            self.ahead -= 1;
+            self.next = self.next.wrapping_add(1);
         }
     }
 }
@@ -123,8 +184,8 @@ mod tests {
     #[test]
     fn too_far_ahead_is_refused() {
         let window = Window::new(10);
-        assert_eq!(window.admit(10 + AHEAD), Admission::New);
-        assert_eq!(window.admit(11 + AHEAD), Admission::Beyond);
+        assert_eq!(window.admit(9 + AHEAD), Admission::New);
+        assert_eq!(window.admit(10 + AHEAD), Admission::Beyond);
     }
 
     proptest! {
@@ -132,7 +193,8 @@ mod tests {
 
         /// Against a set: each number is new exactly once, and `next` is the first missing.
         #[test]
-        fn agrees_with_a_set(start: u32, steps in prop::collection::vec(0u32..80, 1..200)) {
+        fn agrees_with_a_set(start: u32, steps in prop::collection::vec(
+            prop_oneof![4 => 0u32..12, 1 => 0u32..AHEAD + 20], 1..300)) {
             let mut window = Window::new(start);
             let mut arrived = BTreeSet::new();
             let mut next = 0u64;
@@ -145,16 +207,21 @@ mod tests {
                         window.mark(sequence);
                     }
                     Admission::Duplicate => prop_assert!(arrived.contains(&offset)),
-                    Admission::Beyond => prop_assert!(offset > next + u64::from(AHEAD)),
+                    Admission::Beyond => prop_assert!(offset >= next + u64::from(AHEAD)),
                 }
                 while arrived.contains(&next) {
                     next += 1;
                 }
                 prop_assert_eq!(window.next(), start.wrapping_add(next as u32));
-                for bit in 0..32u64 {
-                    let set = window.selective() & (1 << bit) != 0;
+                let bits = window.all_selective();
+                prop_assert_eq!(bits[0] as u32, window.selective());
+                for bit in 0..u64::from(AHEAD) {
+                    let set = bits[bit as usize / 64] & (1 << (bit % 64)) != 0;
                     prop_assert_eq!(set, arrived.contains(&(next + 1 + bit)));
                 }
+                let last = arrived.last().copied().unwrap_or(0);
+                prop_assert_eq!(window.has_gap(), last > next);
+                prop_assert_eq!(window.is_wide(), last > next + 32);
             }
         }
     }

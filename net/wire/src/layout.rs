@@ -76,6 +76,8 @@ pub fn body_mut(head: &mut [u8; HEAD]) -> &mut [u8; HEAD_BODY] {
 pub fn check_fixed(kind: Kind, payload_length: usize) -> Result<(), Error> {
     let expected = match kind {
         Kind::Hello | Kind::Welcome => HEAD_PAYLOAD,
+        // With what has arrived further ahead.
+        Kind::Ack if payload_length == HEAD_PAYLOAD => HEAD_PAYLOAD,
         Kind::Ack | Kind::Probe | Kind::Reset | Kind::Control => session::LENGTH,
         Kind::Message | Kind::Part => return Err(Error::WrongType),
     };

@@ -59,6 +59,28 @@ impl Kind {
     }
 }
 
+/// How many frames a `credit` means: up to 127 so many, from 128 on eights of them.
+#[inline]
+pub const fn credit_frames(credit: u8) -> u32 {
+    if credit < 128 {
+        credit as u32
+    } else {
+        (credit as u32 - 128) * 8
+    }
+}
+
+/// The `credit` that means `frames`, or as many as it can say of them.
+#[inline]
+pub const fn credit_of(frames: u32) -> u8 {
+    if frames < 128 {
+        frames as u8
+    } else if frames < 128 * 8 {
+        128 + (frames / 8) as u8
+    } else {
+        255
+    }
+}
+
 bitflags::bitflags! {
     /// Flags of a session frame.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -103,7 +125,7 @@ fields! {
     acknowledged: u32 = get_u32 at 12;
     /// Bit i: frame `acknowledged + 1 + i` has arrived too.
     selective: u32 = get_u32 at 16;
-    /// How many frames from `acknowledged` on may be under way.
+    /// How many frames from `acknowledged` on may be under way, see [`credit_frames`].
     credit: u8 = get_u8 at 20;
     /// Number of right descriptors.
     rights: u8 = get_u8 at 21;

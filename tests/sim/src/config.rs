@@ -4,6 +4,8 @@ use core::time::Duration;
 
 use norma_faults::{Action, Rule};
 
+use crate::link::Link;
+
 /// Something that happens to a node in the middle of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -40,10 +42,14 @@ pub struct Config {
     pub first_sequence: Option<u32>,
     /// Largest Ethernet payload.
     pub mtu: u16,
+    /// Nodes with another one.
+    pub other_mtu: Vec<(usize, u16)>,
     /// Receive buffers of each node.
     pub receive_buffers: u16,
     /// How long a frame takes.
     pub latency: Duration,
+    /// The wire to each node, if it is not infinitely fast.
+    pub link: Option<Link>,
     /// What the network does to frames.
     pub rules: Vec<Rule>,
     /// What happens when.
@@ -75,8 +81,10 @@ impl Default for Config {
             receiver_pause: Duration::ZERO,
             first_sequence: None,
             mtu: 65_521,
+            other_mtu: Vec::new(),
             receive_buffers: 64,
             latency: Duration::from_micros(50),
+            link: None,
             rules: bad_network(0.2),
             events: Vec::new(),
             deaths: false,
@@ -88,6 +96,12 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Largest Ethernet payload that a node's card carries.
+    pub(crate) fn mtu_of(&self, node: usize) -> u16 {
+        let other = self.other_mtu.iter().find(|(index, _)| *index == node);
+        other.map_or(self.mtu, |(_, mtu)| *mtu)
+    }
+
     /// A network without faults.
     #[must_use]
     pub fn calm(mut self) -> Self {

@@ -27,6 +27,10 @@ pub struct Machine {
     pub(crate) frozen_until: Duration,
     /// Times that it was started.
     pub(crate) boots: u64,
+    /// What a kernel's timer is set to: only ever to an earlier time, until it goes off.
+    timer: Option<Instant>,
+    /// Times that it was set.
+    pub(crate) timer_settings: u64,
 }
 
 /// The time of a node: none begins at zero.
@@ -68,7 +72,7 @@ impl Machine {
             name,
             cluster: NodeConfig::cluster_identity("sim"),
             mac: mac(index),
-            mtu: config.mtu,
+            mtu: config.mtu_of(index),
             receive_buffers: config.receive_buffers,
             seed,
         };
@@ -87,12 +91,39 @@ impl Machine {
             dead: false,
             frozen_until: Duration::ZERO,
             boots,
+            timer: None,
+            timer_settings: 0,
         }
     }
 
     /// The node.
     pub fn node(&mut self) -> &mut Node {
         &mut self.node
+    }
+
+    /// How often a kernel would have set its timer for the node.
+    #[must_use]
+    pub fn timer_settings(&self) -> u64 {
+        self.timer_settings
+    }
+
+    /// Sets the timer as a kernel does.
+    pub(crate) fn set_timer(&mut self) {
+        let Some(due) = self.node.poll_timeout() else {
+            return;
+        };
+        if self.timer.is_none_or(|timer| due < timer) {
+            self.timer = Some(due);
+            self.timer_settings += 1;
+        }
+    }
+
+    /// The timer goes off, if it is time.
+    pub(crate) fn handle_timeout(&mut self, now: Duration) {
+        if self.timer.is_some_and(|timer| timer <= instant(now)) {
+            self.timer = None;
+        }
+        self.node.handle_timeout(instant(now));
     }
 
     /// The one space in which all threads of the machine have their rights.

@@ -16,6 +16,10 @@ pub struct Report {
     pub passages: u64,
     /// Frames that the network lost.
     pub dropped: u64,
+    /// Frames for which there was no room in front of a wire.
+    pub overflows: u64,
+    /// Frames that were longer than their receiver's card takes.
+    pub overlong: u64,
     /// Messages that left a node for another.
     pub messages: u64,
     /// Calls that were answered.

@@ -18,7 +18,8 @@ use norma_ipc::ThreadId;
 use crate::actor::{Context, Next};
 use crate::config::{Config, Event};
 use crate::ledger::Ledger;
-use crate::machine::{BROADCAST, Machine, instant, station};
+use crate::link::Wires;
+use crate::machine::{BROADCAST, Machine, station};
 use crate::report::{Failure, Report};
 use crate::trace::Trace;
 
@@ -32,6 +33,9 @@ struct Flying {
 
 /// Frames that the network holds: a broadcast of each of a thousand nodes to all others at once.
 const NETWORK_HOLDS: usize = 2_000_000;
+
+/// Bytes before an Ethernet payload.
+const ETHERNET: usize = 14;
 
 /// Steps of each machine on its own account, at one moment, that only happen when something is
 /// wrong.
@@ -50,6 +54,7 @@ pub struct World {
     touched: Vec<usize>,
     faults: Faults,
     network: Schedule<Flying>,
+    wires: Wires,
     random: Random,
     events: Vec<(Duration, Event)>,
     trace: Trace,
@@ -83,6 +88,7 @@ impl World {
             touched: Vec::new(),
             faults: faults.expect("the fault rules make sense"),
             network: Schedule::new(NETWORK_HOLDS),
+            wires: Wires::default(),
             random: Random::new(config.seed),
             events,
             trace: Trace::default(),
@@ -336,7 +342,7 @@ impl World {
         });
         match ready {
             Some(thread) => self.run_thread(index, thread),
-            None => machine.node.handle_timeout(instant(now)),
+            None => machine.handle_timeout(now),
         }
     }
 
@@ -405,6 +411,7 @@ impl World {
             while let Some(bytes) = self.machines[index].transmit(self.now) {
                 self.put_on_network(index, bytes.into());
             }
+            self.machines[index].set_timer();
             if let Some(left) = self.machines[index].node.poll_urgent_wake() {
                 return Err(self.failure(format!("{left:?} was woken by sending a frame")));
             }
@@ -450,6 +457,10 @@ impl World {
 
     fn send_to(&mut self, from: usize, to: usize, bytes: &Rc<[u8]>) {
         self.report.passages += 1;
+        if bytes.len() > usize::from(self.config.mtu_of(to)) + ETHERNET {
+            self.report.overlong += 1;
+            return self.trace.frame(self.now, from, to, "TOO LONG", bytes);
+        }
         let verdict = self
             .faults
             .on_frame(self.now, from as u16, to as u16, bytes.len());
@@ -463,7 +474,12 @@ impl World {
                 None => Rc::clone(bytes),
                 Some(_) => passage.frame(bytes).into(),
             };
-            let at = self.now + self.config.latency + delay;
+            let Some(left) = self.wires.pass(self.now, self.config.link, to, bytes.len()) else {
+                self.report.overflows += 1;
+                self.trace.frame(self.now, from, to, "NO ROOM", &bytes);
+                continue;
+            };
+            let at = left + self.config.latency + delay;
             if self.network.push(at, Flying { from, to, bytes }).is_err() {
                 self.report.dropped += 1;
             }

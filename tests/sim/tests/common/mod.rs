@@ -1,6 +1,8 @@
 //! What the scenario tests share.
 #![allow(dead_code, reason = "each test program uses some of it")]
 
+pub mod flood;
+
 use std::time::Duration;
 
 use norma_ipc::Reason;
