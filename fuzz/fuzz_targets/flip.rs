@@ -8,7 +8,7 @@
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use norma_flip::{
-    Address, Config, Duration, Flip, HEAD, Incoming, Input, Instant, Outgoing, PREFIX,
+    Address, Config, Duration, Flip, HEAD, Incoming, Input, Instant, NetworkId, Outgoing, PREFIX,
     PrivateAddress,
 };
 use norma_ipc::{HeapPage, HeapPages, Page, PageSource};
@@ -139,7 +139,7 @@ impl Node {
         };
         match self
             .flip
-            .handle_frame(self.now, &mut frame, &mut self.memory)
+            .handle_frame(self.now, NetworkId::FIRST, &mut frame, &mut self.memory)
         {
             Input::Deliver {
                 length,
@@ -168,10 +168,10 @@ impl Node {
             pages: &mut pages,
             length: 0,
         };
-        let length = usize::from(length).min(self.flip.max_payload());
+        let length = usize::from(length).min(self.flip.max_payload(NetworkId::FIRST));
         if self
             .flip
-            .emit(self.now, to, self.own, length, &mut frame)
+            .emit(self.now, NetworkId::FIRST, to, self.own, length, &mut frame)
             .is_ok()
         {
             assert_eq!(frame.length, PREFIX + length);
@@ -210,7 +210,7 @@ impl Node {
         let mut sent = 0;
         while self
             .flip
-            .poll_transmit(self.now, &mut frame, &mut self.memory)
+            .poll_transmit(self.now, NetworkId::FIRST, &mut frame, &mut self.memory)
         {
             assert!(frame.length >= PREFIX && frame.length <= 14 + 1500);
             sent += 1;

@@ -93,5 +93,5 @@ fn take(
         length: PREFIX + length,
         pages: &mut [page],
     };
-    node.handle_frame(Instant::ZERO, &mut frame, &mut HeapPages::default())
+    node.handle_frame(Instant::ZERO, norma_flip::NetworkId::FIRST, &mut frame, &mut HeapPages::default())
 }

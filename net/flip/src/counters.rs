@@ -19,7 +19,7 @@ pub enum DropReason {
     NotHere,
     /// It answers a question that was not asked.
     Unsolicited,
-    /// Its type is not supported (MULTIDATA, UNTRUSTED), or not to all (UNIDATA to broadcast).
+    /// UNIDATA in a broadcast frame.
     Unsupported,
     /// An answer had to be given and there was no room for it.
     NoRoom,
@@ -33,11 +33,17 @@ pub enum DropReason {
     TooManyRanges,
     /// No memory for a datagram.
     NoMemory,
+    /// A broadcast that came before, over another way.
+    Copy,
+    /// Too many broadcasts to pass on.
+    Flood,
+    /// It may cross trusted networks only, and no way of such leads to its destination.
+    Untrusted,
 }
 
 impl DropReason {
     /// How many reasons there are.
-    pub const COUNT: usize = Error::COUNT + 13;
+    pub const COUNT: usize = Error::COUNT + 16;
 
     /// The place of this reason in [`Counters::dropped`].
     #[inline]
@@ -57,6 +63,9 @@ impl DropReason {
             DropReason::TooLong => 10,
             DropReason::TooManyRanges => 11,
             DropReason::NoMemory => 12,
+            DropReason::Copy => 13,
+            DropReason::Flood => 14,
+            DropReason::Untrusted => 15,
         };
         Error::COUNT + own
     }
@@ -82,6 +91,9 @@ impl DropReason {
         "too_long",
         "too_many_ranges",
         "no_memory",
+        "copy",
+        "flood",
+        "untrusted",
     ];
 
     /// A short name, as shown beside its counter.
@@ -93,19 +105,31 @@ impl DropReason {
 /// What FLIP did since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Frames that came.
+    /// Frames that came: all that this node had to look at.
     pub received: u64,
+    /// LOCATEs among them, whoever was sought.
+    pub locates_received: u64,
     /// Datagrams handed up, whole ones and reassembled ones.
     pub delivered: u64,
     /// Frames sent: datagrams, fragments, and FLIP's own.
     pub sent: u64,
-    /// LOCATEs sent.
+    /// LOCATEs sent for addresses that this node seeks, counted once for all networks.
     pub locates: u64,
-    /// Announcements sent.
+    /// Those among them that went to a hinted station alone.
+    pub locates_hinted: u64,
+    /// Announcements sent, counted once for all networks.
     pub announcements: u64,
-    /// HEREIS sent.
+    /// LOCATEs of others that were passed on to a whole network.
+    pub locates_flooded: u64,
+    /// LOCATEs of others that were passed on along a known way, to one station.
+    pub locates_directed: u64,
+    /// Datagrams of others that were passed on, or fragments of such, by this router.
+    pub forwarded: u64,
+    /// Multicasts of others that one more network should have had, and there was no room.
+    pub transit_lost: u64,
+    /// HEREIS sent for addresses of this node.
     pub answers: u64,
-    /// NOTHERE sent.
+    /// NOTHERE and UNTRUSTED sent, but for those passed on.
     pub denials: u64,
     /// Datagrams for which there was no route.
     pub no_route: u64,

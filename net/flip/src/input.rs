@@ -1,7 +1,8 @@
-//! Received frames: what each type of packet makes FLIP do.
+//! Received frames: checks, datagrams for this node, and the learning of routes.
 //!
-//! Owns the order of checks, and the learning of routes. A frame that fails a check is dropped
-//! and counted; none can make a node panic, answer without limit or use memory without bound.
+//! Owns the order of checks. A frame that fails one is dropped and counted; none can make a node
+//! panic, answer without limit or use memory without bound. Leaves searches to `seek`, complaints
+//! to `repair`, and what is for others to `transit`.
 //!
 //! The common packet, a whole datagram for the node's own address from a source heard before,
 //! takes a path of its own with one comparison per field. It decides nothing that the general
@@ -12,10 +13,10 @@ use norma_wire::ethernet::{self, EthernetAddress};
 use norma_wire::flip::{self, Flags, Kind, Packet, Repr};
 use norma_wire::{Error, layout};
 
-use crate::flip::{Event, Flip};
+use crate::flip::Flip;
 use crate::frame::Incoming;
-use crate::limits::ROUTE_PRECISION;
-use crate::output::Answer;
+use crate::heard::{Heard, start};
+use crate::limits::{MAX_DATAGRAM, MAXIMUM_HOP, MIN_MTU, ROUTE_PRECISION};
 use crate::reassembly::{Datagram, Outcome};
 use crate::routes::{NetworkId, Route};
 use crate::time::Instant;
@@ -34,8 +35,20 @@ pub enum Input<P> {
         /// Bytes of its payload.
         length: usize,
     },
+    /// A whole datagram for all who listen to an address, of whom this node is one; it lies
+    /// where one for this node alone would.
+    Multicast {
+        /// Whom it is from.
+        source: Address,
+        /// The address; broadcast for everybody.
+        destination: Address,
+        /// Bytes of its payload.
+        length: usize,
+    },
     /// A fragment has completed this datagram.
     Reassembled {
+        /// Whether it is for all who listen to the address.
+        multicast: bool,
         /// Whom it is from.
         source: Address,
         /// Which of our addresses it is for.
@@ -45,87 +58,23 @@ pub enum Input<P> {
         /// The datagram: its payload begins at byte [`PREFIX`] of the frame that it looks like.
         datagram: Datagram<P>,
     },
-    /// It was for FLIP itself, or a fragment of a datagram that is not complete.
+    /// It was for FLIP itself, for other nodes, or a fragment of a datagram that is not complete.
     Absorbed,
     /// It was dropped and counted.
     Dropped(DropReason),
 }
 
-/// Bytes of a frame that are the same for all datagrams from one station to another: the
-/// Ethernet header, FLIP's version and type.
-const START: usize = ethernet::LENGTH + 2;
-
-fn start(to: EthernetAddress, from: EthernetAddress) -> [u8; START] {
-    let mut start = [0; START];
-    let (stations, flip) = start.split_at_mut(ethernet::LENGTH);
-    let repr = ethernet::Repr {
-        destination: to,
-        source: from,
-    };
-    if let Some(stations) = stations.first_chunk_mut() {
-        repr.emit(stations);
-    }
-    flip.copy_from_slice(&flip::start(Kind::UniData));
-    start
-}
-
-/// One of the sources that were heard last: where, and until when that need not be noted again.
-#[derive(Clone, Copy)]
-struct Heard {
-    address: Address,
-    /// With what its datagrams to us begin.
-    start: [u8; START],
-    hops: u16,
-    until: Instant,
-}
-
-/// The sources that were heard last, each at a place that its address names.
-pub(crate) struct LastHeard([Heard; Self::PLACES]);
-
-impl LastHeard {
-    /// As many as a node usually talks with at a time.
-    const PLACES: usize = 8;
-
-    pub(crate) const fn new() -> LastHeard {
-        let nobody = Heard {
-            address: Address::BROADCAST,
-            start: [0; START],
-            hops: 0,
-            until: Instant::ZERO,
-        };
-        LastHeard([nobody; Self::PLACES])
-    }
-
-    /// Makes the next packet of each source be looked at in full.
-    pub(crate) const fn forget(&mut self) {
-        *self = LastHeard::new();
-    }
-
-    /// Where `address` is, if it was heard a short time ago.
-    #[inline(always)]
-    pub(crate) fn station(&self, now: Instant, address: Address) -> Option<EthernetAddress> {
-        let heard = &self.0[Self::place(address)];
-        let [.., a, b, c, d, e, f, _, _, _, _] = heard.start;
-        let station = EthernetAddress([a, b, c, d, e, f]);
-        (heard.address == address && now < heard.until).then_some(station)
-    }
-
-    #[inline]
-    const fn place(address: Address) -> usize {
-        address.0 as usize % Self::PLACES
-    }
-}
-
 /// A frame's headers, after all checks that are the same for each type.
-struct Arrival {
-    station: EthernetAddress,
+pub(crate) struct Arrival {
+    pub(crate) network: NetworkId,
+    pub(crate) station: EthernetAddress,
     /// Whether the frame was sent to this station alone.
-    alone: bool,
-    header: Repr,
+    pub(crate) alone: bool,
+    pub(crate) header: Repr,
 }
 
 impl<P: Page> Flip<P> {
-    /// Takes a received frame.
+    /// Takes a frame received on a network.
     ///
     /// Poll [`Flip::poll_transmit`] and [`Flip::poll_event`] afterwards, except after
     /// [`Input::Deliver`], which causes neither.
@@ -133,11 +82,12 @@ impl<P: Page> Flip<P> {
     pub fn handle_frame(
         &mut self,
         now: Instant,
+        network: NetworkId,
         frame: &mut Incoming<'_, P>,
         source: &mut impl PageSource<Page = P>,
     ) -> Input<P> {
         self.counters.received += 1;
-        if let Some((packet, length)) = self.expected(now, frame) {
+        if let Some((packet, length)) = self.expected(now, network, frame) {
             self.counters.delivered += 1;
             let (source, destination) = (packet.source(), packet.destination());
             return Input::Deliver {
@@ -146,7 +96,7 @@ impl<P: Page> Flip<P> {
                 length,
             };
         }
-        self.handle_other(now, frame, source)
+        self.handle_other(now, network, frame, source)
     }
 
     /// The common packet, if this is one: see the head of this file.
@@ -154,13 +104,14 @@ impl<P: Page> Flip<P> {
     fn expected<'f>(
         &self,
         now: Instant,
+        network: NetworkId,
         frame: &'f Incoming<'_, P>,
     ) -> Option<(Packet<'f>, usize)> {
         let prefix: &[u8; layout::BODY_AT] = frame.head.first_chunk()?;
         let (_, flip, _) = layout::split(prefix);
         let packet = Packet::from_array(flip).ok()?;
         let length = packet.length() as usize;
-        let last = &self.last.0[LastHeard::place(packet.source())];
+        let last = self.networks.get(network).last.at(packet.source());
         let expected = prefix.first_chunk() == Some(&last.start)
             && packet.source() == last.address
             && packet.actual_hop() == last.hops
@@ -179,17 +130,19 @@ impl<P: Page> Flip<P> {
     fn handle_other(
         &mut self,
         now: Instant,
+        network: NetworkId,
         frame: &mut Incoming<'_, P>,
         source: &mut impl PageSource<Page = P>,
     ) -> Input<P> {
         let result = self
-            .check(frame)
+            .check(network, frame)
             .and_then(|arrival| match arrival.header.kind {
                 Kind::UniData => self.take_datagram(now, &arrival, frame, source),
+                Kind::MultiData => self.take_multicast(now, &arrival, frame, source),
                 Kind::Locate => self.take_locate(now, &arrival),
-                Kind::HereIs => self.take_here_is(now, &arrival),
+                Kind::HereIs => self.take_here_is(now, &arrival, frame),
                 Kind::NotHere => self.take_not_here(now, &arrival),
-                Kind::MultiData | Kind::Untrusted => Err(DropReason::Unsupported),
+                Kind::Untrusted => self.take_untrusted(now, &arrival),
             });
         result.unwrap_or_else(|reason| {
             self.counters.drop_frame(reason);
@@ -198,7 +151,8 @@ impl<P: Page> Flip<P> {
     }
 
     /// Checks what is the same for all types (W-1 to W-8).
-    fn check(&self, frame: &Incoming<'_, P>) -> Result<Arrival, DropReason> {
+    fn check(&self, network: NetworkId, frame: &Incoming<'_, P>) -> Result<Arrival, DropReason> {
+        let own = self.networks.get(network).station;
         let wire = DropReason::Wire;
         let came = frame
             .length
@@ -209,11 +163,11 @@ impl<P: Page> Flip<P> {
             .split_first_chunk()
             .ok_or(wire(Error::TooShort))?;
         let stations = ethernet::Repr::parse(ethernet).map_err(wire)?;
-        let alone = stations.destination == self.station;
+        let alone = stations.destination == own;
         if !alone && !stations.destination.is_broadcast() {
             return Err(DropReason::OtherStation);
         }
-        if !stations.source.is_unicast() || stations.source == self.station {
+        if !stations.source.is_unicast() || stations.source == own {
             return Err(DropReason::BadStation);
         }
         let packet = Packet::new_checked(rest).map_err(wire)?;
@@ -221,7 +175,8 @@ impl<P: Page> Flip<P> {
         if !frame.is_sound() {
             return Err(wire(Error::WrongLength));
         }
-        let header = flip::Repr::parse(&packet);
+        let mut header = flip::Repr::parse(&packet);
+        header.maximum_hop = header.maximum_hop.min(MAXIMUM_HOP);
         if header.actual_hop > header.maximum_hop {
             return Err(DropReason::HopLimit);
         }
@@ -235,6 +190,7 @@ impl<P: Page> Flip<P> {
             return Err(DropReason::BadSource);
         }
         Ok(Arrival {
+            network,
             station: stations.source,
             alone,
             header,
@@ -254,21 +210,41 @@ impl<P: Page> Flip<P> {
             return Err(DropReason::Unsupported);
         }
         if !self.local.contains(header.destination) {
-            self.deny(now, arrival);
-            return Err(DropReason::NotHere);
+            return self.pass_on_datagram(now, arrival, frame, source);
         }
         self.learn_source(now, arrival);
-        let (from, to) = (header.source, header.destination);
+        self.deliver(now, &arrival.header, frame, source)
+    }
+
+    /// Hands up what is for this node, once it is whole.
+    pub(crate) fn deliver(
+        &mut self,
+        now: Instant,
+        header: &Repr,
+        frame: &mut Incoming<'_, P>,
+        pages: &mut impl PageSource<Page = P>,
+    ) -> Result<Input<P>, DropReason> {
+        let (source, destination) = (header.source, header.destination);
+        let multicast = header.kind == Kind::MultiData;
+        let length = header.total as usize;
         if header.offset == 0 && header.length == header.total {
             self.counters.delivered += 1;
-            return Ok(Input::Deliver {
-                source: from,
-                destination: to,
-                length: header.length as usize,
+            return Ok(if multicast {
+                Input::Multicast {
+                    source,
+                    destination,
+                    length,
+                }
+            } else {
+                Input::Deliver {
+                    source,
+                    destination,
+                    length,
+                }
             });
         }
         let evicted = &mut self.counters.reassembly_evicted;
-        match self.reassembly.take(now, header, frame, source, evicted)? {
+        match self.reassembly.take(now, header, frame, pages, evicted)? {
             Outcome::Kept => Ok(Input::Absorbed),
             Outcome::Duplicate => {
                 self.counters.duplicate_fragments += 1;
@@ -276,10 +252,10 @@ impl<P: Page> Flip<P> {
             }
             Outcome::Whole(datagram) => {
                 self.counters.delivered += 1;
-                let length = header.total as usize;
                 Ok(Input::Reassembled {
-                    source: from,
-                    destination: to,
+                    multicast,
+                    source,
+                    destination,
                     length,
                     datagram,
                 })
@@ -287,116 +263,45 @@ impl<P: Page> Flip<P> {
         }
     }
 
-    /// LOCATE (W-15, W-16): answers if the address is here.
-    fn take_locate(&mut self, now: Instant, arrival: &Arrival) -> Result<Input<P>, DropReason> {
-        let header = &arrival.header;
-        let asker = header.source;
-        if header.is_announcement() {
-            self.report(Event::Announced {
-                address: asker,
-                node: header.destination,
-                settled: header.flags.contains(Flags::SETTLED),
-                route: route_of(arrival),
-            });
-            if self.local.contains(asker) {
-                return Ok(Input::Absorbed);
-            }
-        }
-        if self.local.contains(header.destination) {
-            self.learn_source(now, arrival);
-            let answer = Answer::new(Kind::HereIs, arrival.station, asker, header.destination);
-            self.answer(answer)?;
-        } else if self.routes.get(now, asker).is_some() {
-            // Whoever is not asked learns nothing new, lest broadcasts push useful routes out;
-            // but what he knows he may correct.
-            self.learn_source(now, arrival);
-        }
-        Ok(Input::Absorbed)
-    }
-
-    /// HEREIS (W-17): believed only if it was asked for.
-    fn take_here_is(&mut self, now: Instant, arrival: &Arrival) -> Result<Input<P>, DropReason> {
-        let header = &arrival.header;
-        if header.length != HERE_IS_PAYLOAD || header.total != HERE_IS_PAYLOAD {
-            return Err(DropReason::Wire(Error::WrongLength));
-        }
-        if !self.local.contains(header.destination) {
-            return Err(DropReason::NotHere);
-        }
-        let awaited = self
-            .locates
-            .found(header.source)
-            .ok_or(DropReason::Unsolicited)?;
-        self.learn_source(now, arrival);
-        if awaited {
-            self.report(Event::Located {
-                address: header.source,
-            });
-        }
-        Ok(Input::Absorbed)
-    }
-
-    /// NOTHERE (W-18): believed only from where the route leads.
-    fn take_not_here(&mut self, now: Instant, arrival: &Arrival) -> Result<Input<P>, DropReason> {
-        let header = &arrival.header;
-        if !self.local.contains(header.destination) {
-            return Err(DropReason::NotHere);
-        }
-        let (source, destination) = (header.destination, header.source);
-        match self.routes.get(now, destination) {
-            Some(route) if route.station == arrival.station => {}
-            _ => return Err(DropReason::Unsolicited),
-        }
-        self.routes.remove(destination);
-        self.last.forget();
-        self.counters.routes_denied += 1;
-        self.report(Event::Unreachable {
-            destination,
-            source,
-        });
-        Ok(Input::Absorbed)
-    }
-
     /// Notes the route to the source of a packet.
-    fn learn_source(&mut self, now: Instant, arrival: &Arrival) {
-        let route = route_of(arrival);
-        let Route { station, hops, .. } = route;
-        let address = arrival.header.source;
+    pub(crate) fn learn_source(&mut self, now: Instant, arrival: &Arrival) {
+        let (address, route) = (arrival.header.source, route_of(arrival));
         self.learn(now, address, route);
-        let until = now + ROUTE_PRECISION;
-        self.last.0[LastHeard::place(address)] = Heard {
-            address,
-            start: start(self.station, station),
-            hops,
-            until,
-        };
-    }
-
-    /// Tells the sender of a datagram that its destination is not here, within limits (W-14).
-    fn deny(&mut self, now: Instant, arrival: &Arrival) {
-        let header = &arrival.header;
-        if header.offset != 0 || header.destination.is_broadcast() || !self.denials.take(now) {
-            return;
+        for other in self.networks.iter_mut() {
+            other.last.forget_one(address);
         }
-        let answer = Answer::new(
-            Kind::NotHere,
-            arrival.station,
-            header.source,
-            header.destination,
-        );
-        // Where there is no room, the datagram that caused it is counted already.
-        let _ = self.answer(answer);
+        if self.secure && !self.is_trusted(&route) {
+            return; // it can be heard, but not answered
+        }
+        let network = self.networks.get_mut(arrival.network);
+        network.last.note(Heard {
+            address,
+            start: start(network.station, arrival.station),
+            hops: route.hops,
+            until: now + ROUTE_PRECISION,
+        });
     }
 }
 
 /// The way back to the source of a packet.
-fn route_of(arrival: &Arrival) -> Route {
+pub(crate) fn route_of(arrival: &Arrival) -> Route {
+    let header = &arrival.header;
     Route {
-        network: NetworkId(0),
+        network: arrival.network,
         station: arrival.station,
-        hops: arrival.header.actual_hop,
+        hops: header.actual_hop,
+        limit: limit(header),
+        trusted: !header.flags.contains(Flags::UNSAFE),
     }
 }
 
-/// Bytes of the pair of counts in HEREIS.
-pub(crate) const HERE_IS_PAYLOAD: u32 = 4;
+/// Bytes of payload that fit all networks which a search has crossed, if the packet says so: in
+/// LOCATE and HEREIS `total` has no other use (W-70).
+fn limit(header: &Repr) -> u16 {
+    let says = matches!(header.kind, Kind::Locate | Kind::HereIs) && header.total > header.length;
+    if !says {
+        return 0;
+    }
+    let least = u32::from(MIN_MTU) - flip::LENGTH as u32;
+    header.total.clamp(least, MAX_DATAGRAM as u32) as u16
+}

@@ -1,7 +1,8 @@
 //! FLIP: finds addresses on the network, and carries datagrams between them.
 //!
-//! Owns the addresses of this node, the search for others, the cache of routes, and the cutting
-//! and joining of datagrams too large for a network. Leaves reliability, order and flow control
+//! Owns the addresses of this node, the search for others, the cache of routes, the cutting and
+//! joining of datagrams too large for a network, multicasts, and the way of what is for others
+//! through a node that is on several networks. Leaves reliability, order and flow control
 //! to the sessions above, and devices, locks and clocks to whoever calls: this crate is pure.
 //! Time is an argument, randomness a seed; frames go in by [`Flip::handle_frame`] and come out
 //! by [`Flip::emit`] and [`Flip::poll_transmit`].
@@ -26,22 +27,30 @@ mod bucket;
 mod counters;
 mod error;
 mod flip;
-mod fragment;
 pub mod frame;
+mod groups;
+mod heard;
 mod input;
 pub mod limits;
 mod local;
 mod locate;
+mod multicast;
+mod network;
 mod output;
+mod queue;
 mod random;
 mod reassembly;
+mod recent;
+mod repair;
 mod routes;
+mod seek;
 pub mod time;
+mod transit;
 
 pub use address::PrivateAddress;
 pub use counters::{Counters, DropReason};
-pub use error::{FragmentError, Full, NoRoute};
-pub use flip::{Config, Event, Flip, Locate};
+pub use error::{FragmentError, Full, MulticastError, NoRoute};
+pub use flip::{Config, Event, Flip, Listeners, Locate};
 pub use frame::{FRAME_PAGES, HEAD, Incoming, Outgoing};
 pub use input::Input;
 pub use norma_wire::Address;

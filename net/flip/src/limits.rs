@@ -2,6 +2,10 @@
 
 use core::time::Duration;
 
+/// Networks that a node may be attached to. Routers join two or three; each costs its card's
+/// receive buffers, 4 MiB.
+pub const NETWORKS: usize = 4;
+
 /// Addresses that may be registered: the node's own, names, and the ports that were given an
 /// address because a right to them travelled. 32 KiB when full.
 pub const ADDRESSES: usize = 4096;
@@ -43,6 +47,11 @@ pub const LOCATE_STEPS: [(u16, Duration); 16] = {
 /// Announcements that may wait for their turn. More are put off by whoever wants them.
 pub const ANNOUNCEMENTS: usize = 64;
 
+/// How long the answer to a LOCATE that was sent to a hinted station alone is awaited before
+/// everybody is asked: several round trips of a slow machine, and no longer than a broadcast is
+/// given.
+pub const HINT_WAIT: Duration = Duration::from_millis(50);
+
 /// Most networks that a datagram may cross (Amoeba's).
 pub const MAXIMUM_HOP: u16 = 25;
 
@@ -62,9 +71,43 @@ pub const NOTHERE_BURST: u32 = 32;
 /// See [`NOTHERE_BURST`]: 100 a second.
 pub const NOTHERE_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Answers (HEREIS, NOTHERE) that may wait to be sent: what one batch of received frames can
-/// cause. More are dropped; the other side asks again.
+/// Packets of FLIP's own (LOCATE, HEREIS, NOTHERE, UNTRUSTED), own or passed on, that may wait to
+/// be sent on one network: what one batch of received frames can cause. More are dropped; the
+/// other side asks again.
 pub const ANSWERS: usize = 64;
+
+/// Datagrams that may wait to be passed on, on one network: two windows of a session. More are
+/// dropped, as by any router; the session sends them again.
+pub const TRANSIT: usize = 64;
+
+/// Pages that these may hold, of all networks together: 2 MiB, a session's whole window of large
+/// frames.
+pub const TRANSIT_PAGES: usize = 512;
+
+/// Broadcast frames (LOCATE, MULTIDATA) of others that a router may pass on at once, and how long
+/// until one more. Duplicates are not passed on at all; this bounds what a flood of new ones costs
+/// the other networks.
+pub const FLOOD_BURST: u32 = 64;
+/// See [`FLOOD_BURST`]: 500 a second, as many as one node may broadcast.
+pub const FLOOD_INTERVAL: Duration = LOCATE_INTERVAL;
+
+/// Sets of the table of what was seen lately. With four ways 512 broadcasts, a second's worth:
+/// 20 KiB, at routers and at nodes that hear multicasts.
+pub const RECENT_SETS: usize = 128;
+
+/// See [`RECENT_SETS`].
+pub const RECENT_WAYS: usize = 4;
+
+/// How long a broadcast counts as seen. Its copies take other ways over at most
+/// [`MAXIMUM_HOP`] networks, each of which delays it by far less than a tenth of that.
+pub const RECENT_LIFETIME: Duration = Duration::from_secs(2);
+
+/// Addresses whose listeners are known, for multicast. Each takes up to 1.5 KiB.
+pub const GROUPS: usize = 64;
+
+/// Stations that are told apart among the listeners of an address on one network. From two on a
+/// datagram is broadcast there, so that more than these matter only to the count.
+pub const GROUP_STATIONS: usize = 8;
 
 /// Events that may wait to be polled. Room for every locate's result is kept.
 pub const EVENTS: usize = 2 * LOCATES;
@@ -86,7 +129,8 @@ pub const REASSEMBLY_RANGES: usize = 16;
 /// once; the session sends the datagram again anyway.
 pub const REASSEMBLY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Datagrams that may wait to be sent in fragments. Their sender is told when there is no room.
+/// Datagrams of the node's own that may wait to be sent in fragments, and multicasts, on one
+/// network. Their sender is told when there is no room.
 pub const FRAGMENTED: usize = 8;
 
 /// Smallest MTU: as IPv4 asks of every network. Far below it headers would outweigh the payload.

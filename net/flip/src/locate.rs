@@ -1,22 +1,34 @@
 //! Locating: the search for addresses to which no route is known.
 //!
-//! Owns who is sought, how far and until when. Two searches for one address are one; an address
-//! that was not found counts as missing for a while, so that asking again costs nothing; all
-//! broadcasts together are limited in rate. Leaves the packets to `output`, the answers to
-//! `input`.
+//! Owns who is sought, how far and until when. A station where the address may be is asked first,
+//! alone; two searches for one address are one; an address that was not found counts as missing
+//! for a while, so that asking again costs nothing; all broadcasts together are limited in rate.
+//! Leaves the packets to `output`, the answers to `seek`.
 //!
 //! Source: Amoeba 5, RPC locate (`flrpc.c`): hop limits 1, 3, 7, … 25.
+
+use norma_wire::ethernet::EthernetAddress;
 
 use crate::Address;
 use crate::announce::{Announcement, Announcements};
 use crate::bucket::Bucket;
-use crate::limits::{LOCATE_BURST, LOCATE_INTERVAL, LOCATE_STEPS, LOCATES, MISSING_LIFETIME};
+use crate::limits::{
+    HINT_WAIT, LOCATE_BURST, LOCATE_INTERVAL, LOCATE_STEPS, LOCATES, MAXIMUM_HOP, MISSING_LIFETIME,
+};
+use crate::routes::NetworkId;
 use crate::time::Instant;
+
+/// A station of a network.
+pub(crate) type Place = (NetworkId, EthernetAddress);
 
 /// One address that is sought, or was lately not found.
 struct Search {
     address: Address,
-    /// How many LOCATEs have been sent.
+    /// Where to ask first, alone.
+    hint: Option<Place>,
+    /// How many listeners are sought; 0 for just one receiver.
+    least: u16,
+    /// How many LOCATEs have been broadcast.
     sent: usize,
     /// Whether it was given up.
     missing: bool,
@@ -31,6 +43,39 @@ pub(crate) enum Progress {
     Pending,
     Missing,
     Full,
+}
+
+/// How an address is to be sought.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    /// Where to ask first, alone.
+    pub(crate) hint: Option<Place>,
+    /// How many listeners; 0 for just one receiver.
+    pub(crate) least: u16,
+    /// With which of the steps to begin.
+    pub(crate) step: usize,
+}
+
+/// A LOCATE to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// Whom to seek.
+    pub(crate) address: Address,
+    /// Over how many networks.
+    pub(crate) hops: u16,
+    /// At which station alone.
+    pub(crate) hint: Option<Place>,
+    /// Whether all receivers are to answer.
+    pub(crate) all: bool,
+}
+
+/// Whether an address is being sought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sought {
+    /// It was given up a moment ago.
+    InVain,
+    /// So many listeners of it are sought; 0 for just one receiver.
+    For(u16),
 }
 
 /// All searches.
@@ -69,18 +114,16 @@ impl Locates {
             .count()
     }
 
-    /// Starts to seek `address` from that step on, unless that is being done or was just in
-    /// vain.
-    pub(crate) fn start(&mut self, now: Instant, address: Address, step: usize) -> Progress {
+    /// Starts to seek `address`, unless that is being done or was just in vain.
+    pub(crate) fn start(&mut self, now: Instant, address: Address, wanted: Wanted) -> Progress {
+        let Wanted { hint, least, step } = wanted;
         self.forget(now);
-        if let Some(search) = self
-            .searches
-            .iter_mut()
-            .find(|search| search.address == address)
-        {
+        let mut searches = self.searches.iter_mut();
+        if let Some(search) = searches.find(|search| search.address == address) {
             if search.missing {
                 return Progress::Missing;
             }
+            search.least = search.least.max(least);
             // Whoever asks for more tries gets them.
             search.sent = search.sent.min(step.max(1));
             return Progress::Pending;
@@ -90,6 +133,8 @@ impl Locates {
         }
         let search = Search {
             address,
+            hint,
+            least,
             sent: step,
             missing: false,
             due: now,
@@ -101,16 +146,21 @@ impl Locates {
         Progress::Started
     }
 
-    /// Ends the search for `address`, which was found. `None` if it was not sought, `Some(false)`
-    /// if it had already been given up.
-    pub(crate) fn found(&mut self, address: Address) -> Option<bool> {
-        let place = self
-            .searches
-            .iter()
-            .position(|search| search.address == address)?;
-        let search = self.searches.swap_remove(place);
+    /// What of `address` is being sought, or was until a moment ago.
+    pub(crate) fn sought(&self, address: Address) -> Option<Sought> {
+        let mut searches = self.searches.iter();
+        let search = searches.find(|search| search.address == address)?;
+        Some(if search.missing {
+            Sought::InVain
+        } else {
+            Sought::For(search.least)
+        })
+    }
+
+    /// Ends the search for `address`, which was found.
+    pub(crate) fn found(&mut self, address: Address) {
+        self.searches.retain(|search| search.address != address);
         self.find_next();
-        Some(!search.missing)
     }
 
     /// Announces an address as soon as the rate permits. `false` if there is no room.
@@ -142,13 +192,24 @@ impl Locates {
         some
     }
 
-    /// The next LOCATE to send: whom to seek, and how far.
-    pub(crate) fn transmit(&mut self, now: Instant) -> Option<(Address, u16)> {
+    /// The next LOCATE to send.
+    pub(crate) fn transmit(&mut self, now: Instant) -> Option<Step> {
         if now < self.next {
             return None;
         }
         let due = |search: &&mut Search| search.due <= now && search.sent < LOCATE_STEPS.len();
         let search = self.searches.iter_mut().find(due)?;
+        let (address, all) = (search.address, search.least > 0);
+        if let Some(hint) = search.hint.take() {
+            search.due = now + HINT_WAIT;
+            self.find_next();
+            return Some(Step {
+                address,
+                hops: MAXIMUM_HOP,
+                hint: Some(hint),
+                all,
+            });
+        }
         if !self.bucket.take(now) {
             // All that are due wait for the next token; else they would be due at once, and
             // whoever waits for the time-out would spin.
@@ -163,9 +224,13 @@ impl Locates {
         let (hops, wait) = LOCATE_STEPS[search.sent];
         search.sent += 1;
         search.due = now + wait;
-        let result = (search.address, hops);
         self.find_next();
-        Some(result)
+        Some(Step {
+            address,
+            hops,
+            hint: None,
+            all,
+        })
     }
 
     /// Gives up the next search that has had its time.
@@ -200,10 +265,7 @@ impl Locates {
     fn find_next(&mut self) {
         let earliest = self.searches.iter().map(|search| search.due).min();
         let announce = (!self.announcements.is_empty()).then_some(self.announce_at);
-        self.next = earliest
-            .into_iter()
-            .chain(announce)
-            .min()
-            .unwrap_or(Instant::NEVER);
+        let all = earliest.into_iter().chain(announce);
+        self.next = all.min().unwrap_or(Instant::NEVER);
     }
 }

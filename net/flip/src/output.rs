@@ -2,47 +2,30 @@
 //!
 //! Owns the headers. [`Flip::emit`] writes those of a datagram that the caller completes and
 //! sends himself, which is the fast path; [`Flip::poll_transmit`] gives what FLIP itself has to
-//! say: answers, LOCATEs, fragments.
+//! say (searches and answers, fragments) and what it passes on. Each is asked for the frames of
+//! one network, whose card has room for them, so that a network which stands still holds up
+//! nobody but itself.
 
 use norma_ipc::{Page, PageSource};
 use norma_wire::ethernet::{self, EthernetAddress};
 use norma_wire::flip::{self, Flags, Kind};
 use norma_wire::layout;
 
+use crate::announce::Announcement;
 use crate::flip::Flip;
 use crate::frame::{HEAD, Outgoing};
-use crate::input::HERE_IS_PAYLOAD;
 use crate::limits::{MAX_DATAGRAM, MAXIMUM_HOP};
+use crate::locate::Step;
+use crate::network::Networks;
+use crate::queue::{Load, Packet};
+use crate::routes::NetworkId;
+use crate::seek::HERE_IS_PAYLOAD;
 use crate::time::Instant;
 use crate::{Address, DropReason, FragmentError, NoRoute, PREFIX};
 
-/// A packet of FLIP's own that waits to be sent.
-pub(crate) struct Answer {
-    kind: Kind,
-    station: EthernetAddress,
-    destination: Address,
-    source: Address,
-}
-
-impl Answer {
-    pub(crate) const fn new(
-        kind: Kind,
-        station: EthernetAddress,
-        destination: Address,
-        source: Address,
-    ) -> Answer {
-        Answer {
-            kind,
-            station,
-            destination,
-            source,
-        }
-    }
-}
-
-/// The header of a packet that enters its first network.
+/// The header of a packet that enters its first network. Its flags are that network's affair.
 #[inline]
-fn header(
+pub(crate) fn header(
     kind: Kind,
     destination: Address,
     source: Address,
@@ -64,54 +47,84 @@ fn header(
 }
 
 impl<P: Page> Flip<P> {
-    /// Bytes of payload that a datagram may have without being cut.
-    #[inline]
-    pub const fn max_payload(&self) -> usize {
-        self.mtu - flip::LENGTH
+    /// Bytes of payload that a datagram may have on a network without being cut.
+    #[inline(always)]
+    pub const fn max_payload(&self, network: NetworkId) -> usize {
+        self.networks.get(network).max_payload
     }
 
-    /// Whether a datagram of so many bytes must go by [`Flip::fragment`].
-    #[inline]
-    pub const fn needs_fragmenting(&self, payload_length: usize) -> bool {
-        payload_length > self.max_payload()
+    /// The most of any network.
+    pub fn largest_payload(&self) -> usize {
+        let all = self.networks.iter().map(|network| network.max_payload);
+        all.max().unwrap_or(0)
     }
 
-    /// Writes the Ethernet and FLIP headers of a datagram into `frame`, and sets its length.
+    /// Bytes of payload with which a datagram reaches `destination` in one piece, as far as is
+    /// known: a router may cut it.
+    pub fn path_payload(&self, now: Instant, destination: Address) -> Option<usize> {
+        let route = self.route(now, destination)?;
+        let own = self.max_payload(route.network);
+        Some(match route.limit {
+            0 => own,
+            limit => own.min(limit.into()),
+        })
+    }
+
+    /// Whether a datagram of so many bytes must go by [`Flip::fragment`] on that network.
+    #[inline(always)]
+    pub const fn needs_fragmenting(&self, network: NetworkId, payload_length: usize) -> bool {
+        payload_length > self.max_payload(network)
+    }
+
+    /// The network over which datagrams for `destination` leave, if a route is known. A node on
+    /// one network need not ask.
+    pub fn network_of(&self, now: Instant, destination: Address) -> Option<NetworkId> {
+        self.route(now, destination).map(|route| route.network)
+    }
+
+    /// Writes the Ethernet and FLIP headers of a datagram into `frame`, for `network`, and sets
+    /// its length.
     ///
     /// The caller fills the payload in, from byte [`PREFIX`] on, before or afterwards, and sends
     /// the frame. Where the payload needs fragmenting, use [`Flip::fragment`] instead.
     ///
     /// # Errors
-    /// [`NoRoute`] if no fresh route is known; nothing is written then.
+    /// [`NoRoute`] if no fresh route over that network is known; nothing is written then.
     #[inline]
     pub fn emit(
         &mut self,
         now: Instant,
+        network: NetworkId,
         destination: Address,
         source: Address,
         payload_length: usize,
         frame: &mut Outgoing<'_, P>,
     ) -> Result<(), NoRoute> {
-        let Some(station) = self.station_of(now, destination) else {
+        let Some(station) = self.station_of(now, network, destination) else {
             self.counters.no_route += 1;
             return Err(NoRoute);
         };
-        debug_assert!(!self.needs_fragmenting(payload_length));
+        debug_assert!(!self.needs_fragmenting(network, payload_length));
+        let own = self.networks.get(network);
         let stations = ethernet::Repr {
             destination: station,
-            source: self.station,
+            source: own.station,
         };
+        let flags = own.flags;
         let id = self.message_id;
         self.message_id = id.wrapping_add(1);
         self.counters.sent += 1;
         stations.emit(layout::ethernet_mut(frame.head));
-        let header = header(
-            Kind::UniData,
-            destination,
-            source,
-            id,
-            payload_length as u32,
-        );
+        let header = flip::Repr {
+            flags,
+            ..header(
+                Kind::UniData,
+                destination,
+                source,
+                id,
+                payload_length as u32,
+            )
+        };
         header.emit(layout::flip_mut(frame.head));
         frame.length = PREFIX + payload_length;
         Ok(())
@@ -119,11 +132,26 @@ impl<P: Page> Flip<P> {
 
     /// The station to which packets for `address` go: mostly the one that was just heard.
     #[inline(always)]
-    fn station_of(&self, now: Instant, address: Address) -> Option<EthernetAddress> {
-        match self.last.station(now, address) {
+    fn station_of(
+        &self,
+        now: Instant,
+        network: NetworkId,
+        address: Address,
+    ) -> Option<EthernetAddress> {
+        match self.networks.get(network).last.station(now, address) {
             Some(station) => Some(station),
-            None => self.route(now, address).map(|route| route.station),
+            None => self
+                .route(now, address)
+                .filter(|route| route.network == network)
+                .map(|route| route.station),
         }
+    }
+
+    /// A number for a packet, by which its fragments, and its copies, are known.
+    pub(crate) const fn next_message_id(&mut self) -> u32 {
+        let id = self.message_id;
+        self.message_id = id.wrapping_add(1);
+        id
     }
 
     /// Takes a datagram that is too large for the network, to be sent in pieces.
@@ -144,166 +172,223 @@ impl<P: Page> Flip<P> {
         if frame.length <= PREFIX || frame.length - PREFIX > MAX_DATAGRAM || frame.length > held {
             return Err(FragmentError::BadLength);
         }
-        if self.routes.get(now, destination).is_none() {
+        let Some(route) = self.route(now, destination) else {
             self.counters.no_route += 1;
             return Err(FragmentError::NoRoute);
-        }
-        self.fragments.reserve().map_err(|_| FragmentError::Full)?;
-        let id = self.message_id;
-        self.message_id = id.wrapping_add(1);
-        self.fragments.push(destination, source, id, frame);
+        };
+        let departures = &mut self.departures[Networks::place(route.network)];
+        departures.own.reserve().map_err(|_| FragmentError::Full)?;
+        let id = self.next_message_id();
+        let own = self.networks.get(route.network);
+        let length = (frame.length - PREFIX) as u32;
+        let header = flip::Repr {
+            flags: own.flags,
+            ..header(Kind::UniData, destination, source, id, length)
+        };
+        let pages = core::mem::take(frame.pages);
+        let load = Load::new(route.station, header, own.max_payload, *frame.head, pages);
+        self.departures[Networks::place(route.network)]
+            .own
+            .push(load);
+        self.waiting += 1;
         Ok(())
     }
 
-    /// Whether pieces of a datagram are left that was given to [`Flip::fragment`].
-    #[inline]
-    pub fn is_cutting(&self) -> bool {
-        !self.fragments.is_empty()
+    /// Whether pieces of a datagram are left that was given to [`Flip::fragment`], or a multicast,
+    /// on that network.
+    #[inline(always)]
+    pub fn is_cutting(&self, network: NetworkId) -> bool {
+        !self.departures[Networks::place(network)].own.is_empty()
     }
 
-    /// Whether [`Flip::poll_transmit`] may have a frame.
+    /// Whether [`Flip::poll_transmit`] may have a frame, for any network.
     #[inline]
     pub fn wants_transmit(&self, now: Instant) -> bool {
-        !self.answers.is_empty() || now >= self.locates.next() || !self.fragments.is_empty()
+        self.waiting > 0 || now >= self.locates.next()
     }
 
-    /// Writes the next frame that FLIP itself has to send; tells whether there was one.
+    /// The same for one of several networks.
+    pub fn wants_transmit_on(&self, now: Instant, network: NetworkId) -> bool {
+        !self.departures[Networks::place(network)].is_empty() || now >= self.locates.next()
+    }
+
+    /// Writes the next frame that FLIP itself has to send on `network`; tells whether there was
+    /// one.
     ///
-    /// Poll until there is none, after every call that says so. The pages that `frame` holds
-    /// beforehand are dropped.
+    /// Poll until there is none, for each network, after every call that says so. The pages that
+    /// `frame` holds beforehand are dropped.
     #[inline]
     pub fn poll_transmit(
         &mut self,
         now: Instant,
+        network: NetworkId,
         frame: &mut Outgoing<'_, P>,
         source: &mut impl PageSource<Page = P>,
     ) -> bool {
         if !self.wants_transmit(now) {
             return false;
         }
-        self.transmit(now, frame, source)
+        self.transmit(now, network, frame, source)
     }
 
     #[inline(never)]
     fn transmit(
         &mut self,
         now: Instant,
+        network: NetworkId,
         frame: &mut Outgoing<'_, P>,
         source: &mut impl PageSource<Page = P>,
     ) -> bool {
         frame.pages.clear();
-        let some = self.transmit_answer(frame)
-            || self.transmit_announcement(now, frame)
-            || self.transmit_locate(now, frame)
-            || self.transmit_fragment(now, frame, source);
+        self.queue_locates(now);
+        let some = self.transmit_packet(network, frame)
+            || self.transmit_load(network, false, frame, source)
+            || self.transmit_load(network, true, frame, source);
         self.counters.sent += u64::from(some);
         some
     }
 
-    /// Queues a packet of FLIP's own.
-    pub(crate) fn answer(&mut self, answer: Answer) -> Result<(), DropReason> {
-        self.answers.push(answer).map_err(|_| DropReason::NoRoom)
-    }
-
-    fn transmit_answer(&mut self, frame: &mut Outgoing<'_, P>) -> bool {
-        // The newest first: each is for somebody else, so their order means nothing.
-        let Some(answer) = self.answers.pop() else {
-            return false;
-        };
-        let here = answer.kind == Kind::HereIs;
-        let length = if here { HERE_IS_PAYLOAD } else { 0 };
-        let header = header(answer.kind, answer.destination, answer.source, 0, length);
-        self.write(frame, answer.station, &header);
-        if here {
-            self.counters.answers += 1;
-            // One receiver here; none behind routers, for this is none.
-            frame.head[PREFIX..PREFIX + 4].copy_from_slice(&[1, 0, 0, 0]);
-        } else {
-            self.counters.denials += 1;
+    /// Queues a packet of FLIP's own. What may not leave trusted networks does not.
+    pub(crate) fn queue_packet(
+        &mut self,
+        network: NetworkId,
+        packet: Packet,
+    ) -> Result<(), DropReason> {
+        if packet
+            .header
+            .flags
+            .contains(Flags::SECURITY | Flags::UNSAFE)
+        {
+            return Err(DropReason::Untrusted);
         }
-        true
+        let departures = &mut self.departures[Networks::place(network)];
+        departures.push(packet).map_err(|_| DropReason::NoRoom)?;
+        self.waiting += 1;
+        Ok(())
     }
 
-    fn transmit_announcement(&mut self, now: Instant, frame: &mut Outgoing<'_, P>) -> bool {
-        let node = self.local.primary();
-        let Some(announcement) = self.locates.transmit_announcement(now) else {
-            return false;
-        };
+    /// Queues the announcements and LOCATEs that are due, on all networks.
+    fn queue_locates(&mut self, now: Instant) {
+        let own = self.local.primary();
+        while now >= self.locates.next() && self.departures.iter().all(|d| d.has_room()) {
+            if let Some(announcement) = self.locates.transmit_announcement(now) {
+                self.queue_announcement(own, announcement);
+            } else if let Some(step) = self.locates.transmit(now) {
+                self.queue_locate(own, &step);
+            } else {
+                break;
+            }
+        }
+    }
+
+    fn queue_announcement(&mut self, node: Address, announcement: Announcement) {
         if node.is_broadcast() {
-            return false; // unregistered meanwhile: it could not be told from others
+            return; // unregistered meanwhile: it could not be told from others
         }
         self.counters.announcements += 1;
+        let Announcement { address, settled } = announcement;
         // Each is numbered, for routers pass none on twice.
-        let id = self.message_id;
-        self.message_id = id.wrapping_add(1);
-        let mut header = header(Kind::Locate, node, announcement.address, id, 0);
+        let mut header = header(Kind::Locate, node, address, self.next_message_id(), 0);
         header.flags = Flags::ANNOUNCE;
-        header.flags.set(Flags::SETTLED, announcement.settled);
-        self.write(frame, EthernetAddress::BROADCAST, &header);
+        header.flags.set(Flags::SETTLED, settled);
+        self.queue_broadcast(header);
+    }
+
+    fn queue_locate(&mut self, asker: Address, step: &Step) {
+        if asker.is_broadcast() {
+            return; // unregistered meanwhile: no answer could come, the search runs out
+        }
+        self.counters.locates += 1;
+        self.counters.locates_hinted += u64::from(step.hint.is_some());
+        let id = self.next_message_id();
+        let mut header = header(Kind::Locate, step.address, asker, id, 0);
+        header.flags.set(Flags::ALL, step.all);
+        header.maximum_hop = step.hops;
+        match step.hint {
+            Some((network, station)) => self.queue_search(network, station, header),
+            None => self.queue_broadcast(header),
+        }
+    }
+
+    fn queue_broadcast(&mut self, header: flip::Repr) {
+        for network in self.networks.ids() {
+            self.queue_search(network, EthernetAddress::BROADCAST, header);
+        }
+    }
+
+    fn queue_search(&mut self, network: NetworkId, station: EthernetAddress, header: flip::Repr) {
+        let own = self.networks.get(network);
+        let header = flip::Repr {
+            flags: header.flags | own.flags,
+            // What a packet may have here, so that others learn what the whole way carries.
+            total: own.max_payload as u32,
+            ..header
+        };
+        let packet = Packet {
+            station,
+            header,
+            payload: [0; 4],
+        };
+        // There is room; without memory, or trust, there may be at the next step.
+        let _ = self.queue_packet(network, packet);
+    }
+
+    fn transmit_packet(&mut self, network: NetworkId, frame: &mut Outgoing<'_, P>) -> bool {
+        let Some(packet) = self.departures[Networks::place(network)].pop() else {
+            return false;
+        };
+        self.waiting -= 1;
+        self.write(network, frame, packet.station, &packet.header);
+        if packet.header.length == HERE_IS_PAYLOAD {
+            frame.head[PREFIX..PREFIX + 4].copy_from_slice(&packet.payload);
+        }
         true
     }
 
-    fn transmit_locate(&mut self, now: Instant, frame: &mut Outgoing<'_, P>) -> bool {
-        let asker = self.local.primary();
-        while let Some((address, hops)) = self.locates.transmit(now) {
-            if asker.is_broadcast() {
-                continue; // unregistered meanwhile: no answer could come, the search runs out
-            }
-            self.counters.locates += 1;
-            let header = header(Kind::Locate, address, asker, 0, 0);
-            let header = flip::Repr {
-                maximum_hop: hops,
-                ..header
-            };
-            self.write(frame, EthernetAddress::BROADCAST, &header);
-            return true;
-        }
-        false
-    }
-
-    fn transmit_fragment(
+    /// The next packet of a datagram of this node, or of one in transit.
+    fn transmit_load(
         &mut self,
-        now: Instant,
+        network: NetworkId,
+        transit: bool,
         frame: &mut Outgoing<'_, P>,
         source: &mut impl PageSource<Page = P>,
     ) -> bool {
-        let most = self.max_payload();
-        while let Some(waiting) = self.fragments.first_mut() {
-            let (offset, total) = (waiting.sent, waiting.total);
-            let count = (total - offset).min(most);
-            let route = self.routes.get(now, waiting.destination).copied();
-            let Some(route) = route.filter(|_| waiting.fill(count, frame, source).is_some()) else {
-                // The rest would be of no use without this piece: the session sends all again.
-                self.counters.fragmenting_failed += 1;
-                self.fragments.remove_first();
-                continue;
+        loop {
+            let departures = &mut self.departures[Networks::place(network)];
+            let loads = match transit {
+                true => &mut departures.transit,
+                false => &mut departures.own,
             };
-            waiting.sent += count;
-            let header = flip::Repr {
-                offset: offset as u32,
-                total: total as u32,
-                ..header(
-                    Kind::UniData,
-                    waiting.destination,
-                    waiting.source,
-                    waiting.message_id,
-                    count as u32,
-                )
+            let Some(load) = loads.first_mut() else {
+                return false;
             };
-            if waiting.sent == total {
-                self.fragments.remove_first();
+            let (station, next) = (load.station, load.next(frame, source));
+            if let Some(load) = loads.settle_first(next.is_none()) {
+                self.waiting -= 1;
+                self.transit_pages -= if transit { load.held() } else { 0 };
             }
-            self.write(frame, route.station, &header);
-            return true;
+            if let Some(header) = next {
+                self.counters.forwarded += u64::from(transit);
+                self.write(network, frame, station, &header);
+                return true;
+            }
+            // The rest would be of no use without this piece: the session sends all again.
+            self.counters.fragmenting_failed += 1;
+            frame.pages.clear();
         }
-        false
     }
 
     /// Writes both headers and the length of the frame.
-    fn write(&self, frame: &mut Outgoing<'_, P>, station: EthernetAddress, header: &flip::Repr) {
+    fn write(
+        &self,
+        network: NetworkId,
+        frame: &mut Outgoing<'_, P>,
+        station: EthernetAddress,
+        header: &flip::Repr,
+    ) {
         let stations = ethernet::Repr {
             destination: station,
-            source: self.station,
+            source: self.networks.get(network).station,
         };
         stations.emit(layout::ethernet_mut(frame.head));
         header.emit(layout::flip_mut(frame.head));

@@ -16,9 +16,14 @@ use crate::Address;
 use crate::limits::{ROUTE_LIFETIME, ROUTE_SETS, ROUTE_WAYS};
 use crate::time::Instant;
 
-/// One of the networks that a node is attached to. There is one so far.
+/// One of the networks that a node is attached to, counted from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NetworkId(pub u8);
+
+impl NetworkId {
+    /// The network that every node has.
+    pub const FIRST: NetworkId = NetworkId(0);
+}
 
 /// How to reach an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +34,10 @@ pub struct Route {
     pub station: EthernetAddress,
     /// How many networks lie between.
     pub hops: u16,
+    /// Bytes of payload that a packet may have to get there in one piece; 0 if not known.
+    pub limit: u16,
+    /// Whether all networks between are trusted.
+    pub trusted: bool,
 }
 
 /// An entry; free while its address is broadcast.
@@ -37,6 +46,8 @@ struct Entry {
     address: Address,
     confirmed: Instant,
     route: Route,
+    /// Whether a search was sent along it alone, and nothing has confirmed it since.
+    asked: bool,
 }
 
 const FREE: Entry = Entry {
@@ -46,7 +57,10 @@ const FREE: Entry = Entry {
         network: NetworkId(0),
         station: EthernetAddress([0; 6]),
         hops: 0,
+        limit: 0,
+        trusted: false,
     },
+    asked: false,
 };
 
 impl Entry {
@@ -90,8 +104,48 @@ impl Routes {
         ((address.0 ^ self.seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> SHIFT) as usize
     }
 
+    /// A route that nothing has confirmed for too long: only good to ask there first.
+    pub(crate) fn stale(&self, address: Address) -> Option<Route> {
+        self.find(address).map(|entry| entry.route)
+    }
+
+    /// When the route to `address` was confirmed last.
+    pub(crate) fn confirmed(&self, address: Address) -> Option<Instant> {
+        self.find(address).map(|entry| entry.confirmed)
+    }
+
+    /// The route along which to send a search for `address` alone. It is given once: if nothing
+    /// confirms it, the next search goes everywhere.
+    pub(crate) fn ask(&mut self, now: Instant, address: Address) -> Option<Route> {
+        let entry = self.find_mut(address)?;
+        if entry.asked || !entry.is_fresh(now) {
+            return None;
+        }
+        entry.asked = true;
+        Some(entry.route)
+    }
+
+    /// Notes that untrusted networks lie on the way to `address`.
+    pub(crate) fn distrust(&mut self, address: Address) {
+        if let Some(entry) = self.find_mut(address) {
+            entry.route.trusted = false;
+        }
+    }
+
+    fn find_mut(&mut self, address: Address) -> Option<&mut Entry> {
+        let set = self.set(address);
+        if address.is_broadcast() {
+            return None;
+        }
+        let mut ways = self.sets.get_mut(set)?.iter_mut();
+        ways.find(|entry| entry.address == address)
+    }
+
     #[inline]
     fn find(&self, address: Address) -> Option<&Entry> {
+        if address.is_broadcast() {
+            return None; // what free places are marked with
+        }
         self.sets
             .get(self.set(address))?
             .iter()
@@ -101,15 +155,13 @@ impl Routes {
     /// The route to `address`, if one is known and not too old.
     #[inline]
     pub(crate) fn get(&self, now: Instant, address: Address) -> Option<&Route> {
-        if address.is_broadcast() {
-            return None;
-        }
         self.find(address)
             .filter(|entry| entry.is_fresh(now))
             .map(|entry| &entry.route)
     }
 
-    /// Notes that `address` is where `route` says.
+    /// Notes that `address` is where `route` says. What a packet does not say of the limit is
+    /// taken from before, if the way is the same.
     pub(crate) fn learn(&mut self, now: Instant, address: Address, route: Route) -> Learnt {
         if self.sets.is_empty() {
             if self.sets.try_reserve_exact(ROUTE_SETS).is_err() {
@@ -128,10 +180,17 @@ impl Routes {
         });
         let taken = &mut ways[place];
         let evicts = known.is_none() && !taken.address.is_broadcast() && taken.is_fresh(now);
+        let mut route = route;
+        let before = taken.route;
+        let same = (before.network, before.station) == (route.network, route.station);
+        if route.limit == 0 && known.is_some() && same {
+            route.limit = before.limit;
+        }
         *taken = Entry {
             address,
             confirmed: now,
             route,
+            asked: false,
         };
         if evicts {
             Learnt::Evicted
@@ -162,7 +221,36 @@ mod tests {
             network: NetworkId(0),
             station: EthernetAddress([2, 0, 0, 0, 0, last]),
             hops: 1,
+            limit: 0,
+            trusted: true,
         }
+    }
+
+    #[test]
+    fn asks_along_a_route_once_and_keeps_its_limit() {
+        let mut routes = Routes::new(1);
+        let (now, address) = (Instant::from_millis(5), Address(77));
+        let small = Route {
+            limit: 1460,
+            ..route(1)
+        };
+        routes.learn(now, address, small);
+        assert_eq!(routes.ask(now, address), Some(small));
+        assert_eq!(routes.ask(now, address), None, "it is in doubt");
+        routes.learn(now, address, route(1));
+        assert_eq!(routes.ask(now, address), Some(small), "it was confirmed");
+        routes.learn(now, address, route(2));
+        assert_eq!(routes.get(now, address), Some(&route(2)), "another way");
+        let later = now + ROUTE_LIFETIME;
+        assert_eq!(routes.stale(address), Some(route(2)));
+        assert_eq!(routes.get(later, address), None);
+        assert_eq!(routes.ask(later, address), None);
+        routes.distrust(address);
+        assert!(!routes.stale(address).is_some_and(|route| route.trusted));
+        assert_eq!(
+            (routes.stale(Address::BROADCAST), routes.confirmed(address)),
+            (None, Some(now))
+        );
     }
 
     #[test]

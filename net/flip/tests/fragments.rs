@@ -65,7 +65,7 @@ proptest! {
         repeats in proptest::collection::vec(0usize..64, 0..5),
     ) {
         let (mut one, mut two) = pair(mtu);
-        prop_assume!(one.flip.needs_fragmenting(length));
+        prop_assume!(one.flip.needs_fragmenting(norma_flip::NetworkId::FIRST, length));
         let sent = payload(length);
         let to = two.address;
         let mut frames = cut(&mut one, to, &sent).unwrap();

@@ -41,7 +41,7 @@ fn a_name_is_located() {
     let answers = two.give(START);
     assert_eq!(answers.len(), 1);
     assert_eq!(answers[0].stations().destination, one.station);
-    assert_eq!(&answers[0].bytes()[54..], &[1, 0, 0, 0]);
+    assert_eq!(&answers[0].bytes()[54..], &[1, 0, 1, 0]);
     assert!(matches!(one.take(START, &answers[0]), Input::Absorbed));
     assert_eq!(one.events(), [Event::Located { address: name }]);
     let route = one.flip.route(START, name).unwrap();

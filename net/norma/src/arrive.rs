@@ -4,7 +4,7 @@
 //! counted reason and changes nothing. What a frame carries is taken in `content`, and handed
 //! over in `deliver`.
 
-use norma_flip::{Address, Incoming, Input, Instant};
+use norma_flip::{Address, Incoming, Input, Instant, NetworkId};
 use norma_ipc::PageSource;
 use norma_wire::control::Control;
 use norma_wire::layout;
@@ -49,12 +49,27 @@ impl<S: PageSource> Node<S> {
     /// [`Node::handle_timeout`].
     #[inline(never)]
     pub fn handle_frame(&mut self, now: Instant, frame: &mut Incoming<'_, S::Page>) {
+        self.handle_frame_on(now, NetworkId::FIRST, frame);
+    }
+
+    /// The same for a frame received on one of several networks ([`Node::add_network`]).
+    #[inline(always)]
+    pub fn handle_frame_on(
+        &mut self,
+        now: Instant,
+        network: NetworkId,
+        frame: &mut Incoming<'_, S::Page>,
+    ) {
         self.catch_up();
-        match self.flip.handle_frame(now, frame, &mut self.source) {
+        match self
+            .flip
+            .handle_frame(now, network, frame, &mut self.source)
+        {
             Input::Deliver { source, length, .. } => {
                 self.handle_datagram(now, source, length, frame);
             }
             Input::Reassembled {
+                multicast: false,
                 source,
                 length,
                 mut datagram,
@@ -63,6 +78,10 @@ impl<S: PageSource> Node<S> {
                 let mut whole = datagram.incoming();
                 self.counters.page_copies += whole.pages.len() as u64;
                 self.handle_reassembled(now, source, length, &mut whole);
+            }
+            // A session is between two: nothing in it is ever said to many.
+            Input::Multicast { .. } | Input::Reassembled { .. } => {
+                self.counters.drop(Drop::UnknownSession);
             }
             Input::Absorbed | Input::Dropped(_) => self.drain_flip(now),
         }

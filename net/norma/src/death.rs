@@ -154,7 +154,7 @@ impl<S: PageSource> Node<S> {
                     self.name_announced(now, address, route);
                     self.rival_announced(now, address, node, settled);
                 }
-                FlipEvent::Unreachable { .. } => {}
+                FlipEvent::Unreachable { .. } | FlipEvent::Untrusted { .. } => {}
             }
         }
     }

@@ -10,7 +10,7 @@
 //! already, it is kept, and what waited for the new one goes there. Should two nodes come to
 //! have two sessions all the same, because frames were lost, both are good.
 
-use norma_flip::{Address, Incoming, Instant, Outgoing};
+use norma_flip::{Address, Incoming, Instant, NetworkId, Outgoing};
 use norma_ipc::{Page, PageSource, Reason};
 use norma_wire::layout::{self, BODY_AT, HEAD_PAYLOAD};
 use norma_wire::session::{Header, Kind, Repr};
@@ -152,7 +152,7 @@ impl<S: PageSource> Node<S> {
             return None;
         }
         let place = self.create_session(now, State::Offered, source).ok()?;
-        self.adopt(place, source, body);
+        self.adopt(now, place, source, body);
         self.due(place, now + OFFER_EXPIRES);
         Some(place)
     }
@@ -176,9 +176,14 @@ impl<S: PageSource> Node<S> {
         self.list(place);
     }
 
-    /// Takes what a greeting says about the peer.
-    fn adopt(&mut self, place: u32, source: Address, body: &hello::Repr) {
-        let limit = frame_limit(&self.config).min(body.frame_limit);
+    /// Takes what a greeting says about the peer. Where a router on the way would have to cut
+    /// frames, they are made smaller: a page, or what FLIP cuts into few.
+    fn adopt(&mut self, now: Instant, place: u32, source: Address, body: &hello::Repr) {
+        let sought = self.sessions.get(place).map(|session| session.peer);
+        let ways = [Some(source), sought].into_iter().flatten();
+        let ways = ways.filter_map(|address| self.flip.path_payload(now, address));
+        let way = ways.min().map_or(u32::MAX, |payload| payload as u32);
+        let limit = frame_limit(&self.config).min(body.frame_limit).min(way);
         if let Some(session) = self.sessions.get_mut(place) {
             session.peer = source;
             session.peer_number = body.session;
@@ -217,7 +222,7 @@ impl<S: PageSource> Node<S> {
             }
             return;
         }
-        self.adopt(place, source, body);
+        self.adopt(now, place, source, body);
         self.establish(now, place, credit);
         self.connected(now, place, place);
     }
@@ -293,9 +298,20 @@ impl<S: PageSource> Node<S> {
 
     /// Tells a peer that its frame was for no session of this node.
     #[cold]
-    pub(crate) fn emit_reset(&mut self, now: Instant, frame: &mut Outgoing<'_, S::Page>) -> bool {
-        while !self.resets.is_empty() {
-            let (peer, number) = self.resets.remove(0);
+    pub(crate) fn emit_reset(
+        &mut self,
+        now: Instant,
+        network: NetworkId,
+        frame: &mut Outgoing<'_, S::Page>,
+    ) -> bool {
+        let next = |node: &Self| {
+            let road = |peer| node.flip.network_of(now, peer).unwrap_or(network);
+            node.resets
+                .iter()
+                .position(|(peer, _)| road(*peer) == network)
+        };
+        while let Some(at) = next(self) {
+            let (peer, number) = self.resets.remove(at);
             let header = Repr {
                 destination: number,
                 ..Repr::new(Kind::Reset)
@@ -305,7 +321,7 @@ impl<S: PageSource> Node<S> {
             frame.length = layout::SESSION_AT + session::LENGTH;
             if self
                 .flip
-                .emit(now, peer, self.address, session::LENGTH, frame)
+                .emit(now, network, peer, self.address, session::LENGTH, frame)
                 .is_ok()
             {
                 return true;

@@ -45,6 +45,7 @@ mod outbox;
 mod queue;
 mod random;
 mod rights;
+mod roads;
 mod round_trip;
 mod service;
 mod session;
@@ -60,6 +61,7 @@ pub use lookups::LookUp;
 pub use names::{CheckInError, Interest};
 pub use node::{Config, Holdings, Node, Posted, StartError};
 pub use norma_wire::hello::NodeName;
+pub use roads::Network;
 pub use service::{NAME_TAKEN, NAME_UNKNOWN};
 pub use special::{DEVICE_PORT, FIRST_SERVICE_PORT, HOST_PORT, Location, NAME_PORT};
 

@@ -20,6 +20,7 @@ use crate::names::Names;
 use crate::queue::Queue;
 use crate::random::Random;
 use crate::rights::Map;
+use crate::roads::Roads;
 use crate::session::Session;
 use crate::slots::Slots;
 use crate::special::SpecialPorts;
@@ -64,6 +65,8 @@ pub enum StartError {
         /// What it must carry.
         needed: u16,
     },
+    /// The node is on as many networks as it can be.
+    TooManyNetworks,
 }
 
 impl core::fmt::Display for StartError {
@@ -75,6 +78,10 @@ impl core::fmt::Display for StartError {
                     f,
                     "the network card's MTU is {found}, but {needed} are needed"
                 )
+            }
+            StartError::TooManyNetworks => {
+                let most = norma_flip::limits::NETWORKS;
+                write!(f, "a node can be on {most} networks at most")
             }
         }
     }
@@ -133,6 +140,8 @@ pub struct Node<S: PageSource> {
     pub(crate) by_peer: Map<u64, u32>,
     /// Sessions that may have a frame to send, each once.
     pub(crate) ready: Queue,
+    /// The same, by network, at a node on several.
+    pub(crate) roads: Roads,
     pub(crate) resets: heapless::Vec<(Address, u32), 8>,
     pub(crate) names: Names,
     pub(crate) lookups: Lookups,
@@ -169,12 +178,7 @@ impl<S: PageSource> Node<S> {
     /// # Errors
     /// [`StartError`].
     pub fn new(config: Config, source: S) -> Result<Self, StartError> {
-        if config.mtu < LEAST_MTU {
-            return Err(StartError::MtuTooSmall {
-                found: config.mtu,
-                needed: LEAST_MTU,
-            });
-        }
+        Self::check_mtu(config.mtu)?;
         let mut random = Random::new(&config.seed);
         let network = norma_flip::Config {
             mac: config.mac,
@@ -195,6 +199,7 @@ impl<S: PageSource> Node<S> {
             generation: 0,
             by_peer: Map::default(),
             ready: Queue::new(),
+            roads: Roads::default(),
             resets: heapless::Vec::new(),
             names: Names::new(),
             lookups: Lookups::new(),
@@ -209,6 +214,16 @@ impl<S: PageSource> Node<S> {
             unread: None,
             unhurried: 0,
         })
+    }
+
+    pub(crate) const fn check_mtu(mtu: u16) -> Result<(), StartError> {
+        if mtu < LEAST_MTU {
+            return Err(StartError::MtuTooSmall {
+                found: mtu,
+                needed: LEAST_MTU,
+            });
+        }
+        Ok(())
     }
 
     /// Makes new sessions number their frames from `first` on, so that a test sees the numbers
@@ -453,6 +468,9 @@ impl<S: PageSource> Node<S> {
         peer: Address,
     ) -> Result<u32, NoMemory> {
         self.ready.reserve(self.sessions.len() + 1)?;
+        for road in self.roads.queues() {
+            road.reserve(self.sessions.len() + 1)?;
+        }
         // Each of them may come to be established.
         self.by_peer
             .try_reserve(self.sessions.len() + 1)

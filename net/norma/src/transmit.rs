@@ -1,8 +1,9 @@
 //! Frames out: whose turn it is, and the way into FLIP.
 //!
-//! Leaves to others: what is in a session's frame (`fill`).
+//! Leaves to others: what is in a session's frame (`fill`), and on which of several networks it
+//! goes out (`roads`).
 
-use norma_flip::{FragmentError, Instant, Outgoing};
+use norma_flip::{FragmentError, Instant, NetworkId, Outgoing};
 use norma_ipc::PageSource;
 use norma_wire::layout;
 
@@ -12,7 +13,7 @@ use crate::node::Node;
 use crate::session::Owed;
 
 /// What came of trying to make a frame.
-enum Made {
+pub(crate) enum Made {
     Frame,
     Nothing,
     /// The frame went to FLIP to be cut.
@@ -28,30 +29,41 @@ impl<S: PageSource> Node<S> {
     }
 
     /// Writes the next frame to send into `frame`, whose pages are empty; `false` if there is
-    /// none. Call after every other call until it gives `false`.
+    /// none. Call after every other call until it gives `false`. For a node on one network.
     #[inline(always)]
     pub fn poll_transmit(&mut self, now: Instant, frame: &mut Outgoing<'_, S::Page>) -> bool {
+        const NETWORK: NetworkId = NetworkId::FIRST;
         loop {
             // FLIP cuts one datagram at a time.
-            if self.flip.is_cutting() && self.flip.poll_transmit(now, frame, &mut self.source) {
+            if self.flip.is_cutting(NETWORK)
+                && self
+                    .flip
+                    .poll_transmit(now, NETWORK, frame, &mut self.source)
+            {
                 return true;
             }
             let Some(place) = self.ready.pop() else {
                 break;
             };
-            match self.emit(now, place, frame) {
+            match self.emit(now, NETWORK, place, frame) {
                 Made::Frame => return true,
                 Made::Queued => {}
                 Made::Nothing => self.try_later(now, place, frame),
             }
         }
-        self.flip.poll_transmit(now, frame, &mut self.source)
-            || (!self.resets.is_empty() && self.emit_reset(now, frame))
+        self.flip
+            .poll_transmit(now, NETWORK, frame, &mut self.source)
+            || (!self.resets.is_empty() && self.emit_reset(now, NETWORK, frame))
     }
 
     /// A session could not make its frame, for want of a route or of memory.
     #[cold]
-    fn try_later(&mut self, now: Instant, place: u32, frame: &mut Outgoing<'_, S::Page>) {
+    pub(crate) fn try_later(
+        &mut self,
+        now: Instant,
+        place: u32,
+        frame: &mut Outgoing<'_, S::Page>,
+    ) {
         // The frame may hold pages already.
         frame.pages.clear();
         if let Some(session) = self.sessions.get_mut(place) {
@@ -65,7 +77,13 @@ impl<S: PageSource> Node<S> {
     }
 
     #[inline(always)]
-    fn emit(&mut self, now: Instant, place: u32, frame: &mut Outgoing<'_, S::Page>) -> Made {
+    pub(crate) fn emit(
+        &mut self,
+        now: Instant,
+        network: NetworkId,
+        place: u32,
+        frame: &mut Outgoing<'_, S::Page>,
+    ) -> Made {
         let Node {
             sessions,
             flip,
@@ -94,14 +112,14 @@ impl<S: PageSource> Node<S> {
         frame.length = layout::SESSION_AT + payload;
         crate::check::write(frame.head, payload);
         let (peer, own) = (session.peer, self.address);
-        let made = if flip.needs_fragmenting(payload) {
+        let made = if flip.needs_fragmenting(network, payload) {
             counters.page_copies += frame.pages.len() as u64;
             let cut = flip.fragment(now, peer, own, frame);
             frame.pages.clear();
             // If FLIP had no memory, it is as if the frame were lost on the way.
             (cut != Err(FragmentError::NoRoute)).then_some(Made::Queued)
         } else {
-            flip.emit(now, peer, own, payload, frame)
+            flip.emit(now, network, peer, own, payload, frame)
                 .ok()
                 .map(|()| Made::Frame)
         };

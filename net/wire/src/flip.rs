@@ -63,7 +63,7 @@ pub enum Kind {
     MultiData = 4,
     /// The address is not (any more) where the datagram was sent.
     NotHere = 5,
-    /// The datagram would have to cross an untrusted network and may not.
+    /// The datagram may cross trusted networks only, and would have had to leave them.
     Untrusted = 6,
 }
 
@@ -89,9 +89,12 @@ bitflags::bitflags! {
     pub struct Flags: u8 {
         /// Only trusted networks may carry this packet.
         const SECURITY = 0x04;
-        /// Set by a router: the destination cannot be reached over trusted networks.
+        /// Of LOCATE: all receivers of the address are to answer, and not just one. Of HEREIS:
+        /// that one was asked so.
+        const ALL = 0x08;
+        /// Set in UNTRUSTED: the destination cannot be reached over trusted networks.
         const UNREACHABLE = 0x10;
-        /// Set by a router: the packet has crossed an untrusted network.
+        /// Set by whoever sends the packet over an untrusted network; never taken back.
         const UNSAFE = 0x20;
         /// Of LOCATE: it seeks nobody, but says where its source is.
         const ANNOUNCE = 0x40;

@@ -1,8 +1,11 @@
 //! Two nodes' FLIP layers and the frames between them: what all tests here stand on.
 #![allow(dead_code)] // each test uses a part of it
 
+pub mod internet;
+
 use norma_flip::{
-    Address, Config, Event, Flip, HEAD, Incoming, Input, Instant, Outgoing, PREFIX, PrivateAddress,
+    Address, Config, Event, Flip, HEAD, Incoming, Input, Instant, NetworkId, Outgoing, PREFIX,
+    PrivateAddress,
 };
 use norma_ipc::{HeapPage, HeapPages, Page};
 use norma_wire::{ethernet, flip, layout};
@@ -127,7 +130,8 @@ impl Node {
             length: frame.length,
             pages: &mut pages,
         };
-        self.flip.handle_frame(now, &mut incoming, &mut self.memory)
+        self.flip
+            .handle_frame(now, NetworkId::FIRST, &mut incoming, &mut self.memory)
     }
 
     /// All that it has to send.
@@ -138,7 +142,7 @@ impl Node {
             let mut outgoing = frame.outgoing();
             if !self
                 .flip
-                .poll_transmit(now, &mut outgoing, &mut self.memory)
+                .poll_transmit(now, NetworkId::FIRST, &mut outgoing, &mut self.memory)
             {
                 return frames;
             }
@@ -159,7 +163,14 @@ impl Node {
         let from = self.address;
         let mut outgoing = frame.outgoing();
         self.flip
-            .emit(now, to, from, payload.len(), &mut outgoing)
+            .emit(
+                now,
+                NetworkId::FIRST,
+                to,
+                from,
+                payload.len(),
+                &mut outgoing,
+            )
             .ok()?;
         frame.length = outgoing.length;
         Some(frame)
@@ -176,4 +187,25 @@ pub fn settle(now: Instant, one: &mut Node, two: &mut Node) {
         from_one.iter().for_each(|frame| drop(two.take(now, frame)));
         from_two.iter().for_each(|frame| drop(one.take(now, frame)));
     }
+}
+
+/// A small datagram that says that it is from `source`, whoever sends it.
+pub fn lie(station: [u8; 6], to: [u8; 6], source: Address, destination: Address) -> Frame {
+    let header = flip::Repr {
+        kind: flip::Kind::UniData,
+        flags: flip::Flags::empty(),
+        actual_hop: 1,
+        maximum_hop: 25,
+        destination,
+        source,
+        message_id: 1,
+        length: 10,
+        offset: 0,
+        total: 10,
+    };
+    let stations = ethernet::Repr {
+        destination: ethernet::EthernetAddress(to),
+        source: ethernet::EthernetAddress(station),
+    };
+    Frame::of(stations, header, |_| 0)
 }
