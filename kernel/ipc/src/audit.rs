@@ -13,7 +13,7 @@ use crate::event::{Event, PER_PORT, PER_THREAD, PER_TOKEN};
 use crate::ipc::Ipc;
 use crate::message::Message;
 use crate::page::Page;
-use crate::port::{Holder, Port, PortId, Queued, Sink};
+use crate::port::{Barred, Holder, Port, PortId, Queued, Sink};
 use crate::request::{About, Request, RequestId, Requests};
 use crate::right::{Right, RightKind, Target};
 use crate::set::{Chained, SetId};
@@ -31,7 +31,7 @@ pub struct Census {
     pub held: u64,
     /// Rights in messages that this crate holds, and the receive rights of reply ports.
     pub in_transit: u64,
-    /// Rights that the caller said it holds.
+    /// Rights that the caller said it holds, and those that were lent.
     pub outside: u64,
     /// Rights made since the start.
     pub created: u64,
@@ -144,7 +144,16 @@ impl<P: Page> Ipc<P> {
         let references = core::mem::take(&mut count.references);
         for (id, found) in references {
             if let Some(port) = self.port(id) {
+                let lent = u64::from(port.lent);
+                let found = References {
+                    send_onces: found.send_onces + lent,
+                    ..found
+                };
+                count.census.outside += lent;
                 self.check_port(id, port, found)?;
+                ensure(port.pins <= port.sends, || {
+                    format!("{id:?} has more pins than send rights")
+                })?;
                 count.census.ports += 1;
                 count.census.dead += u64::from(port.dead.is_some());
             }
@@ -387,6 +396,10 @@ impl<P: Page> Ipc<P> {
             !room || port.requests.about(About::Room) == RequestId::NONE,
             || format!("{id:?} has room, and somebody was not told"),
         )?;
+        let free = port.queue.capacity() - port.queue.len();
+        ensure(free >= port.send_onces as usize, || {
+            format!("{id:?} has no place for what becomes of its send-once rights")
+        })?;
         match port.sink {
             Sink::Queue => {
                 ensure(port.senders.is_empty() || !port.queue.is_empty(), || {
@@ -394,15 +407,21 @@ impl<P: Page> Ipc<P> {
                 })?;
                 ensure(believed.receives == 1, || {
                     format!("nobody can receive from {id:?}")
-                })?;
-                let free = port.queue.capacity() - port.queue.len();
-                ensure(free >= port.send_onces as usize, || {
-                    format!("{id:?} has no place for what becomes of its send-once rights")
                 })
             }
-            Sink::Remote(_) => ensure(port.queue.is_empty() && believed.receives == 0, || {
-                format!("{id:?} is a stand-in and yet a port of its own")
-            }),
+            Sink::Remote(_) => {
+                ensure(believed.receives == u64::from(port.is_arriving()), || {
+                    format!("{id:?} is a stand-in and yet a port of its own")
+                })?;
+                ensure(
+                    port.barred.contains(Barred::BACKLOG) == (port.backlog > 0)
+                        && port.queue.len() >= port.backlog as usize,
+                    || format!("{id:?} does not know what is to be carried"),
+                )?;
+                ensure(port.receivers.is_empty(), || {
+                    format!("somebody waits at {id:?}, from which nobody can receive")
+                })
+            }
         }
     }
 
@@ -453,7 +472,9 @@ impl<P: Page> Ipc<P> {
             .queued()
             .filter(|event| match event {
                 Event::Wake(_) => true,
-                Event::PortDied(port, _) | Event::Room(port) => self.port(*port).is_some(),
+                Event::PortDied(port, _) | Event::Room(port) | Event::Carry(port) => {
+                    self.port(*port).is_some()
+                }
                 Event::Unused(_) | Event::Unanswered(_) => false,
             })
             .count();

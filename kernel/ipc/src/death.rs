@@ -8,7 +8,7 @@ use crate::error::Reason;
 use crate::event::{Event, PER_TOKEN};
 use crate::ipc::Ipc;
 use crate::page::Page;
-use crate::port::{Holder, Keep, PortId, Queued, RemoteToken, Sink};
+use crate::port::{Holder, Keep, Port, PortId, Queued, RemoteToken, Sink};
 use crate::right::{Right, RightKind, Target};
 use crate::wait::{Completion, Delivery, Notification, State, ThreadId};
 
@@ -117,7 +117,7 @@ impl<P: Page> Ipc<P> {
             return;
         };
         port.sends -= count;
-        let last = port.sends == 0;
+        let last = port.sends <= port.pins;
         self.tally.destroy(count);
         if last {
             self.check_senders(id);
@@ -126,18 +126,13 @@ impl<P: Page> Ipc<P> {
     }
 
     /// Frees a port's record when nothing refers to it: a dead port without references, or a
-    /// stand-in without send rights. Threads that wait to send are references too, and so is
-    /// the list of ports whose queues are being emptied.
+    /// stand-in without rights. Threads that wait to send are references too, and so are what is
+    /// queued at a stand-in and the list of ports whose queues are being emptied.
     pub(crate) fn collect(&mut self, id: PortId) {
         let Some(port) = self.port(id) else {
             return;
         };
-        if port.sends > 0
-            || port.send_onces > 0
-            || port.holder != Holder::Elsewhere
-            || port.doomed
-            || !port.senders.is_empty()
-        {
+        if !port.is_unreferenced() {
             return;
         }
         if let (Sink::Remote(token), None) = (port.sink, port.dead) {
@@ -181,7 +176,7 @@ impl<P: Page> Ipc<P> {
         // Now, so that the record is not freed before all is told.
         port.doomed = true;
         if port.watched {
-            events.push(Event::PortDied(id, port.label.identity));
+            events.push(Event::PortDied(id, port.identity));
         }
         while let Some(thread) = port.receivers.pop(waiters) {
             let died = Completion::ReceiverDied(reason);
@@ -196,7 +191,7 @@ impl<P: Page> Ipc<P> {
         }
         self.leave_set(id);
         self.tell_death(id, reason);
-        let next = self.doomed.replace(id);
+        let next = self.doomed.replace(id).unwrap_or(PortId::NONE);
         if let Some(port) = self.port_mut(id) {
             port.next_doomed = next;
         }
@@ -222,7 +217,8 @@ impl<P: Page> Ipc<P> {
                     port.doomed = false;
                     // Dead names may live long: they need no queue.
                     port.queue = alloc::collections::VecDeque::new();
-                    self.doomed = port.next_doomed.take();
+                    let next = core::mem::replace(&mut port.next_doomed, PortId::NONE);
+                    self.doomed = (next != PortId::NONE).then_some(next);
                     self.collect(id);
                 }
             }
@@ -260,6 +256,7 @@ impl<P: Page> Ipc<P> {
             let _ = waiter.finish(ThreadId(thread), news, &mut self.events);
         } else {
             self.push_queued(id, Queued::Notification(notification));
+            self.offer(id);
         }
     }
 
@@ -271,5 +268,17 @@ impl<P: Page> Ipc<P> {
         };
         let port = core::mem::replace(&mut waiter.reply_port, PortId::NONE);
         self.release_receive(port);
+    }
+}
+
+impl<P> Port<P> {
+    /// Nothing needs its record any more.
+    pub(crate) fn is_unreferenced(&self) -> bool {
+        self.sends == 0
+            && self.send_onces == 0
+            && self.holder == Holder::Elsewhere
+            && !self.doomed
+            && self.senders.is_empty()
+            && self.queue.is_empty()
     }
 }

@@ -23,14 +23,17 @@ pub enum Event {
     PortDied(PortId, u64),
     /// A watched port has room in its queue again.
     Room(PortId),
-    /// The last send right to a stand-in is gone: give the remote right back.
+    /// Something lies at a stand-in that came by a send-once right: take it by
+    /// [`crate::Ipc::next_queued`].
+    Carry(PortId),
+    /// The last right to a stand-in is gone: give the remote right back.
     Unused(RemoteToken),
     /// A bare remote send-once right was destroyed unused.
     Unanswered(RemoteToken),
 }
 
-/// Events that a port can have in the queue at one time: died, room, unused.
-pub(crate) const PER_PORT: usize = 3;
+/// Events that a port can have in the queue at one time: died, room, carry, unused.
+pub(crate) const PER_PORT: usize = 4;
 /// Events that a thread can have in the queue at one time.
 pub(crate) const PER_THREAD: usize = 1;
 /// Events that a bare remote right can have in the queue at one time.
@@ -75,6 +78,12 @@ impl Events {
     #[inline]
     pub(crate) fn release(&mut self, count: usize) {
         self.bound -= count;
+    }
+
+    /// An object takes over `count` of what another one that is gone just now had reserved.
+    #[inline]
+    pub(crate) fn keep(&mut self, count: usize) {
+        self.bound += count;
     }
 
     /// Appends; the room was reserved.

@@ -81,6 +81,11 @@ impl<P: Page> Ipc<P> {
                     port.room_told = false;
                 }
             }
+            Event::Carry(id) => {
+                if let Some(port) = self.port_mut(id) {
+                    port.carry_told = false;
+                }
+            }
             _ => {}
         }
         Some(event)

@@ -14,10 +14,12 @@
 
 extern crate alloc;
 
+mod arrival;
 #[cfg(feature = "audit")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_macros)] // For tests, on hosts.
 mod audit;
 mod death;
+mod depart;
 pub mod error;
 mod event;
 mod exchange;
@@ -35,6 +37,7 @@ mod receive;
 mod request;
 mod right;
 mod rights;
+mod seat;
 mod send;
 mod set;
 mod slab;
@@ -46,6 +49,7 @@ mod wait;
 
 #[cfg(feature = "audit")]
 pub use audit::Census;
+pub use depart::{Carried, PortState};
 pub use error::{InsertError, NoMemory, Reason, ReceiveError, RightError, SendError, SendFailure};
 pub use event::Event;
 pub use format::{ByteOrder, Format};

@@ -8,7 +8,7 @@ use crate::event::{Event, PER_TOKEN};
 use crate::ipc::Ipc;
 use crate::message::Message;
 use crate::page::Page;
-use crate::port::{Holder, Keep, Label, Port, PortId, RemoteToken, Sink};
+use crate::port::{Barred, Holder, Keep, Label, Port, PortId, RemoteToken, Sink};
 use crate::request::About;
 use crate::right::{Right, RightKind, Target};
 use crate::wait::{Completion, Notification, State, ThreadId};
@@ -34,8 +34,7 @@ impl<P: Page> Ipc<P> {
         self.create_port(Sink::Remote(token), Holder::Elsewhere)
     }
 
-    /// One send-once right to a stand-in that is killed at once, for the layer above: a stand-in
-    /// that is alive carries what is sent to send rights and nothing else.
+    /// One more send-once right to a port, for the layer above.
     ///
     /// # Errors
     /// The port must be alive; [`RightError::NoMemory`].
@@ -73,17 +72,22 @@ impl<P: Page> Ipc<P> {
 
     /// What other nodes call a port; nothing for one that is gone.
     pub fn label(&self, id: PortId) -> Label {
-        self.port(id).map_or(Label::default(), |port| port.label)
+        self.port(id).map_or(Label::default(), |port| Label {
+            identity: port.identity,
+            moves: port.moves,
+        })
     }
 
     /// Says what other nodes call a port.
     pub fn set_label(&mut self, id: PortId, label: Label) {
         if let Some(port) = self.port_mut(id) {
-            port.label = label;
+            port.identity = label.identity;
+            port.moves = label.moves;
         }
     }
 
-    /// What is sent through a stand-in goes elsewhere from now on.
+    /// What is sent through a stand-in goes elsewhere from now on. What comes by send-once rights
+    /// goes where it went, for these are counted there.
     pub fn redirect(&mut self, id: PortId, token: RemoteToken) {
         if let Some(port) = self.port_mut(id)
             && matches!(port.sink, Sink::Remote(_))
@@ -138,7 +142,7 @@ impl<P: Page> Ipc<P> {
         {
             port.watched = true;
             if port.dead.is_some() {
-                events.push(Event::PortDied(id, port.label.identity));
+                events.push(Event::PortDied(id, port.identity));
             }
         }
     }
@@ -187,11 +191,12 @@ impl<P: Page> Ipc<P> {
     /// After `false`, call [`Ipc::next_to_carry`] until it gives `None`.
     pub fn hold_back(&mut self, via: PortId, hold: bool) {
         if let Some(port) = self.port_mut(via) {
-            port.held_back = hold;
+            port.barred.set(Barred::HELD_BACK, hold);
         }
     }
 
-    /// The message of the next thread that waits to send through `via`, if there is room.
+    /// The message of the next thread that waits to send through `via`, if there is room, and
+    /// [`Ipc::next_queued`] has nothing that was there before.
     pub fn next_to_carry(&mut self, via: PortId) -> Option<(RemoteToken, Message<P>)> {
         let Ipc {
             ports,

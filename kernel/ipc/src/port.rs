@@ -31,6 +31,11 @@ impl PortId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RemoteToken(pub u64);
 
+impl RemoteToken {
+    /// Leads nowhere: no layer gives it a meaning.
+    pub const NOWHERE: RemoteToken = RemoteToken(u64::MAX);
+}
+
 /// Where a port's messages go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sink {
@@ -59,6 +64,19 @@ pub(crate) enum Keep {
     Yes,
     /// The same, and it was told.
     Told,
+}
+
+bitflags::bitflags! {
+    /// Why nothing goes through a stand-in now, whatever its limit says.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) struct Barred: u8 {
+        /// The layer above refused for now to carry more.
+        const HELD_BACK = 1;
+        /// The receive right is here, but not yet all that was queued where it came from.
+        const ARRIVING = 2;
+        /// The receive right has left, and not yet all that was queued then.
+        const BACKLOG = 4;
+    }
 }
 
 /// Who has the receive right.
@@ -91,10 +109,23 @@ pub(crate) struct Port<P> {
     pub(crate) limit: u16,
     /// Messages under way to the other node (proxies only); bounded by `limit` as a queue is.
     pub(crate) under_way: u16,
-    /// The layer above refused for now to carry more (proxies only).
-    pub(crate) held_back: bool,
+    /// Whether senders wait in any case (proxies only).
+    pub(crate) barred: Barred,
     pub(crate) sends: u32,
+    /// Those of the send rights that nobody can use: the layer above keeps the record by them.
+    pub(crate) pins: u32,
     pub(crate) send_onces: u32,
+    /// Those of the send-once rights that others hold on the node from which the receive right
+    /// came: the layer above has their number, and no [`crate::Right`] for each.
+    pub(crate) lent: u32,
+    /// How many items, the first of the queue, were there when the receive right left (proxies
+    /// only); what is behind them came by send-once rights since.
+    pub(crate) backlog: u32,
+    /// Where what comes by send-once rights goes (proxies only): still there when send rights
+    /// have been given another sink.
+    pub(crate) onces_to: RemoteToken,
+    /// It stands in for one send-once right, and for nothing else (`seat.rs`).
+    pub(crate) is_seat: bool,
     /// How many send rights were made from the receive right since it came where it is.
     pub(crate) make_sends: u32,
     /// How many messages were received from it since its receive right came where it is.
@@ -111,17 +142,21 @@ pub(crate) struct Port<P> {
     pub(crate) destroyed: PortId,
     /// Tell the layer above when it dies.
     pub(crate) watched: bool,
-    pub(crate) label: Label,
+    /// The two parts of its [`Label`], which in one piece would waste six bytes of each port.
+    pub(crate) identity: u64,
+    pub(crate) moves: u16,
     /// For stand-ins.
     pub(crate) keep: Keep,
     /// Tell the layer above when the queue has room.
     pub(crate) room_wanted: bool,
     /// Its [`crate::Event::Room`] is in the queue of events.
     pub(crate) room_told: bool,
+    /// Its [`crate::Event::Carry`] is in the queue of events.
+    pub(crate) carry_told: bool,
     /// It is in the list of ports whose queues are being emptied.
     pub(crate) doomed: bool,
-    /// Next in that list.
-    pub(crate) next_doomed: Option<PortId>,
+    /// Next in that list, or [`PortId::NONE`].
+    pub(crate) next_doomed: PortId,
 }
 
 impl<P> Port<P> {
@@ -133,9 +168,17 @@ impl<P> Port<P> {
             queue: VecDeque::new(),
             limit: DEFAULT_QUEUE_LIMIT,
             under_way: 0,
-            held_back: false,
+            barred: Barred::empty(),
             sends: 0,
+            pins: 0,
             send_onces: 0,
+            lent: 0,
+            backlog: 0,
+            onces_to: match sink {
+                Sink::Remote(token) => token,
+                Sink::Queue => RemoteToken::NOWHERE,
+            },
+            is_seat: false,
             make_sends: 0,
             sequence: 0,
             receivers: List::new(),
@@ -145,15 +188,14 @@ impl<P> Port<P> {
             no_senders: PortId::NONE,
             destroyed: PortId::NONE,
             watched: false,
-            label: Label {
-                identity: 0,
-                moves: 0,
-            },
+            identity: 0,
+            moves: 0,
             keep: Keep::No,
             room_wanted: false,
             room_told: false,
+            carry_told: false,
             doomed: false,
-            next_doomed: None,
+            next_doomed: PortId::NONE,
         }
     }
 
@@ -234,7 +276,11 @@ impl<P> Port<P> {
 
     /// Whether a stand-in serves nobody.
     pub(crate) fn is_unused(&self) -> bool {
-        self.sends == 0 && self.send_onces == 0 && self.senders.is_empty()
+        self.sends == 0
+            && self.send_onces == 0
+            && self.holder == Holder::Elsewhere
+            && self.senders.is_empty()
+            && self.queue.is_empty()
     }
 
     /// Whether an ordinary message is refused now.
@@ -242,7 +288,7 @@ impl<P> Port<P> {
     pub(crate) fn is_full(&self) -> bool {
         match self.sink {
             Sink::Queue => self.queue.len() >= self.limit as usize,
-            Sink::Remote(_) => self.held_back || self.under_way >= self.limit,
+            Sink::Remote(_) => !self.barred.is_empty() || self.under_way >= self.limit,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Requests to be told: that a name has died, that there is room, that nobody can send any
 //! more, that a receive right was given up.
 //!
-//! Each request holds a send-once right to a port of this node and spends it on exactly one
-//! notification, whatever happens: on what was asked for; on the end of the name or port for
+//! Each request holds a send-once right (one that leads to another node gets a port here that
+//! stands in for it) and spends it on exactly one notification, whatever happens: on what was asked for; on the end of the name or port for
 //! which it was asked ([`Notification::NameDeleted`], [`Notification::SendOnce`]); or it comes
 //! back when the request is withdrawn or replaced. The place of the notification in the queue
 //! was reserved when that right was made, so that telling cannot fail.
@@ -102,9 +102,8 @@ impl<P: Page> Ipc<P> {
     /// name: the right of the one before comes back.
     ///
     /// # Errors
-    /// `notify` comes back: it must be a send-once right to a port of this node
-    /// ([`RightError::InvalidRight`]), as `name` must denote a right that fits;
-    /// [`RightError::NoMemory`].
+    /// `notify` comes back: it must be a send-once right ([`RightError::InvalidRight`]), as `name`
+    /// must denote a right that fits; [`RightError::NoMemory`].
     pub fn request(
         &mut self,
         space: SpaceId,
@@ -112,11 +111,15 @@ impl<P: Page> Ipc<P> {
         about: About,
         notify: Right,
     ) -> Result<Option<Right>, InsertError> {
+        let notify = self.seat(notify).map_err(|(error, right)| InsertError {
+            error: error.into(),
+            right,
+        })?;
         match self.try_request(space, name, about, &notify) {
-            Ok(previous) => Ok(previous),
+            Ok(previous) => Ok(previous.map(|right| self.unseat(right))),
             Err(error) => Err(InsertError {
                 error,
-                right: notify,
+                right: self.unseat(notify),
             }),
         }
     }
@@ -181,7 +184,8 @@ impl<P: Page> Ipc<P> {
         about: About,
     ) -> Result<Option<Right>, RightError> {
         let requests = self.space(space)?.get(name)?.requests;
-        Ok(self.take_request(requests.about(about)).and_then(right_to))
+        let right = self.take_request(requests.about(about)).and_then(right_to);
+        Ok(right.map(|right| self.unseat(right)))
     }
 
     /// Asks to be told ([`Notification::NoSenders`]) when there is no send right left to the
@@ -208,7 +212,7 @@ impl<P: Page> Ipc<P> {
         if port.make_sends >= sync {
             self.check_senders(id);
         }
-        Ok(right_to(previous))
+        Ok(right_to(previous).map(|right| self.unseat(right)))
     }
 
     /// Asks that the receive right under `name`, instead of being destroyed, come back in
@@ -227,7 +231,8 @@ impl<P: Page> Ipc<P> {
         let Some(port) = self.port_mut(id) else {
             return Ok(None);
         };
-        Ok(right_to(core::mem::replace(&mut port.destroyed, notify)))
+        let previous = right_to(core::mem::replace(&mut port.destroyed, notify));
+        Ok(previous.map(|right| self.unseat(right)))
     }
 
     /// What the two requests about a receive right check.
@@ -237,14 +242,23 @@ impl<P: Page> Ipc<P> {
         name: Name,
         notify: Option<Right>,
     ) -> Result<(PortId, PortId), (RightError, Option<Right>)> {
-        let checked = self
+        let id = self
             .receive_target(space, name)
-            .and_then(|id| self.live_port_mut(id).map(|_| id))
-            .and_then(|id| match &notify {
-                Some(right) => Ok((id, notify_port(right)?)),
-                None => Ok((id, PortId::NONE)),
-            });
-        checked.map_err(|error| (error, notify))
+            .and_then(|id| self.live_port_mut(id).map(|_| id));
+        let (id, right) = match (id, notify) {
+            (Ok(id), Some(right)) => (id, right),
+            (Ok(id), None) => return Ok((id, PortId::NONE)),
+            (Err(error), notify) => {
+                return Err((error, notify.map(|right| self.unseat(right))));
+            }
+        };
+        match self.seat(right) {
+            Ok(right) => match notify_port(&right) {
+                Ok(notify) => Ok((id, notify)),
+                Err(error) => Err((error, Some(right))),
+            },
+            Err((error, right)) => Err((error.into(), Some(right))),
+        }
     }
 
     fn request_mut(&mut self, id: RequestId) -> Option<&mut Request> {
@@ -358,9 +372,9 @@ impl<P: Page> Ipc<P> {
 }
 
 impl<P> Port<P> {
-    /// No send right exists, and no thread still waits to send on behalf of one.
-    fn has_no_senders(&self) -> bool {
-        self.sends == 0 && self.senders.is_empty()
+    /// No send right exists that can be used, and no thread still waits to send on behalf of one.
+    pub(crate) fn has_no_senders(&self) -> bool {
+        self.sends == self.pins && self.senders.is_empty()
     }
 }
 

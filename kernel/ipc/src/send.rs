@@ -467,7 +467,9 @@ impl<P: Page> Ipc<P> {
         }
         port.send_onces -= 1;
         self.tally.destroy(1);
-        Ok(self.hand_or_queue(id, message))
+        let sent = self.hand_or_queue(id, message);
+        self.offer(id);
+        Ok(sent)
     }
 
     /// Uses a bare remote send-once right up.

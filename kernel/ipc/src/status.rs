@@ -111,7 +111,7 @@ impl<P: Page> Ipc<P> {
             queued: port.queue.len() as u32,
             blocked_senders: port.senders.iter(&self.waiters).count() as u32,
             send_onces: port.send_onces,
-            has_senders: port.sends > 0,
+            has_senders: port.sends > port.pins,
             no_senders_requested: port.no_senders != PortId::NONE,
             port_destroyed_requested: port.destroyed != PortId::NONE,
         })

@@ -43,6 +43,7 @@ mod node;
 mod outbound;
 mod outbox;
 mod queue;
+mod queued;
 mod random;
 mod rights;
 mod roads;

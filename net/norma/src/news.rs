@@ -105,6 +105,7 @@ impl<S: PageSource> Node<S> {
                     self.import_unused(place, generation, import);
                 }
             }
+            Event::Carry(port) => self.carry_queued(port),
             Event::PortDied(port, _) => {
                 self.tell_exporters(port, |export, _| Some(Control::Dead { export }));
                 self.named_port_died(port);

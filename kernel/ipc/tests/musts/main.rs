@@ -4,6 +4,7 @@
 use norma_ipc::*;
 
 mod death;
+mod moves;
 mod names;
 mod queue;
 mod remote;

@@ -12,7 +12,8 @@ impl World {
     pub fn check(&self) {
         let messages = self.messages.iter();
         let inside = messages.flat_map(|message| message.rights().iter().chain(message.reply()));
-        let census = self.ipc.audit(self.rights.iter().chain(inside)).unwrap();
+        let outside = self.rights.iter().chain(&self.arriving).chain(inside);
+        let census = self.ipc.audit(outside).unwrap();
         let ports = self.model.ports.len();
         assert_eq!(census.ports, ports as u64, "{:#?}", self.model);
         assert_eq!(self.ipc.port_count(), ports as u32);
@@ -173,6 +174,12 @@ impl World {
                     }
                     events.push(event);
                 }
+                Event::Carry(id) => {
+                    if let Some(port) = self.model.ports.get_mut(&id) {
+                        port.carry_told = false;
+                    }
+                    events.push(event);
+                }
                 _ => events.push(event),
             }
         }
@@ -186,6 +193,9 @@ impl World {
     /// left.
     pub fn end(mut self) {
         self.poll();
+        while let Some(right) = self.arriving.pop() {
+            self.open(right);
+        }
         let names: Vec<_> = self.model.names.keys().copied().collect();
         for at in names {
             while self.receive(at, usize::MAX) {}
@@ -201,6 +211,34 @@ impl World {
         }
         for space in 0..self.spaces.len() {
             self.destroy_space(space as u8);
+        }
+        let lenders: Vec<_> = self.model.ports.keys().copied().collect();
+        for id in lenders {
+            while self.model.ports.get(&id).is_some_and(|port| port.lent > 0) {
+                self.claim(id);
+                let right = self.rights.pop().unwrap();
+                self.release(right, super::operation::Release::Plain);
+            }
+        }
+        // What is carried may bring rights whose release leaves something to be carried.
+        for _ in 0..20 {
+            let ids: Vec<_> = self.model.ports.keys().copied().collect();
+            for id in ids {
+                if self.model.ports.get(&id).is_some_and(|port| port.held_back) {
+                    self.hold_back(id, false);
+                }
+                let stands_in = |world: &Self| {
+                    let port = world.model.ports.get(&id);
+                    port.is_some_and(|port| port.proxy.is_some())
+                };
+                while stands_in(&self) && self.next_queued(id, false) {}
+                while let Some(message) = self.messages.pop() {
+                    self.discard(message, false, Reason::Unanswered);
+                }
+                while let Some(right) = self.rights.pop() {
+                    self.release(right, super::operation::Release::Plain);
+                }
+            }
         }
         self.poll();
         self.check();

@@ -13,6 +13,7 @@ impl Model {
             self.collect(notify);
         } else {
             self.arrive(notify, Item::News(news));
+            self.offer(notify);
         }
     }
 
@@ -179,6 +180,7 @@ impl Model {
         if port.sends + port.onces == 0
             && port.holder == Holder::Nobody
             && port.senders.is_empty()
+            && port.queue.is_empty()
             && !port.doomed
         {
             if let (Some(token), None) = (port.proxy, port.dead) {

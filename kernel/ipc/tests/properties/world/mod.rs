@@ -13,6 +13,7 @@ mod ends;
 mod exchange;
 mod messages;
 pub mod model;
+mod moves;
 mod names;
 mod operation;
 mod page;
@@ -63,6 +64,8 @@ pub struct World {
     /// Every name there ever was, the latest last.
     pub names: Vec<At>,
     pub rights: Vec<Right>,
+    /// Receive rights of ports that are arriving.
+    pub arriving: Vec<Right>,
     pub messages: Letters,
     pages: Alive,
     /// The last tag, mark or token that was given out.
@@ -78,6 +81,7 @@ impl World {
             spaces: Vec::new(),
             names: Vec::new(),
             rights: Vec::new(),
+            arriving: Vec::new(),
             messages: Vec::new(),
             pages: Alive::default(),
             next: 0,
@@ -154,6 +158,20 @@ impl World {
             Some(at) if choice % 8 != 7 => Some(self.rights.swap_remove(at)),
             _ => self.draw_right(choice),
         }
+    }
+
+    /// The same, mostly a receive right if there is one.
+    fn draw_receive(&mut self, choice: u8) -> Option<Right> {
+        let receive = |right: &Right| right.kind() == RightKind::Receive;
+        match self.rights.iter().rposition(receive) {
+            Some(at) if choice % 8 != 7 => Some(self.rights.swap_remove(at)),
+            _ => self.draw_right(choice),
+        }
+    }
+
+    fn pick_arriving(&self, choice: u8) -> Option<PortId> {
+        let ids: Vec<PortId> = self.arriving.iter().filter_map(Right::port).collect();
+        self.pick(&ids, choice)
     }
 
     fn thread(&self, number: u32) -> usize {
@@ -347,6 +365,38 @@ impl World {
             NextToCarry { proxy } => {
                 self.next_to_carry(self.proxy(proxy)?);
             }
+            Depart { right, home } => {
+                let right = self.draw_receive(right)?;
+                self.depart(right, home);
+            }
+            NextQueued { proxy, give_back } => {
+                self.next_queued(self.proxy(proxy)?, give_back);
+            }
+            BeginArrival { proxy } => {
+                let id = proxy.map(|proxy| self.proxy(proxy));
+                self.begin_arrival(id.flatten());
+            }
+            UndoArrival { right } => {
+                let right = draw(&mut self.arriving, right)?;
+                self.undo_arrival(right);
+            }
+            DeliverArriving { right, content } => {
+                let right = self.pick_arriving(right)?;
+                self.deliver_arriving(right, content);
+            }
+            SetState {
+                right,
+                limit,
+                send_onces,
+            } => {
+                let right = self.pick_arriving(right)?;
+                self.set_state(right, limit, send_onces);
+            }
+            Open { right } => {
+                let right = draw(&mut self.arriving, right)?;
+                self.open(right);
+            }
+            Claim { port } => self.claim(self.port(port)?),
             Watch { port } => self.watch(self.port(port)?),
             WantRoom { port } => self.want_room(self.port(port)?),
         }

@@ -209,6 +209,17 @@ pub struct Port {
     pub limit: usize,
     pub under_way: usize,
     pub held_back: bool,
+    /// Its receive right is here, but not all that was queued where it came from.
+    pub arriving: bool,
+    /// How many of the queue were there when the receive right left.
+    pub backlog: usize,
+    /// Where what comes by send-once rights goes, if elsewhere.
+    pub onces_to: Option<u64>,
+    /// It stands in for one send-once right alone.
+    pub is_seat: bool,
+    /// Send-once rights that others hold elsewhere.
+    pub lent: u32,
+    pub carry_told: bool,
     pub sends: u32,
     pub onces: u32,
     pub make_sends: u32,
@@ -235,6 +246,12 @@ impl Port {
             limit: limits::DEFAULT_QUEUE_LIMIT.into(),
             under_way: 0,
             held_back: false,
+            arriving: false,
+            backlog: 0,
+            onces_to: None,
+            is_seat: false,
+            lent: 0,
+            carry_told: false,
             sends: 0,
             onces: 0,
             make_sends: 0,
@@ -253,7 +270,10 @@ impl Port {
 
     pub fn is_full(&self) -> bool {
         match self.proxy {
-            Some(_) => self.held_back || self.under_way >= self.limit,
+            Some(_) => {
+                let barred = self.held_back || self.arriving || self.backlog > 0;
+                barred || self.under_way >= self.limit
+            }
             None => self.queue.len() >= self.limit,
         }
     }
@@ -403,7 +423,13 @@ impl Model {
         let of_ports = self.ports.values();
         let of_ports = of_ports.flat_map(|port| port.no_senders.into_iter().chain(port.destroyed));
         let named = of_names.chain(of_letters).filter_map(once_to);
-        named.chain(of_requests).chain(of_ports).collect()
+        let lent = self.ports.iter();
+        let lent = lent.flat_map(|(id, port)| std::iter::repeat_n(*id, port.lent as usize));
+        named
+            .chain(of_requests)
+            .chain(of_ports)
+            .chain(lent)
+            .collect()
     }
 
     /// Every item that lies in a queue, or that a thread was given and has not looked at.

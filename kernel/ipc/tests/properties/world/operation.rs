@@ -224,6 +224,35 @@ pub enum Operation {
     NextToCarry {
         proxy: u8,
     },
+    Depart {
+        right: u8,
+        home: u32,
+    },
+    NextQueued {
+        proxy: u8,
+        give_back: bool,
+    },
+    BeginArrival {
+        proxy: Option<u8>,
+    },
+    UndoArrival {
+        right: u8,
+    },
+    DeliverArriving {
+        right: u8,
+        content: Content,
+    },
+    SetState {
+        right: u8,
+        limit: u16,
+        send_onces: u32,
+    },
+    Open {
+        right: u8,
+    },
+    Claim {
+        port: u8,
+    },
     Watch {
         port: u8,
     },
@@ -317,7 +346,7 @@ impl Operation {
         let thread = u32::from(b);
         let wait = (b & 1 != 0).then_some(u32::from(b >> 1));
         let content = content([c, d]);
-        match what % 108 {
+        match what % 120 {
             0..=2 => Poll,
             3..=7 => AllocatePort { space: a },
             8 => AllocatePortAs {
@@ -464,6 +493,32 @@ impl Operation {
                     _ => content,
                 },
             },
+            108..=110 => Depart {
+                right: a,
+                home: u32::from(c % 3),
+            },
+            111..=112 => NextQueued {
+                proxy: a,
+                give_back: c % 8 == 0,
+            },
+            113..=114 => BeginArrival {
+                proxy: (c % 4 != 0).then_some(a),
+            },
+            115 if c % 4 == 0 => UndoArrival { right: a },
+            115 | 116 => DeliverArriving {
+                right: a,
+                content: Content {
+                    reply: super::Reply::Nothing,
+                    ..content
+                },
+            },
+            117 => SetState {
+                right: a,
+                limit: u16::from(c % 4),
+                send_onces: u32::from(d % 3),
+            },
+            118 => Open { right: a },
+            119 => Claim { port: a },
             _ => AnswerAtOnce {
                 thread,
                 name: a,

@@ -23,7 +23,7 @@ impl Model {
         if let Some(error) = self.trouble(id) {
             return Fate::refused(error);
         }
-        if self.ports[&id].proxy.is_some() && letter.moves_a_receive_right() {
+        if !once && self.ports[&id].proxy.is_some() && letter.moves_a_receive_right() {
             return unmovable;
         }
         if self.closes_cycle(id, &letter) {
@@ -39,13 +39,17 @@ impl Model {
             self.threads[thread].wait = Wait::Sending(id, letter);
             return Fate::Waiting;
         }
-        if let Some(token) = port.proxy {
+        if let (Some(token), false) = (port.proxy, once) {
             port.under_way += 1;
             return Fate::Forward(token);
         }
         port.onces -= u32::from(once);
         letter.by_once = once;
-        match self.arrive(id, Item::Letter(letter)) {
+        let taken = self.arrive(id, Item::Letter(letter));
+        if once {
+            self.offer(id);
+        }
+        match taken {
             Some((thread, false)) => {
                 // Whoever sent it wakes the thread.
                 self.threads[thread].owed = false;

@@ -13,11 +13,13 @@ impl World {
 
     /// Keeps the right of the request before.
     fn keep(&mut self, right: Option<Right>, expected: Option<PortId>) {
-        assert_eq!(right.as_ref().map(held).and_then(once_to), expected);
+        let expected = expected.map(|id| self.model.unseat(id));
+        assert_eq!(right.as_ref().map(held), expected);
         self.rights.extend(right);
     }
 
     pub fn request(&mut self, at: At, about: About, notify: Right) {
+        let notify = self.seat(notify);
         let what = held(&notify);
         let expected = Self::notify_port(&notify).and_then(|notify| {
             let entry = self.entry(at)?;
@@ -38,7 +40,7 @@ impl World {
             }
             (Err(InsertError { error, right }), Err(other)) => {
                 assert_eq!(error, other);
-                assert_eq!(held(&right), what);
+                assert_eq!(held(&right), self.model.unseat_held(what));
                 self.rights.push(right);
             }
             (result, expected) => panic!("{result:?}, not {expected:?}"),
@@ -82,6 +84,7 @@ impl World {
     }
 
     pub fn request_no_senders(&mut self, at: At, sync: u32, notify: Option<Right>) {
+        let notify = notify.map(|notify| self.seat(notify));
         let expected = self.port_request(at, notify.as_ref());
         let what = notify.as_ref().map(held);
         let result = self.ipc.request_no_senders(at.0, at.1, sync, notify);
@@ -96,6 +99,7 @@ impl World {
             }
             (Err((error, right)), Err(other)) => {
                 assert_eq!(error, other);
+                let what = what.map(|what| self.model.unseat_held(what));
                 assert_eq!(right.as_ref().map(held), what);
                 self.rights.extend(right);
             }
@@ -104,6 +108,7 @@ impl World {
     }
 
     pub fn request_port_destroyed(&mut self, at: At, notify: Option<Right>) {
+        let notify = notify.map(|notify| self.seat(notify));
         let expected = self.port_request(at, notify.as_ref());
         let what = notify.as_ref().map(held);
         let result = self.ipc.request_port_destroyed(at.0, at.1, notify);
@@ -115,6 +120,7 @@ impl World {
             }
             (Err((error, right)), Err(other)) => {
                 assert_eq!(error, other);
+                let what = what.map(|what| self.model.unseat_held(what));
                 assert_eq!(right.as_ref().map(held), what);
                 self.rights.extend(right);
             }

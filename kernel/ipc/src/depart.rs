@@ -1,0 +1,185 @@
+//! A receive right leaves the node: its port becomes a stand-in that still has its queue.
+//!
+//! Owns: what travels with the right ([`PortState`]), and what lies at a stand-in and is to be
+//! carried before anything else: first what was queued when the right left, in order; behind
+//! that the threads that wait to send; and, whenever it comes, what send-once rights to the
+//! stand-in lead to. Nothing here needs memory: the queue stays where it is until it is carried.
+//! Leaves to others: how it is carried, and who is told. The other end is in `arrival.rs`.
+
+use crate::ipc::Ipc;
+use crate::page::Page;
+use crate::port::{Barred, Holder, Keep, Port, PortId, Queued, RemoteToken, Sink};
+use crate::right::{Right, RightKind, Target};
+use crate::wait::Delivery;
+
+/// What goes with a receive right besides what is queued. Its count of messages received and its
+/// count of send rights made are not among it: they start anew wherever a receive right comes.
+#[derive(Debug, Default, PartialEq, Eq)]
+#[must_use = "rights are in it"]
+pub struct PortState {
+    /// How many messages the queue holds before senders must wait.
+    pub limit: u16,
+    /// Items in the queue, which follow.
+    pub queued: u32,
+    /// Whether there is anybody where it came from who can send, or a thread that waits to.
+    pub senders: bool,
+    /// Send-once rights that are held where it came from.
+    pub send_onces: u32,
+    /// Whom to tell that there are no senders.
+    pub no_senders: Option<Right>,
+    /// Who gets the receive right in place of its being destroyed.
+    pub destroyed: Option<Right>,
+}
+
+/// What is carried from the queue of a stand-in.
+#[derive(Debug)]
+#[must_use = "carry it, or give it back by Ipc::put_back"]
+pub struct Carried<P> {
+    /// Where to.
+    pub token: RemoteToken,
+    /// It came by a send-once right to the stand-in, and uses up one where it goes. Else it was
+    /// queued when the receive right left, takes a place among what is under way
+    /// ([`Ipc::carried`]), and its order is to be kept.
+    pub once: bool,
+    /// What.
+    pub what: Delivery<P>,
+}
+
+impl<P: Page> Ipc<P> {
+    /// The receive right has arrived on another node: its port becomes a stand-in for messages
+    /// to `to`, and `onces_to` is where goes what comes by the send-once rights that exist.
+    /// `home` of these, lent to that node ([`Ipc::lend`]), are there now, and are forgotten here.
+    /// To be followed by [`Ipc::next_queued`] until it gives `None`.
+    ///
+    /// # Errors
+    /// The right comes back, unless it is the receive right of a live port of this node.
+    pub fn depart(
+        &mut self,
+        right: Right,
+        to: RemoteToken,
+        onces_to: RemoteToken,
+        home: u32,
+    ) -> Result<PortState, Right> {
+        let (RightKind::Receive, Target::Port(id)) = (right.kind, right.target) else {
+            return Err(right);
+        };
+        let Ok(port) = self.live_port_mut(id) else {
+            return Err(right);
+        };
+        if port.sink != Sink::Queue {
+            return Err(right);
+        }
+        let home = home.min(port.lent);
+        port.sink = Sink::Remote(to);
+        port.onces_to = onces_to;
+        port.holder = Holder::Elsewhere;
+        port.keep = Keep::No;
+        port.backlog = port.queue.len() as u32;
+        port.under_way = 0;
+        port.barred = Barred::empty();
+        port.barred.set(Barred::BACKLOG, port.backlog > 0);
+        // Peers learn where it went, not that there is room.
+        port.room_wanted = false;
+        port.lent -= home;
+        port.send_onces -= home;
+        let no_senders = core::mem::replace(&mut port.no_senders, PortId::NONE);
+        let destroyed = core::mem::replace(&mut port.destroyed, PortId::NONE);
+        let to_port = |id| (id != PortId::NONE).then(|| Right::to_port(RightKind::SendOnce, id));
+        let state = PortState {
+            limit: port.limit,
+            queued: port.backlog,
+            senders: !port.has_no_senders(),
+            send_onces: port.send_onces,
+            no_senders: to_port(no_senders),
+            destroyed: to_port(destroyed),
+        };
+        self.tally.destroy(1 + home);
+        self.tell_room(id);
+        Ok(state)
+    }
+
+    /// What lies first at a stand-in, to be carried. When nothing does (any more), the stand-in
+    /// goes if nothing refers to it, and [`Ipc::next_to_carry`] is next.
+    pub fn next_queued(&mut self, via: PortId) -> Option<Carried<P>> {
+        let port = self.port_mut(via)?;
+        let Sink::Remote(to) = port.sink else {
+            return None;
+        };
+        let once = port.backlog == 0;
+        let barred = Barred::ARRIVING
+            | if once {
+                Barred::empty()
+            } else {
+                Barred::HELD_BACK
+            };
+        if port.dead.is_some() || port.barred.intersects(barred) {
+            return None;
+        }
+        let token = if once { port.onces_to } else { to };
+        let Some(item) = port.queue.pop_front() else {
+            self.collect(via);
+            return None;
+        };
+        if !once {
+            port.backlog -= 1;
+            port.barred.set(Barred::BACKLOG, port.backlog > 0);
+            port.under_way = port.under_way.saturating_add(1);
+        }
+        self.move_receive_rights(&item, Holder::Transit);
+        Some(Carried {
+            token,
+            once,
+            what: match item {
+                Queued::Message(message) => Delivery::Message(message),
+                Queued::Notification(notification) => Delivery::Notification(notification),
+            },
+        })
+    }
+
+    /// Takes back what [`Ipc::next_queued`] gave, and could not be carried: it is the first
+    /// again.
+    pub fn put_back(&mut self, via: PortId, carried: Carried<P>) {
+        let Carried { once, what, .. } = carried;
+        let Ok(port) = self.live_port_mut(via) else {
+            return self.discard_delivery(what);
+        };
+        // The place that it had is still there.
+        if port.queue.try_reserve(1).is_err() {
+            return self.discard_delivery(what);
+        }
+        if !once {
+            port.backlog += 1;
+            port.barred.insert(Barred::BACKLOG);
+            port.under_way = port.under_way.saturating_sub(1);
+        }
+        let item = match what {
+            Delivery::Message(message) => Queued::Message(message),
+            Delivery::Notification(notification) => Queued::Notification(notification),
+        };
+        self.move_receive_rights(&item, Holder::Queued(via));
+        if let Some(port) = self.port_mut(via) {
+            port.queue.push_front(item);
+        }
+    }
+
+    /// Something was queued: if the port is a stand-in, the layer above is to carry it.
+    pub(crate) fn offer(&mut self, id: PortId) {
+        let Ipc { ports, events, .. } = self;
+        if let Some(port) = ports.get_mut(id.index, id.generation)
+            && matches!(port.sink, Sink::Remote(_))
+            && !port.is_arriving()
+            && !port.carry_told
+        {
+            port.carry_told = true;
+            events.push(crate::event::Event::Carry(id));
+        }
+    }
+}
+
+impl<P> Port<P> {
+    /// Its receive right is here, and it is not open yet.
+    #[inline]
+    pub(crate) fn is_arriving(&self) -> bool {
+        self.barred.contains(Barred::ARRIVING)
+    }
+}
