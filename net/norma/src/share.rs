@@ -10,7 +10,7 @@
 //! switch's sake, here for the receiver's.
 
 use norma_ipc::PageSource;
-use norma_wire::session::credit_of;
+use norma_wire::session::{credit_frames, credit_of};
 
 use crate::limits::{ACKNOWLEDGE_EVERY, MAX_CREDIT};
 use crate::node::Node;
@@ -36,6 +36,13 @@ impl<S: PageSource> Node<S> {
                 session.give(if session.active { each + more } else { each });
             }
         }
+    }
+
+    /// How many frames each peer may have under way, for tools and tests.
+    pub fn credits(&self) -> impl Iterator<Item = u32> {
+        let sessions = self.sessions.iter().map(|(_, session)| session);
+        let established = sessions.filter(|session| session.state == State::Established);
+        established.map(|session| credit_frames(session.credit))
     }
 
     /// What each of so many sessions may have.

@@ -41,6 +41,9 @@ const ETHERNET: usize = 14;
 /// wrong.
 const MANY_STEPS: u64 = 10_000;
 
+/// Sees each frame that a machine sends to another.
+type Watcher = Box<dyn FnMut(usize, usize, &[u8])>;
+
 /// The whole simulation.
 pub struct World {
     pub(crate) config: Config,
@@ -60,6 +63,7 @@ pub struct World {
     trace: Trace,
     report: Report,
     steps_at_now: u64,
+    watcher: Option<Watcher>,
     /// The books.
     pub ledger: Ledger,
 }
@@ -93,6 +97,7 @@ impl World {
             events,
             trace: Trace::default(),
             steps_at_now: 0,
+            watcher: None,
             report: Report {
                 seed: config.seed,
                 nodes: config.nodes,
@@ -139,6 +144,16 @@ impl World {
     /// The faults of the network, to cut and heal links.
     pub fn faults(&mut self) -> &mut Faults {
         &mut self.faults
+    }
+
+    /// Shows each frame from now on to `watcher`: who sends it, to whom, and all of it.
+    pub fn watch(&mut self, watcher: impl FnMut(usize, usize, &[u8]) + 'static) {
+        self.watcher = Some(Box::new(watcher));
+    }
+
+    /// Puts a frame on the network that nobody sends now: one that was recorded.
+    pub fn replay(&mut self, from: usize, to: usize, bytes: &[u8]) {
+        self.send_to(from, to, &bytes.into());
     }
 
     /// Frames put on the network so far.
@@ -457,6 +472,9 @@ impl World {
 
     fn send_to(&mut self, from: usize, to: usize, bytes: &Rc<[u8]>) {
         self.report.passages += 1;
+        if let Some(watcher) = &mut self.watcher {
+            watcher(from, to, bytes);
+        }
         if bytes.len() > usize::from(self.config.mtu_of(to)) + ETHERNET {
             self.report.overlong += 1;
             return self.trace.frame(self.now, from, to, "TOO LONG", bytes);
