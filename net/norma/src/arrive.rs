@@ -279,11 +279,12 @@ impl<S: PageSource> Node<S> {
         if let Some(pending) = session.settle_plain(&mut self.ipc) {
             self.settle_pending(now, place, pending);
         }
-        if waits {
-            self.deliver_whole(now, place);
-        }
+        // The message of this frame goes before those that waited for it.
         if let Some(after) = self.after.take() {
             self.follow(now, place, after);
+        }
+        if waits {
+            self.deliver_whole(now, place);
         }
         self.list(place);
     }
@@ -356,6 +357,11 @@ impl<S: PageSource> Node<S> {
     #[cold]
     fn follow(&mut self, now: Instant, place: u32, after: After<S::Page>) {
         match after {
+            After::Adopt(parcel) => {
+                if let Some(after) = self.adopt_message(now, place, parcel) {
+                    self.follow(now, place, after);
+                }
+            }
             After::Serve(message) => self.serve(now, place, message),
             After::Relay(token, via, message) => {
                 if let Err(refused) = self.forward(now, token, via, message) {
@@ -377,7 +383,7 @@ impl<S: PageSource> Node<S> {
                 contents,
             } = parcel;
             let Node { ipc, counters, .. } = self;
-            if let Some(after) = session.deliver(ipc, counters, label, message, &contents) {
+            if let Some(after) = session.deliver(ipc, counters, label, message, contents) {
                 self.follow(now, place, after);
             }
         }

@@ -6,10 +6,10 @@
 
 use alloc::vec::Vec;
 
-use norma_flip::{Address, Instant};
+use norma_flip::Instant;
 use norma_ipc::{
-    Message, NoMemory, Page, PageSource, PortId, Reason, RemoteToken, Right, RightError, RightKind,
-    SendError, SendFailure, Sink,
+    Label, Message, NoMemory, Page, PageSource, PortId, Reason, RemoteToken, Right, RightError,
+    RightKind, SendError, SendFailure, Sink,
 };
 use norma_wire::descriptor;
 
@@ -21,7 +21,10 @@ use crate::session::Session;
 
 /// How a right leaves: as an export of ours, or home to the peer.
 enum Leaving {
+    /// Of a port of this node, or bare.
     Export,
+    /// Of a port of a third node: from whom this node has it.
+    Third(RemoteToken),
     Dead,
     Home(u32),
 }
@@ -138,6 +141,7 @@ impl<S: PageSource> Node<S> {
         let count = message.rights().len();
         session.exports.reserve(count + 1)?;
         session.exports.reserve_ports(count)?;
+        self.directory.reserve(count)?;
         let mut rights = Vec::new();
         rights.try_reserve_exact(count).map_err(|_| NoMemory)?;
         // DEAD and ROOM for each.
@@ -157,8 +161,11 @@ impl<S: PageSource> Node<S> {
         };
         let (of, of_generation, destination) = parse_token(token);
         if (of, of_generation) != (place, generation) {
-            // A third node's: this node passes on what is sent to it.
-            return Leaving::Export;
+            return match destination {
+                Destination::Import(_) => Leaving::Third(token),
+                // This node passes on what is sent to it.
+                Destination::Once(_) => Leaving::Export,
+            };
         }
         let session = self.sessions.get(place);
         match destination {
@@ -182,10 +189,19 @@ impl<S: PageSource> Node<S> {
         let mut repr = descriptor::Repr {
             kind,
             origin: descriptor::Origin::Sender,
+            moves: 0,
             index: NO_EXPORT,
-            port: Address(0),
+            port: 0,
             node: self.address,
+            session: 0,
+            there: 0,
         };
+        if kind == descriptor::Kind::Send
+            && let Some(port) = right.port()
+        {
+            let label = self.identify(port);
+            (repr.port, repr.moves) = (label.identity, label.moves);
+        }
         let generation = self
             .sessions
             .get(place)
@@ -193,6 +209,16 @@ impl<S: PageSource> Node<S> {
         let mut held = None;
         match self.leaving(place, generation, &right) {
             Leaving::Export => repr.index = self.export(place, right),
+            Leaving::Third(token) => {
+                repr.index = self.export(place, right);
+                if let Some((of, import)) = self.import_at(token)
+                    && let Some(session) = self.sessions.get(of)
+                {
+                    repr.origin = descriptor::Origin::Third;
+                    repr.there = import.index;
+                    (repr.node, repr.session) = (session.peer, session.peer_number);
+                }
+            }
             Leaving::Dead => {
                 self.forgive(place, 2);
                 self.ipc.release(right);
@@ -205,6 +231,17 @@ impl<S: PageSource> Node<S> {
             }
         }
         Packed { repr, held }
+    }
+
+    /// What other nodes call a port. Room in the directory was made.
+    fn identify(&mut self, port: PortId) -> Label {
+        let mut label = self.ipc.label(port);
+        if label.identity == 0 {
+            label.identity = self.random.u64() | 1;
+            self.ipc.set_label(port, label);
+            self.directory.insert(label.identity, port);
+        }
+        label
     }
 
     /// Exports a right; equal send rights have one index.

@@ -67,7 +67,7 @@ impl<P: Page> Session<P> {
         };
         read_header(header, &mut message);
         let contents = Contents::Rights(Vec::new());
-        if let Some(after) = self.deliver(ipc, counters, label, message, &contents) {
+        if let Some(after) = self.deliver(ipc, counters, label, message, contents) {
             *left = Some(after);
         }
         Ok(())
@@ -107,7 +107,7 @@ impl<P: Page> Session<P> {
         };
         if now_or_later {
             let Desk { ipc, counters, .. } = desk;
-            if let Some(after) = self.deliver(ipc, counters, label, message, &contents) {
+            if let Some(after) = self.deliver(ipc, counters, label, message, contents) {
                 *desk.after = Some(after);
             }
             return Ok(());

@@ -8,6 +8,7 @@ use norma_ipc::{PageSource, Reason};
 
 use crate::limits::{HELLO_INTERVAL, HELLO_TRIES, SHARE_INTERVAL};
 use crate::node::{Grave, Node};
+use crate::rights::{Destination, Import, token};
 use crate::session::{Check, Owed, Session, State};
 
 impl<S: PageSource> Node<S> {
@@ -29,6 +30,7 @@ impl<S: PageSource> Node<S> {
         if self.deadline > now {
             return;
         }
+        self.pursue_due(now);
         for place in 0..self.sessions.places() {
             if self
                 .sessions
@@ -50,7 +52,8 @@ impl<S: PageSource> Node<S> {
         }
         let deadlines = self.sessions.iter().map(|(_, session)| session.deadline);
         let names = self.names.next().min(self.lookups.next());
-        self.deadline = deadlines.min().unwrap_or(Instant::NEVER).min(names);
+        let deadline = deadlines.min().unwrap_or(Instant::NEVER).min(names);
+        self.deadline = deadline.min(self.acquisitions.due());
     }
 
     fn session_timeout(&mut self, now: Instant, place: u32) {
@@ -77,6 +80,7 @@ impl<S: PageSource> Node<S> {
             let target = session.peer;
             self.remove_session(place);
             self.name_not_connected(now, place, target);
+            self.acquire_unreachable(now, place);
             return;
         }
         session.tries += 1;
@@ -100,6 +104,10 @@ impl<S: PageSource> Node<S> {
         if session.out.should_ask(now) {
             session.owed.insert(Owed::PROBE);
         }
+        self.expire_lingering(now, place);
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
         if session.lost_route {
             let peer = session.peer;
             self.seek(now, peer);
@@ -113,7 +121,8 @@ impl<S: PageSource> Node<S> {
             Check::Probe => session.owed.insert(Owed::PROBE),
             Check::Dead => {
                 let peer = session.peer;
-                self.end_session(place, Reason::NodeDied(peer.0));
+                self.acquire_hopeless(now, place);
+                self.end_session(now, place, Reason::NodeDied(peer.0));
             }
         }
     }
@@ -185,7 +194,7 @@ impl<S: PageSource> Node<S> {
     }
 
     /// Ends a session: every right in it dies on this side, for `reason`.
-    pub(crate) fn end_session(&mut self, place: u32, reason: Reason) {
+    pub(crate) fn end_session(&mut self, now: Instant, place: u32, reason: Reason) {
         // Out of the table first: whatever the rights do when they die finds no session.
         let Some(session) = self.sessions.remove(place) else {
             return;
@@ -208,7 +217,7 @@ impl<S: PageSource> Node<S> {
         self.share_buffers();
         self.counters.deaths += 1;
         self.counters.repeated += session.out.flight.repeated();
-        self.release_session(session, reason);
+        self.release_session(now, session, reason);
     }
 
     /// An older session with the same peer may still be good.
@@ -229,9 +238,10 @@ impl<S: PageSource> Node<S> {
         }
     }
 
-    fn release_session(&mut self, mut session: Session<S::Page>, reason: Reason) {
-        while let Some(import) = session.imports.remove_any() {
-            self.ipc.kill_port(import.port, reason);
+    fn release_session(&mut self, now: Instant, mut session: Session<S::Page>, reason: Reason) {
+        let (place, generation) = (session.place, session.generation);
+        while let Some((at, import)) = session.imports.remove_any() {
+            self.import_lost(now, place, generation, at, import, reason);
         }
         while let Some(outbound) = session.out.remove_any() {
             for right in outbound.rights.into_iter().filter_map(|packed| packed.held) {
@@ -239,6 +249,10 @@ impl<S: PageSource> Node<S> {
             }
             self.counters.failed += 1;
             self.ipc.discard_because(outbound.message, reason);
+            // The stand-in may hang on an import of another session by now.
+            if let Some(via) = outbound.via {
+                self.place_is_free(now, via.port);
+            }
         }
         while let Some(parcel) = session.inbox.remove_any() {
             if let Some(parcel) = parcel {
@@ -248,5 +262,39 @@ impl<S: PageSource> Node<S> {
         while let Some(right) = session.exports.remove_any() {
             self.ipc.release_because(right, reason);
         }
+        self.acquire_lost(now, place, generation);
+    }
+
+    /// The session of an import is over: its stand-in dies, unless it hangs on another one, or
+    /// another one is to follow.
+    fn import_lost(
+        &mut self,
+        now: Instant,
+        place: u32,
+        generation: u16,
+        at: u32,
+        import: Import,
+        reason: Reason,
+    ) {
+        let token = token(place, generation, Destination::Import(at));
+        let port = import.port;
+        let known = self.directory.get_mut(self.ipc.label(port).identity);
+        let next = known.and_then(|known| known.next.take());
+        if next == Some(token) {
+            return;
+        }
+        if let Some(next) = next {
+            // What was under way through it has failed: nothing need be waited for.
+            self.ipc.redirect(port, next);
+            if !self.is_acquiring(self.ipc.label(port).identity) {
+                self.open(now, port);
+            }
+            if self.ipc.keep_unused(port) {
+                self.import_unused(next);
+            }
+            return;
+        }
+        self.forget_stand_in(port);
+        self.ipc.kill_port(port, reason);
     }
 }

@@ -2,14 +2,17 @@
 //!
 //! Owns: the order of decisions. Whether the port can take the message is asked before any
 //! right in it is imported (`import`), so that a refused message leaves no trace.
-//! Leaves to others: what concerns more than this session, which is handed back ([`After`]).
+//! Leaves to others: what concerns more than this session, which is handed back ([`After`]);
+//! a message with rights that are new in its session is decided in `adopt`.
 
 use norma_ipc::{Ipc, Message, NoMemory, Page, PortId, Reason, RemoteToken, SendError, Sent};
 use norma_wire::control::{self, Control};
+use norma_wire::descriptor::Repr;
 use norma_wire::session::Flags;
 
 use crate::counters::Counters;
-use crate::inbox::{Contents, Label};
+use crate::import::Hitch;
+use crate::inbox::{Contents, Label, Parcel};
 use crate::rights::{Export, NO_EXPORT, NODE_SERVICE};
 use crate::session::Session;
 
@@ -20,11 +23,21 @@ pub(crate) enum After<P> {
     Serve(Message<P>),
     /// Its port is on a third node: pass it on.
     Relay(RemoteToken, Option<PortId>, Message<P>),
+    /// It has not been delivered, for it brings rights that are new to its session.
+    Adopt(Parcel<P>),
+}
+
+/// Why a message was not delivered.
+#[derive(Clone, Copy)]
+enum Refusal {
+    Because(control::Reason),
+    /// The node must be asked about its rights.
+    New,
 }
 
 /// What the port to which a message is addressed says to it, if it does not refuse it.
 #[derive(Clone, Copy)]
-enum Door {
+pub(crate) enum Door {
     Post(PortId),
     Once,
     Node,
@@ -39,21 +52,26 @@ impl<P: Page> Session<P> {
         counters: &mut Counters,
         label: Label,
         mut message: Message<P>,
-        contents: &Contents,
+        contents: Contents,
     ) -> Option<After<P>> {
-        match self.admit(ipc, label, &mut message, contents) {
+        match self.admit(ipc, label, &mut message, &contents) {
             Ok(door) => {
                 self.out.forgive(1);
                 counters.delivered += 1;
                 self.enter(ipc, label, door, message)
             }
-            Err(reason) => {
+            Err(Refusal::Because(reason)) => {
                 counters.refused += 1;
                 let once = label.flags.contains(Flags::SEND_ONCE);
                 let once = once.then_some(label.destination);
                 self.refuse(ipc, label.sequence, once, message, reason);
                 None
             }
+            Err(Refusal::New) => Some(After::Adopt(Parcel {
+                label,
+                message,
+                contents,
+            })),
         }
     }
 
@@ -65,15 +83,14 @@ impl<P: Page> Session<P> {
         label: Label,
         message: &mut Message<P>,
         contents: &Contents,
-    ) -> Result<Door, control::Reason> {
+    ) -> Result<Door, Refusal> {
+        let no_memory = Refusal::Because(control::Reason::NoMemory);
         let Contents::Rights(rights) = contents else {
-            return Err(control::Reason::NoMemory);
+            return Err(no_memory);
         };
-        let door = self.knock(ipc, label)?;
-        let no_memory = |NoMemory| control::Reason::NoMemory;
+        let door = self.knock(ipc, label).map_err(Refusal::Because)?;
         if !rights.is_empty() {
-            self.unpack_rights(ipc, message, rights)
-                .map_err(no_memory)?;
+            self.admit_rights(ipc, label, message, rights)?;
         }
         if label.reply != NO_EXPORT {
             match self.import_once(ipc, label.reply) {
@@ -81,15 +98,38 @@ impl<P: Page> Session<P> {
                 Ok(right) => drop(message.set_reply(right)),
                 Err(NoMemory) => {
                     self.undo_imports(ipc, message, rights);
-                    return Err(control::Reason::NoMemory);
+                    return Err(no_memory);
                 }
             }
         }
         Ok(door)
     }
 
+    #[inline(never)]
+    fn admit_rights(
+        &mut self,
+        ipc: &mut Ipc<P>,
+        label: Label,
+        message: &mut Message<P>,
+        rights: &[Repr],
+    ) -> Result<(), Refusal> {
+        if label.destination == NODE_SERVICE {
+            // What it means may depend on how the rights came.
+            return Err(Refusal::New);
+        }
+        self.unpack_rights(ipc, message, rights)
+            .map_err(|hitch| match hitch {
+                Hitch::NoMemory => Refusal::Because(control::Reason::NoMemory),
+                Hitch::New => Refusal::New,
+            })
+    }
+
     #[inline(always)]
-    fn knock(&mut self, ipc: &mut Ipc<P>, label: Label) -> Result<Door, control::Reason> {
+    pub(crate) fn knock(
+        &mut self,
+        ipc: &mut Ipc<P>,
+        label: Label,
+    ) -> Result<Door, control::Reason> {
         if label.destination == NODE_SERVICE {
             return Ok(Door::Node);
         }
@@ -122,7 +162,7 @@ impl<P: Page> Session<P> {
 
     /// Hands a message over, as it now is with all its rights.
     #[inline(always)]
-    fn enter(
+    pub(crate) fn enter(
         &mut self,
         ipc: &mut Ipc<P>,
         label: Label,
@@ -166,7 +206,7 @@ impl<P: Page> Session<P> {
 
     /// `once`: the send-once right that it was for.
     #[cold]
-    fn refuse(
+    pub(crate) fn refuse(
         &mut self,
         ipc: &mut Ipc<P>,
         sequence: u32,

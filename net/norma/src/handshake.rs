@@ -96,7 +96,7 @@ impl<S: PageSource> Node<S> {
             return self.counters.drop(Drop::Malformed);
         }
         if header.kind() == Kind::Reset {
-            return self.handle_reset(source, header.destination());
+            return self.handle_reset(now, source, header.destination());
         }
         let body = frame.head.get(BODY_AT..).ok_or(());
         let body = body.and_then(|bytes| hello::Body::new_checked(bytes).map_err(|_| ()));
@@ -225,6 +225,7 @@ impl<S: PageSource> Node<S> {
         self.adopt(now, place, source, body);
         self.establish(now, place, credit);
         self.connected(now, place, place);
+        self.acquire_connected(now, place);
     }
 
     /// Whether that node has lately said HELLO for a session of its own.
@@ -240,6 +241,7 @@ impl<S: PageSource> Node<S> {
     fn join(&mut self, now: Instant, place: u32, existing: u32) {
         self.remove_session(place);
         self.connected(now, place, existing);
+        self.acquire_connected(now, place);
     }
 
     /// Both sides know the session from now on.
@@ -330,7 +332,7 @@ impl<S: PageSource> Node<S> {
         false
     }
 
-    fn handle_reset(&mut self, source: Address, quoted: u32) {
+    fn handle_reset(&mut self, now: Instant, source: Address, quoted: u32) {
         let found = self.sessions.iter().find(|(_, session)| {
             session.state != State::Connecting
                 && session.peer == source
@@ -338,7 +340,7 @@ impl<S: PageSource> Node<S> {
         });
         match found {
             Some((place, session)) if session.state == State::Offered => self.remove_session(place),
-            Some((place, _)) => self.end_session(place, Reason::NodeDied(source.0)),
+            Some((place, _)) => self.end_session(now, place, Reason::NodeDied(source.0)),
             None => self.counters.drop(Drop::Stale),
         }
     }

@@ -1,4 +1,7 @@
-//! Taking over the rights that a message brings: imports of the peer's, and our own come home.
+//! Taking over the rights that a message brings: what a session can do by itself.
+//!
+//! That is nearly all: rights to exports of the peer that are known already, and our own come
+//! home. Where a right is new here, the whole node is asked (`adopt`).
 //!
 //! A message's rights are taken over all or none: what was done for the first ones is undone
 //! when there is no memory for a later one, as if none had ever arrived.
@@ -9,6 +12,25 @@ use norma_wire::descriptor::{Kind, Origin, Repr};
 use crate::rights::{Destination, Export, NO_EXPORT, token};
 use crate::session::Session;
 
+/// Why a session did not take a right over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hitch {
+    NoMemory,
+    /// It is new in this session: perhaps the node knows its port by another way.
+    New,
+}
+
+impl From<NoMemory> for Hitch {
+    fn from(_: NoMemory) -> Self {
+        Hitch::NoMemory
+    }
+}
+
+/// Whether a descriptor adds to what the peer's export table counts, if its index is one.
+pub(crate) fn is_counted(repr: &Repr) -> bool {
+    matches!(repr.origin, Origin::Sender | Origin::Third) && repr.index != NO_EXPORT
+}
+
 impl<P: Page> Session<P> {
     /// Imports all rights of a message but the reply right, or none of them.
     pub(crate) fn unpack_rights(
@@ -16,17 +38,17 @@ impl<P: Page> Session<P> {
         ipc: &mut Ipc<P>,
         message: &mut Message<P>,
         rights: &[Repr],
-    ) -> Result<(), NoMemory> {
+    ) -> Result<(), Hitch> {
         for repr in rights {
             let kept = self.import(ipc, repr).and_then(|right| {
                 message.push_right(right).map_err(|right| {
                     self.undo_import(ipc, repr, right);
-                    NoMemory
+                    Hitch::NoMemory
                 })
             });
-            if kept.is_err() {
+            if let Err(hitch) = kept {
                 self.undo_imports(ipc, message, rights);
-                return Err(NoMemory);
+                return Err(hitch);
             }
         }
         Ok(())
@@ -50,16 +72,20 @@ impl<P: Page> Session<P> {
 
     /// The sender takes the right back when it reads the refusal.
     #[cold]
-    fn undo_import(&mut self, ipc: &mut Ipc<P>, repr: &Repr, right: Right) {
-        if repr.origin == Origin::Sender {
+    pub(crate) fn undo_import(&mut self, ipc: &mut Ipc<P>, repr: &Repr, right: Right) {
+        if is_counted(repr) {
             if right.kind() == RightKind::SendOnce {
                 self.out.forgive(1);
                 return ipc.forget_send_once(right);
             }
-            if let Some(import) = self.imports.find(repr.index)
-                && let Some(import) = self.imports.get_mut(import)
-            {
-                import.received = import.received.saturating_sub(1);
+            match self.imports.find(repr.index) {
+                Some(place) => {
+                    if let Some(import) = self.imports.get_mut(place) {
+                        import.received = import.received.saturating_sub(1);
+                    }
+                }
+                // It merged with another, and would have been given back.
+                None => self.out.forgive(1),
             }
         }
         ipc.release(right);
@@ -77,72 +103,54 @@ impl<P: Page> Session<P> {
         right
     }
 
-    fn import(&mut self, ipc: &mut Ipc<P>, repr: &Repr) -> Result<Right, NoMemory> {
+    /// Takes one right over, if nobody else need be asked.
+    pub(crate) fn import(&mut self, ipc: &mut Ipc<P>, repr: &Repr) -> Result<Right, Hitch> {
         match (repr.origin, repr.kind) {
-            (Origin::Sender, _) if repr.index == NO_EXPORT => dead_right(ipc, repr.kind),
-            (Origin::Sender, Kind::Send) => self.import_send(ipc, repr.index),
-            (Origin::Sender, Kind::SendOnce) => self.import_once(ipc, repr.index),
+            (Origin::Sender | Origin::Third, Kind::Send) if repr.index != NO_EXPORT => {
+                self.import_again(ipc, repr.index)
+            }
+            (Origin::Sender | Origin::Third, Kind::SendOnce) if repr.index != NO_EXPORT => {
+                Ok(self.import_once(ipc, repr.index)?)
+            }
             (Origin::Receiver, Kind::Send) => {
                 let export = self.exports.get(repr.index);
                 let port = export.and_then(|export| export.right.port());
                 match port.map(|port| ipc.add_send(port)) {
                     Some(Ok(right)) => Ok(right),
-                    _ => dead_right(ipc, repr.kind),
+                    _ => Ok(dead_right(ipc, repr.kind)?),
                 }
             }
             (Origin::Receiver, Kind::SendOnce) => {
                 let once = self.exports.get(repr.index).is_some_and(Export::is_once);
                 match once.then(|| self.exports.remove(repr.index)).flatten() {
                     Some(right) => Ok(right),
-                    None => dead_right(ipc, repr.kind),
+                    None => Ok(dead_right(ipc, repr.kind)?),
                 }
             }
-            // No node of this version sends these.
-            (Origin::Third, kind) | (_, kind @ Kind::Receive) => dead_right(ipc, kind),
+            (_, kind) => Ok(dead_right(ipc, kind)?),
         }
     }
 
-    /// One more send right to an export of the peer; equal ones share a stand-in.
-    fn import_send(&mut self, ipc: &mut Ipc<P>, index: u32) -> Result<Right, NoMemory> {
-        let (place, generation) = (self.place, self.generation);
-        if let Some(found) = self.imports.find(index)
-            && let Some(import) = self.imports.get_mut(found)
-        {
-            let right = match ipc.add_send(import.port) {
-                Ok(right) => right,
-                Err(RightError::NoMemory) => return Err(NoMemory),
-                Err(_) => {
-                    // The last right went a moment ago, and the stand-in with it.
-                    let token = token(place, generation, Destination::Import(found));
-                    let proxy = ipc.create_proxy(token)?;
-                    import.port = proxy;
-                    import.unused = false;
-                    ipc.hold_back(proxy, !import.refused.is_empty());
-                    ipc.add_send(proxy).map_err(|_| NoMemory)?
-                }
-            };
-            import.received += 1;
-            return Ok(right);
+    /// One more send right to an export of the peer that is known here.
+    #[inline]
+    fn import_again(&mut self, ipc: &mut Ipc<P>, index: u32) -> Result<Right, Hitch> {
+        let place = self.imports.find(index).ok_or(Hitch::New)?;
+        let import = self.imports.get_mut(place).ok_or(Hitch::New)?;
+        match ipc.add_send(import.port) {
+            Ok(right) => {
+                import.received += 1;
+                Ok(right)
+            }
+            Err(RightError::NoMemory) => Err(Hitch::NoMemory),
+            // The stand-in of an import that there is lives.
+            Err(_) => Ok(dead_right(ipc, Kind::Send)?),
         }
-        let found = self.imports.reserve()?;
-        self.out.promise(1)?; // RELEASE
-        let proxy = ipc.create_proxy(token(place, generation, Destination::Import(found)));
-        let Ok(proxy) = proxy else {
-            self.out.forgive(1);
-            return Err(NoMemory);
-        };
-        let right = ipc.add_send(proxy).map_err(|_| NoMemory)?;
-        let found = self.imports.add(index, proxy)?;
-        if let Some(import) = self.imports.get_mut(found) {
-            import.received = 1;
-        }
-        Ok(right)
     }
 }
 
 /// A right to a port that is dead already: of the kind that was sent, so that the message says
 /// of its rights what is so, but for a receive right.
-fn dead_right<P: Page>(ipc: &mut Ipc<P>, kind: Kind) -> Result<Right, NoMemory> {
+pub(crate) fn dead_right<P: Page>(ipc: &mut Ipc<P>, kind: Kind) -> Result<Right, NoMemory> {
     let port = ipc.create_proxy(token(0, 0, Destination::Import(0)))?;
     let right = match kind {
         Kind::SendOnce => ipc.add_send_once(port),

@@ -21,7 +21,12 @@
 extern crate alloc;
 
 mod ack;
+mod acquire;
+mod adopt;
 mod arrive;
+#[cfg(feature = "audit")]
+#[allow(clippy::disallowed_methods, clippy::disallowed_macros)] // For tests, on hosts.
+mod audit;
 mod carry;
 mod check;
 mod congestion;
@@ -29,12 +34,14 @@ mod content;
 mod counters;
 mod death;
 mod deliver;
+mod directory;
 mod fill;
 mod flight;
 mod handshake;
 mod import;
 mod inbox;
 pub mod limits;
+mod linger;
 mod lookups;
 mod loss;
 mod names;
@@ -54,9 +61,12 @@ mod settle;
 mod share;
 mod slots;
 mod special;
+mod switch;
 mod transmit;
 mod window;
 
+#[cfg(feature = "audit")]
+pub use audit::audit;
 pub use counters::{Counters, Drop};
 pub use lookups::LookUp;
 pub use names::{CheckInError, Interest};

@@ -73,6 +73,26 @@ pub const MAX_WAITING: usize = MAX_PARTIAL - 2 * MAX_BEGUN;
 /// frame that has arrived is not settled while something that the peer sent before is missing.
 pub const MAX_UNSETTLED: usize = 1024;
 
+/// Rights that a node acquires from their owners at one time. Each of them has a stand-in, which
+/// whoever gave the right pays for too; a message that brings more is refused for want of memory.
+pub const MAX_ACQUISITIONS: usize = 1024;
+
+/// How often a right that is being acquired is asked for again: long enough for any answer that
+/// will come, and soon enough for whoever waits to send.
+pub const ACQUIRE_AGAIN: Duration = Duration::from_millis(250);
+
+/// Nodes that are asked for one right, each of which may send us on to the next. A right that is
+/// passed on faster than it can be acquired is as good as lost.
+pub const MAX_STEPS: u8 = 16;
+
+/// How long a stand-in without rights is kept, in case the same right comes again: longer than
+/// a call to a service takes, and no longer than an acknowledgement waits.
+pub const LINGER: Duration = ACK_DELAY;
+
+/// Stand-ins of a session that are kept so. A service is sent few different rights within that
+/// time; one more is given back at once.
+pub const MAX_LINGERING: usize = 32;
+
 /// Sessions that were offered and not used yet: more would only serve a flood of HELLOs.
 pub const MAX_OFFERS: usize = 256;
 

@@ -8,7 +8,7 @@ use norma_wire::control::{self, Control};
 use crate::counters::Drop;
 use crate::node::Node;
 use crate::outbound::{Verdict, Via};
-use crate::rights::{Destination, parse_token};
+use crate::rights::{Destination, token};
 
 impl<S: PageSource> Node<S> {
     // What the peer says.
@@ -73,21 +73,19 @@ impl<S: PageSource> Node<S> {
         let Some(found) = session.imports.find(index) else {
             return false;
         };
-        let Some(import) = session.imports.get_mut(found) else {
+        let Some(import) = session.imports.get(found) else {
             return false;
         };
         let port = import.port;
-        let refused = core::mem::take(&mut import.refused);
-        // The import goes first, so that what was refused finds nothing to wait for.
-        self.ipc.kill_port(port, Reason::Destroyed);
-        self.drop_import(place, found);
-        for slot in refused {
-            if let Some(session) = self.sessions.get_mut(place)
-                && let Some(outbound) = session.out.messages.get_mut(slot)
-            {
-                outbound.verdict = Verdict::Dead;
+        let token = token(place, session.generation, Destination::Import(found));
+        let known = self.directory.get_mut(self.ipc.label(port).identity);
+        match known {
+            // It is not what the stand-in hangs on.
+            Some(known) if known.next == Some(token) => {
+                known.next = None;
+                self.let_go(token);
             }
-            self.settle(now, place, slot);
+            _ => self.kill_stand_in(now, port, Reason::Destroyed),
         }
         true
     }
@@ -99,14 +97,10 @@ impl<S: PageSource> Node<S> {
         match event {
             Event::Wake(_) => {}
             Event::Unanswered(token) => self.unanswered(token),
-            Event::Unused(token) => {
-                let (place, generation, destination) = parse_token(token);
-                if let Destination::Import(import) = destination {
-                    self.import_unused(place, generation, import);
-                }
-            }
+            Event::Unused(token) => self.import_unused(token),
             Event::Carry(port) => self.carry_queued(port),
-            Event::PortDied(port, _) => {
+            Event::PortDied(port, identity) => {
+                self.directory.remove(identity, port);
                 self.tell_exporters(port, |export, _| Some(Control::Dead { export }));
                 self.named_port_died(port);
                 self.special_port_died(port);
@@ -114,26 +108,6 @@ impl<S: PageSource> Node<S> {
             Event::Room(port) => self.tell_exporters(port, |export, refusing| {
                 refusing.then_some(Control::Room { export })
             }),
-        }
-    }
-
-    fn import_unused(&mut self, place: u32, generation: u16, import: u32) {
-        let Some(session) = self.sessions.get_mut(place) else {
-            return;
-        };
-        if session.generation != generation {
-            return;
-        }
-        let Some(entry) = session.imports.get_mut(import) else {
-            return;
-        };
-        if self.ipc.sink(entry.port).is_ok() {
-            return; // A right has arrived since.
-        }
-        if entry.unsettled == 0 && entry.refused.is_empty() {
-            self.drop_import(place, import);
-        } else {
-            entry.unused = true;
         }
     }
 

@@ -11,9 +11,11 @@ use norma_ipc::{
 use norma_wire::hash;
 use norma_wire::hello::NodeName;
 
+use crate::acquire::Acquisitions;
 use crate::arrive::Unread;
 use crate::counters::Counters;
 use crate::deliver::After;
+use crate::directory::Directory;
 use crate::limits::{MAX_SESSIONS, REMEMBERED_PEERS};
 use crate::lookups::Lookups;
 use crate::names::Names;
@@ -114,6 +116,8 @@ pub struct Holdings {
     pub outgoing: usize,
     /// Messages that are incomplete or wait for their turn.
     pub incoming: usize,
+    /// Rights that third nodes gave, and that are being acquired from their owners.
+    pub acquiring: usize,
     /// Frames about rights that might still have to be sent.
     pub promised: usize,
 }
@@ -146,6 +150,8 @@ pub struct Node<S: PageSource> {
     pub(crate) names: Names,
     pub(crate) lookups: Lookups,
     pub(crate) special: SpecialPorts,
+    pub(crate) directory: Directory,
+    pub(crate) acquisitions: Acquisitions,
     pub(crate) random: Random,
     pub(crate) graves: heapless::Deque<Grave, REMEMBERED_PEERS>,
     pub(crate) counters: Counters,
@@ -204,6 +210,8 @@ impl<S: PageSource> Node<S> {
             names: Names::new(),
             lookups: Lookups::new(),
             special: SpecialPorts::new(),
+            directory: Directory::default(),
+            acquisitions: Acquisitions::new(),
             random,
             graves: heapless::Deque::new(),
             counters: Counters::default(),
@@ -309,7 +317,10 @@ impl<S: PageSource> Node<S> {
 
     /// What the sessions hold now: all of it zero when no right and no message is shared.
     pub fn holdings(&self) -> Holdings {
-        let mut holdings = Holdings::default();
+        let mut holdings = Holdings {
+            acquiring: self.acquisitions.len(),
+            ..Holdings::default()
+        };
         for (_, session) in self.sessions.iter() {
             holdings.exports += session.exports.iter().count();
             holdings.imports += session.imports.len();

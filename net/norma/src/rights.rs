@@ -1,8 +1,9 @@
 //! Rights across a session: what was exported to the peer, and what was imported from it.
 //!
 //! Owns: the two tables of a session. An **export** is a right of this node that the peer
-//! holds; it has an index with a generation. An **import** is the stand-in (a proxy port) for
-//! an export of the peer.
+//! holds; it has an index with a generation. An **import** is what this node knows of an export
+//! of the peer: how many rights it has received, and the stand-in (a proxy port) that hangs on
+//! it, or will (`directory`).
 //!
 //! Counting is a reference listing: the exporter counts how many send rights it has sent
 //! (`sent`), the importer how many it has received (`received`). When the importer's last
@@ -12,7 +13,7 @@
 //! Objects", 1993).
 
 use hashbrown::HashMap;
-use norma_ipc::{NoMemory, PortId, RemoteToken, Right, RightKind};
+use norma_ipc::{Ipc, NoMemory, Page, PortId, RemoteToken, Right, RightKind};
 
 use crate::limits::MAX_EXPORTS;
 use crate::outbound::Via;
@@ -40,7 +41,11 @@ impl core::hash::Hasher for NumberHash {
     }
 
     fn write_u32(&mut self, value: u32) {
-        self.0 = (self.0.rotate_left(32) ^ u64::from(value)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.write_u64(u64::from(value));
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(32) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }
 
@@ -169,6 +174,22 @@ impl Exports {
         Some(right)
     }
 
+    /// Takes one right out of an export to which it had been added, as if it had not been. Tells
+    /// whether it was the last; `None` for one that is gone.
+    pub(crate) fn take_back<P: Page>(
+        &mut self,
+        ipc: &mut Ipc<P>,
+        index: u32,
+    ) -> Option<(Right, bool)> {
+        let export = self.get_mut(index)?;
+        if export.sent > 1 && !export.is_once() {
+            let right = ipc.duplicate(&export.right).ok()?;
+            export.sent -= 1;
+            return Some((right, false));
+        }
+        self.remove(index).map(|right| (right, true))
+    }
+
     /// Takes any export out, for a session that ends.
     pub(crate) fn remove_any(&mut self) -> Option<Right> {
         let (index, _) = self.iter().next()?;
@@ -186,15 +207,17 @@ impl Exports {
     }
 }
 
-/// The stand-in for an export of the peer.
+/// An export of the peer, as it is known here.
 #[derive(Debug)]
 pub(crate) struct Import {
     /// The peer's index.
     pub(crate) index: u32,
     /// Tells it from other imports that had its place.
     pub(crate) serial: u32,
-    /// The stand-in; another takes its place when the last right went while more were coming.
+    /// The stand-in.
     pub(crate) port: PortId,
+    /// How often its receive right has moved, as the peer said.
+    pub(crate) moves: u16,
     /// Send rights received and not yet given back.
     pub(crate) received: u32,
     /// Sequence number of the last MESSAGE to it.
@@ -209,8 +232,9 @@ pub(crate) struct Import {
     pub(crate) fresh: bool,
     /// The peer said that there is room again.
     pub(crate) room: bool,
-    /// The last right to the stand-in is gone; the import follows when its messages have.
-    pub(crate) unused: bool,
+    /// It is to go when nothing is under way through it any more: the last right to the
+    /// stand-in is gone, or the stand-in is to hang on another import.
+    pub(crate) ending: bool,
 }
 
 #[derive(Debug)]
@@ -236,20 +260,22 @@ impl Imports {
         Ok(self.entries.next_place())
     }
 
-    pub(crate) fn add(&mut self, index: u32, port: PortId) -> Result<u32, NoMemory> {
+    /// An import of which one right has been received.
+    pub(crate) fn add(&mut self, index: u32, port: PortId, moves: u16) -> Result<u32, NoMemory> {
         self.serial = self.serial.wrapping_add(1);
         let place = self.entries.insert(Import {
             index,
             serial: self.serial,
             port,
-            received: 0,
+            moves,
+            received: 1,
             last: None,
             tail: None,
             unsettled: 0,
             refused: alloc::collections::VecDeque::new(),
             fresh: false,
             room: false,
-            unused: false,
+            ending: false,
         })?;
         self.by_index.insert(index, place);
         Ok(place)
@@ -286,9 +312,15 @@ impl Imports {
         Some(import)
     }
 
-    pub(crate) fn remove_any(&mut self) -> Option<Import> {
+    /// Takes any import out, with its place, for a session that ends.
+    pub(crate) fn remove_any(&mut self) -> Option<(u32, Import)> {
         let (place, _) = self.entries.iter().next()?;
-        self.remove(place)
+        Some((place, self.remove(place)?))
+    }
+
+    #[cfg(feature = "audit")]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Import)> {
+        self.entries.iter()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -14,6 +14,10 @@ use crate::node::{Node, Posted};
 pub(crate) mod operation {
     /// The send right under a name.
     pub(crate) const LOOK_UP: u32 = 1;
+    /// A right of one's own to what was exported to somebody (W-107).
+    pub(crate) const ACQUIRE: u32 = 2;
+    /// That right, or that there is none; it needs no answer (W-108).
+    pub(crate) const ACQUIRED: u32 = 3;
     /// The send right in a slot.
     pub(crate) const SPECIAL_PORT: u32 = 16;
 }
@@ -40,8 +44,11 @@ impl<S: PageSource> Node<S> {
     /// Does what a message from the peer of the session at `place` asks for. The rights in it
     /// have been taken over; whatever is not kept is released with it.
     #[cold]
-    pub(crate) fn serve(&mut self, now: Instant, _place: u32, message: Message<S::Page>) {
+    pub(crate) fn serve(&mut self, now: Instant, place: u32, message: Message<S::Page>) {
         match message.id() {
+            operation::ACQUIRE => self.answer_acquire(now, place, message),
+            // With a right in it, it does not come this way (`adopt`).
+            operation::ACQUIRED => self.take_acquired(now, place, message, &[]),
             operation::LOOK_UP => self.answer_look_up(now, message),
             operation::SPECIAL_PORT => self.answer_special_port(now, message),
             _ => self.serve_nothing(now, message),
@@ -49,7 +56,7 @@ impl<S: PageSource> Node<S> {
     }
 
     /// A node of a later version may know more than this one: it is told, if it wants to hear.
-    fn serve_nothing(&mut self, now: Instant, mut message: Message<S::Page>) {
+    pub(crate) fn serve_nothing(&mut self, now: Instant, mut message: Message<S::Page>) {
         if message.reply().is_none() {
             self.counters.drop(Drop::Unasked);
             return self.ipc.discard(message);

@@ -22,10 +22,13 @@ fn node(number: u8) -> Node<HeapPages> {
     Node::new(config, HeapPages::default()).unwrap()
 }
 
-/// Exchanges frames until there are no more; none of them has pages.
+/// Exchanges frames until there are no more, for longer than anything lingers; none of them has
+/// pages.
 fn run(nodes: &mut [Node<HeapPages>; 2]) {
-    for _ in 0..20 {
+    for round in 0..20 {
+        let now = NOW + norma_flip::Duration::from_millis(round);
         for from in 0..2 {
+            nodes[from].handle_timeout(now);
             let mut head = [0; HEAD];
             let mut pages = heapless::Vec::new();
             loop {
@@ -34,7 +37,7 @@ fn run(nodes: &mut [Node<HeapPages>; 2]) {
                     pages: &mut pages,
                     length: 0,
                 };
-                if !nodes[from].poll_transmit(NOW, &mut frame) {
+                if !nodes[from].poll_transmit(now, &mut frame) {
                     break;
                 }
                 let length = frame.length;
@@ -43,7 +46,7 @@ fn run(nodes: &mut [Node<HeapPages>; 2]) {
                     length,
                     pages: &mut [],
                 };
-                nodes[1 - from].handle_frame(NOW, &mut frame);
+                nodes[1 - from].handle_frame(now, &mut frame);
                 while nodes[1 - from].poll_wake().is_some() {}
             }
         }

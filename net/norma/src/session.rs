@@ -14,6 +14,7 @@ use crate::limits::{
     ACK_DELAY, ACK_SPAN, ACKNOWLEDGE_EVERY_AFTER_LOSS, DEAD_AFTER, DEAD_PROBES, LOOK_AFTER,
     LOOK_SOON, PROBE_AFTER, PROBE_IDLE, PROBE_INTERVAL,
 };
+use crate::linger;
 use crate::outbox::Outbox;
 use crate::queue::Queue;
 use crate::rights::{Exports, Imports};
@@ -161,6 +162,8 @@ pub(crate) struct Session<P> {
     pub(crate) inbox: Inbox<P>,
     pub(crate) exports: Exports,
     pub(crate) imports: Imports,
+    /// Imports whose stand-ins are unused.
+    pub(crate) lingering: linger::Waiting,
     pub(crate) liveness: Liveness,
     pub(crate) owed: Owed,
     /// The number of the probe that is owed an answer.
@@ -228,6 +231,7 @@ impl<P: norma_ipc::Page> Session<P> {
             inbox: Inbox::new(0),
             exports: Exports::new(),
             imports: Imports::new(),
+            lingering: linger::Waiting::new(),
             liveness: Liveness::new(now),
             owed: Owed::empty(),
             echo: 0,
@@ -338,6 +342,9 @@ impl<P: norma_ipc::Page> Session<P> {
         }
         if let Some(acknowledge) = self.inbox.acknowledge_by {
             deadline = deadline.min(acknowledge);
+        }
+        if let Some(lingering) = self.lingering.front() {
+            deadline = deadline.min(lingering.until);
         }
         let deadline = deadline.min(self.liveness.next_check(self.shares()));
         let calls = core::mem::take(&mut self.calls);

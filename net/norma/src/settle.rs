@@ -2,13 +2,14 @@
 //! that were in it.
 //!
 //! Owns: messages that were refused for a full queue, which wait in the order of sending until
-//! there is room, and the end of exports and imports.
+//! there is room, and the end of exports.
 
 use norma_flip::Instant;
 use norma_ipc::{Ipc, Message, Page, PageSource, PortId, Reason, RemoteToken, RightKind};
 use norma_wire::control::Control;
 use norma_wire::descriptor;
 
+use crate::import::is_counted;
 use crate::node::Node;
 use crate::outbound::{Outbound, Packed, Verdict, Via};
 use crate::rights::NO_EXPORT;
@@ -36,7 +37,7 @@ impl<P: Page> Session<P> {
                 return Some(Pending::Settle(slot));
             }
             if let Some(import) = via.and_then(|via| self.imports.of(via)) {
-                if import.unused || !import.refused.is_empty() {
+                if import.ending || !import.refused.is_empty() {
                     return Some(Pending::Settle(slot));
                 }
                 import.unsettled = import.unsettled.saturating_sub(1);
@@ -112,7 +113,7 @@ impl<S: PageSource> Node<S> {
     /// The port of a right that has just arrived may have died on the way: then the peer heard
     /// of the death before it had anything to which that applied.
     fn tell_of_death(&mut self, place: u32, repr: &descriptor::Repr) {
-        if repr.origin != descriptor::Origin::Sender || repr.kind != descriptor::Kind::Send {
+        if !is_counted(repr) || repr.kind != descriptor::Kind::Send {
             return;
         }
         let Some(session) = self.sessions.get_mut(place) else {
@@ -191,13 +192,40 @@ impl<S: PageSource> Node<S> {
         if entry.unsettled > 0 {
             return;
         }
-        if entry.refused.is_empty() {
-            if entry.unused {
-                self.drop_import(place, via.import);
-            }
-        } else if entry.room {
+        if entry.ending && self.at_rest(now, place, via) {
+            return;
+        }
+        let session = self.sessions.get_mut(place);
+        if let Some(entry) = session.and_then(|session| session.imports.of(via))
+            && entry.room
+            && !entry.refused.is_empty()
+        {
             self.send_again(now, place, via);
         }
+    }
+
+    /// Nothing is under way any more through an import that was to end. Tells whether it has.
+    #[cold]
+    fn at_rest(&mut self, now: Instant, place: u32, via: Via) -> bool {
+        let session = self.sessions.get_mut(place);
+        let Some(entry) = session.and_then(|session| session.imports.of(via)) else {
+            return true;
+        };
+        let port = entry.port;
+        let known = self.directory.get(self.ipc.label(port).identity);
+        if known.is_some_and(|known| known.next.is_some()) {
+            self.follow_next(now, port);
+            return true;
+        }
+        if !self.ipc.is_unused(port) {
+            // It has come into use again.
+            entry.ending = false;
+            self.ipc.keep_unused(port);
+        } else if entry.refused.is_empty() {
+            self.drop_stand_in(port);
+            return true;
+        }
+        false
     }
 
     fn send_again(&mut self, now: Instant, place: u32, via: Via) {
@@ -216,10 +244,8 @@ impl<S: PageSource> Node<S> {
             entry.tail = Some(slot);
         }
         let port = entry.port;
-        self.ipc.hold_back(port, false);
         self.list(place);
-        let waiting = self.ipc.next_to_carry(port);
-        self.carry_all(now, port, waiting);
+        self.open(now, port);
     }
 
     /// A place among the messages under way through `port` is free: carries what waits for it.
@@ -249,26 +275,6 @@ impl<S: PageSource> Node<S> {
                 }
             };
         }
-    }
-
-    // The end of imports and exports.
-
-    /// Gives the peer back every right to an export of its own.
-    pub(crate) fn drop_import(&mut self, place: u32, import: u32) {
-        let Some(session) = self.sessions.get_mut(place) else {
-            return;
-        };
-        let Some(entry) = session.imports.remove(import) else {
-            return;
-        };
-        if entry.received > 0 {
-            session.out.control(Control::Release {
-                export: entry.index,
-                count: entry.received,
-            });
-        }
-        session.out.forgive(1);
-        self.list(place);
     }
 
     /// `count` rights to an export are gone. Tells whether there were as many.

@@ -10,7 +10,7 @@ use norma_wire::layout;
 use crate::handshake::Introduction;
 use crate::limits::MIN_RTO;
 use crate::node::Node;
-use crate::session::Owed;
+use crate::session::{Owed, State};
 
 /// What came of trying to make a frame.
 pub(crate) enum Made {
@@ -127,6 +127,9 @@ impl<S: PageSource> Node<S> {
             // Nothing of what is under way has found its way: all of it goes again.
             session.lost_route = true;
             session.out.flight.lose_all();
+            if session.state == State::Connecting {
+                session.owed.insert(Owed::HELLO);
+            }
             return Made::Nothing;
         };
         session.due(now + session.look, deadline);

@@ -1,13 +1,13 @@
-//! The right descriptor (24 bytes): one right in transit.
+//! The right descriptor (32 bytes): one right in transit.
 //!
-//! Owns its fields. Leaves the export tables that `index` points into, and the counting of
-//! rights, to `norma-net`.
+//! Owns its fields. Leaves the export tables that `index` and `there` point into, and the
+//! counting of rights, to `norma-net`.
 
-use crate::bytes::{get_u8, get_u32, get_u64, put_u8, put_u16, put_u32, put_u64};
+use crate::bytes::{get_u8, get_u16, get_u32, get_u64, put_u8, put_u16, put_u32, put_u64};
 use crate::{Address, Error};
 
 /// Bytes of a descriptor.
-pub const LENGTH: usize = 24;
+pub const LENGTH: usize = 32;
 
 /// What the right permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,7 +42,8 @@ pub enum Origin {
     Sender = 1,
     /// At its receiver: the right comes home; `index` is in the receiver's export table.
     Receiver = 2,
-    /// At a third node, found by the addresses.
+    /// At a third node: `index` is in the sender's export table, and `node`, `session` and
+    /// `there` say from where the sender itself has the right.
     Third = 3,
 }
 
@@ -94,22 +95,40 @@ impl<'a> Descriptor<'a> {
         Origin::from_u8(get_u8::<1, _>(self.0)).unwrap_or(Origin::Third)
     }
 
-    /// Export index at the node that `origin` names.
+    /// How often the port's receive right has gone from node to node, wrapping.
+    #[inline]
+    pub fn moves(&self) -> u16 {
+        get_u16::<2, _>(self.0)
+    }
+
+    /// Index in the export table that `origin` names.
     #[inline]
     pub fn index(&self) -> u32 {
         get_u32::<4, _>(self.0)
     }
 
-    /// Address of the port, 0 where it has none.
+    /// Identity of the port, 0 for a right without one.
     #[inline]
-    pub fn port(&self) -> Address {
-        Address(get_u64::<8, _>(self.0))
+    pub fn port(&self) -> u64 {
+        get_u64::<8, _>(self.0)
     }
 
-    /// Address of the node where the port was last known to be: a hint.
+    /// Address of the node from which the right comes.
     #[inline]
     pub fn node(&self) -> Address {
         Address(get_u64::<16, _>(self.0))
+    }
+
+    /// That node's number for its session with the sender; THIRD only.
+    #[inline]
+    pub fn session(&self) -> u32 {
+        get_u32::<24, _>(self.0)
+    }
+
+    /// Index in the export table of that session; THIRD only.
+    #[inline]
+    pub fn there(&self) -> u32 {
+        get_u32::<28, _>(self.0)
     }
 }
 
@@ -120,12 +139,18 @@ pub struct Repr {
     pub kind: Kind,
     /// Where its port is.
     pub origin: Origin,
-    /// Export index at the node that `origin` names.
+    /// How often the port's receive right has gone from node to node, wrapping.
+    pub moves: u16,
+    /// Index in the export table that `origin` names.
     pub index: u32,
-    /// Address of the port, 0 where it has none.
-    pub port: Address,
-    /// Address of the node where the port was last known to be: a hint.
+    /// Identity of the port, 0 for a right without one.
+    pub port: u64,
+    /// Address of the node from which the right comes: the sender, or where it has it from.
     pub node: Address,
+    /// That node's number for its session with the sender; 0 but for THIRD.
+    pub session: u32,
+    /// Index in the export table of that session; 0 but for THIRD.
+    pub there: u32,
 }
 
 impl Repr {
@@ -135,9 +160,12 @@ impl Repr {
         Repr {
             kind: descriptor.kind(),
             origin: descriptor.origin(),
+            moves: descriptor.moves(),
             index: descriptor.index(),
             port: descriptor.port(),
             node: descriptor.node(),
+            session: descriptor.session(),
+            there: descriptor.there(),
         }
     }
 
@@ -151,9 +179,11 @@ impl Repr {
     pub fn emit(&self, bytes: &mut [u8; LENGTH]) {
         put_u8::<0, _>(bytes, self.kind as u8);
         put_u8::<1, _>(bytes, self.origin as u8);
-        put_u16::<2, _>(bytes, 0);
+        put_u16::<2, _>(bytes, self.moves);
         put_u32::<4, _>(bytes, self.index);
-        put_u64::<8, _>(bytes, self.port.0);
+        put_u64::<8, _>(bytes, self.port);
         put_u64::<16, _>(bytes, self.node.0);
+        put_u32::<24, _>(bytes, self.session);
+        put_u32::<28, _>(bytes, self.there);
     }
 }

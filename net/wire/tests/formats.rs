@@ -179,11 +179,14 @@ proptest! {
     }
 
     #[test]
-    fn descriptor_round_trip(kind in 1u8..=3, origin in 1u8..=3, index: u32, port: u64, node: u64) {
+    fn descriptor_round_trip(
+        kind in 1u8..=3, origin in 1u8..=3, moves: u16, index: u32, port: u64, node: u64,
+        session: u32, there: u32,
+    ) {
         let repr = descriptor::Repr {
             kind: descriptor::Kind::from_u8(kind).unwrap(),
             origin: descriptor::Origin::from_u8(origin).unwrap(),
-            index, port: Address(port), node: Address(node),
+            moves, index, port, node: Address(node), session, there,
         };
         let mut bytes = [0xee; descriptor::LENGTH];
         repr.emit(&mut bytes);
@@ -193,7 +196,7 @@ proptest! {
     }
 
     #[test]
-    fn descriptor_never_panics(bytes in proptest::collection::vec(0u8..5, 0..30)) {
+    fn descriptor_never_panics(bytes in proptest::collection::vec(0u8..5, 0..40)) {
         if let Ok(view) = descriptor::Descriptor::new_checked(&bytes) {
             let _ = descriptor::Repr::parse(&view);
         }

@@ -178,10 +178,12 @@ impl Decoder<'_> {
                 "right origin",
                 &format!("{:?}", repr.origin).to_uppercase(),
             ),
-            (2, "reserved", &0),
+            (2, "moves", &repr.moves),
             (4, "index", &repr.index),
-            (8, "port", &repr.port),
+            (8, "port", &format_args!("{:#x}", repr.port)),
             (8, "node", &repr.node),
+            (4, "session", &repr.session),
+            (4, "there", &repr.there),
         ]);
     }
 

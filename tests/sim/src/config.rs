@@ -63,6 +63,9 @@ pub struct Config {
     /// Steps between two audits of the node concerned; 0 for none, where a test holds rights
     /// in its own hands.
     pub audit_every: u64,
+    /// A test holds rights in its own hands, which those audits cannot see: they do not count
+    /// references then, and look at the rest.
+    pub in_hands: bool,
 }
 
 impl Default for Config {
@@ -91,6 +94,7 @@ impl Default for Config {
             corruption: false,
             limit: Duration::from_secs(600),
             audit_every: 1,
+            in_hands: false,
         }
     }
 }

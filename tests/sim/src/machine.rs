@@ -209,9 +209,11 @@ impl Machine {
     }
 
     pub(crate) fn check(&self) -> Result<(), String> {
-        self.node
-            .ipc_ref()
-            .audit(self.node.held_rights())
-            .map(|_| ())
+        self.node.ipc_ref().audit(self.node.held_rights())?;
+        self.check_stand_ins()
+    }
+
+    pub(crate) fn check_stand_ins(&self) -> Result<(), String> {
+        norma_net::audit([&self.node])
     }
 }

@@ -168,6 +168,12 @@ impl World {
         self.machine(index).dead = true;
     }
 
+    /// Whether a machine was stopped for ever.
+    #[must_use]
+    pub fn is_dead(&self, index: usize) -> bool {
+        self.machines[index].dead
+    }
+
     /// Stops a machine and starts it anew, with nothing running on it.
     pub fn reboot(&mut self, index: usize) {
         self.trace
@@ -433,7 +439,12 @@ impl World {
         }
         if self.config.audit_every > 0 && self.report.steps.is_multiple_of(self.config.audit_every)
         {
-            self.audit(index)?;
+            if self.config.in_hands {
+                let checked = self.machines[index].check_stand_ins();
+                checked.map_err(|what| self.failure(format!("audit of {what}")))?;
+            } else {
+                self.audit(index)?;
+            }
         }
         match self.ledger.broken.take() {
             Some(what) => Err(self.failure(what)),

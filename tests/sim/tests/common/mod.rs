@@ -5,7 +5,7 @@ pub mod flood;
 
 use std::time::Duration;
 
-use norma_ipc::Reason;
+use norma_ipc::{Delivery, Name, Notification, Reason, RightKind, ThreadId};
 use norma_sim::{CallError, Config, Message, World};
 
 /// A world in which nothing runs yet.
@@ -46,6 +46,150 @@ pub fn drained(w: &mut World) {
     for index in 0..w.machines() {
         if let Err(failure) = w.audit(index) {
             panic!("{failure}");
+        }
+    }
+}
+
+/// Nodes that can give each other rights: one inbox and one thread on each, and everybody has a
+/// right to everybody's inbox.
+pub struct Places {
+    pub threads: Vec<ThreadId>,
+    inboxes: Vec<Name>,
+    ways: Vec<Vec<Option<Name>>>,
+}
+
+impl Places {
+    pub fn new(w: &mut World) -> Self {
+        let nodes = w.machines();
+        let inboxes = (0..nodes)
+            .map(|node| w.serve(node, &format!("inbox{node}")))
+            .collect();
+        let threads: Vec<ThreadId> = (0..nodes).map(|node| w.thread(node)).collect();
+        let mut ways = Vec::new();
+        for (from, thread) in threads.iter().enumerate() {
+            let mut look_up = |to| must(w.look_up(from, *thread, &format!("inbox{to}")));
+            let row = (0..nodes).map(|to| (from != to).then(|| look_up(to)));
+            ways.push(row.collect());
+        }
+        Places {
+            threads,
+            inboxes,
+            ways,
+        }
+    }
+
+    /// A port with a send right beside its receive right.
+    pub fn port(&self, w: &mut World, node: usize) -> Name {
+        let space = w.machine(node).space();
+        let ipc = w.machine(node).node().ipc();
+        let port = ipc.allocate_port(space).unwrap();
+        let right = ipc.make_right(space, port, RightKind::Send).unwrap();
+        assert_eq!(ipc.insert(space, right).unwrap(), port);
+        port
+    }
+
+    /// Gives up the send right beside a receive right.
+    pub fn drop_own(&self, w: &mut World, node: usize, port: Name) {
+        must(w.give_up(node, port).map_err(CallError::Failure));
+    }
+
+    /// Sends a copy of a right to another node's inbox.
+    pub fn give(&self, w: &mut World, from: usize, name: Name, to: usize) {
+        let space = w.machine(from).space();
+        let right = w.machine(from).node().ipc().copy_send(space, name).unwrap();
+        let mut message = w.message(from, b"yours");
+        message.push_right(right).unwrap();
+        let way = self.ways[from][to].expect("another node");
+        must(w.send(from, self.threads[from], way, message));
+    }
+
+    fn unpack(&self, w: &mut World, node: usize, mut message: Message) -> Name {
+        let right = message.take_right().expect("a right comes with it");
+        let space = w.machine(node).space();
+        let name = w.machine(node).node().ipc().insert(space, right).unwrap();
+        must(w.discard(node, message).map_err(CallError::Failure));
+        name
+    }
+
+    /// Takes the right that comes next.
+    pub fn take(&self, w: &mut World, node: usize) -> Name {
+        let message = w.receive(node, self.threads[node], self.inboxes[node]);
+        let message = must(message.map_err(CallError::Failure));
+        self.unpack(w, node, message)
+    }
+
+    /// Takes the right that has come, if one has.
+    pub fn try_take(&self, w: &mut World, node: usize) -> Option<Name> {
+        let space = w.machine(node).space();
+        let received = w
+            .machine(node)
+            .node()
+            .ipc()
+            .receive(space, self.inboxes[node]);
+        match received {
+            Ok(Delivery::Message(message)) => Some(self.unpack(w, node, message)),
+            _ => None,
+        }
+    }
+
+    /// Asks to be told when a port has no senders: the port at which that comes.
+    pub fn want_no_senders(&self, w: &mut World, node: usize, port: Name) -> Name {
+        let space = w.machine(node).space();
+        let ipc = w.machine(node).node().ipc();
+        let told = ipc.allocate_port(space).unwrap();
+        let notify = ipc.make_right(space, told, RightKind::SendOnce).unwrap();
+        let before = ipc.request_no_senders(space, port, 0, Some(notify));
+        assert!(matches!(before, Ok(None)));
+        told
+    }
+
+    /// How often it was told since this was asked last.
+    pub fn no_senders(&self, w: &mut World, node: usize, told: Name) -> usize {
+        let space = w.machine(node).space();
+        let mut times = 0;
+        while let Ok(delivery) = w.machine(node).node().ipc().receive(space, told) {
+            match delivery {
+                Delivery::Notification(Notification::NoSenders { .. }) => times += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        times
+    }
+
+    /// Sends a message through a right, and says whether it came to the port of `owner`.
+    pub fn reaches(&self, w: &mut World, at: usize, name: Name, owner: usize, port: Name) -> bool {
+        let text = w.now().as_nanos().to_le_bytes();
+        let message = w.message(at, &text);
+        if let Err(error) = w.send(at, self.threads[at], name, message) {
+            assert!(!matches!(error, CallError::Failure(_)), "{error:?}");
+            return false;
+        }
+        let end = w.now() + Duration::from_secs(3);
+        while w.now() < end {
+            let space = w.machine(owner).space();
+            let received = w.machine(owner).node().ipc().receive(space, port);
+            if let Ok(Delivery::Message(message)) = received {
+                assert_eq!(message.data(), text);
+                must(w.discard(owner, message).map_err(CallError::Failure));
+                return true;
+            }
+            must(
+                w.run_for(Duration::from_micros(200))
+                    .map_err(CallError::Failure),
+            );
+        }
+        false
+    }
+
+    /// Gives up every right to an inbox, on nodes that live.
+    pub fn close(&self, w: &mut World) {
+        for (node, row) in self.ways.iter().enumerate() {
+            if w.is_dead(node) {
+                continue;
+            }
+            for name in row.iter().flatten() {
+                must(w.give_up(node, *name).map_err(CallError::Failure));
+            }
         }
     }
 }

@@ -1,0 +1,316 @@
+//! Adopting: taking over the rights of a message of which some are new in their session.
+//!
+//! Owns: what becomes of a right by the identity of its port. If the port is here, it has come
+//! home. If a stand-in for it is here, there is one more right to that. Else it gets a stand-in.
+//! The export that the sender counts for it is given back at once where it is of no use (W-103).
+//!
+//! In two steps, so that a refused message leaves no trace: first all rights are made, which
+//! may fail; then follows what the peer, or another, must hear (`settle_adopted`).
+//! Leaves to others: how a stand-in comes to hang on another import (`switch`), and the way to
+//! the owner of a port of which a third node tells (`acquire`).
+
+use norma_flip::Instant;
+use norma_ipc::{Label, Message, NoMemory, PageSource, PortId, RemoteToken, Right, Sink};
+use norma_wire::control::{self, Control};
+use norma_wire::descriptor::{Kind, Origin, Repr};
+use norma_wire::session::Flags;
+
+use crate::deliver::After;
+use crate::directory::newer;
+use crate::import::{Hitch, dead_right, is_counted};
+use crate::inbox::{Contents, Parcel};
+use crate::node::Node;
+use crate::rights::{Destination, NO_EXPORT, NODE_SERVICE, token};
+use crate::service::operation;
+
+impl<S: PageSource> Node<S> {
+    /// Decides about a message, as `Session::deliver` does, where its rights concern more than
+    /// its session. Room for a refusal was promised.
+    #[cold]
+    pub(crate) fn adopt_message(
+        &mut self,
+        now: Instant,
+        place: u32,
+        parcel: Parcel<S::Page>,
+    ) -> Option<After<S::Page>> {
+        let Parcel {
+            label,
+            mut message,
+            contents,
+        } = parcel;
+        let Contents::Rights(rights) = contents else {
+            self.ipc.discard(message);
+            return None;
+        };
+        let acquired = label.destination == NODE_SERVICE && message.id() == operation::ACQUIRED;
+        let admitted =
+            self.admit_adopted(place, label.reply, &mut message, &rights, |session, ipc| {
+                session.knock(ipc, label)
+            });
+        let Node { sessions, ipc, .. } = self;
+        let session = sessions.get_mut(place)?;
+        let door = match admitted {
+            Ok(door) => door,
+            Err(reason) => {
+                self.counters.refused += 1;
+                let once = label.flags.contains(Flags::SEND_ONCE);
+                let once = once.then_some(label.destination);
+                session.refuse(ipc, label.sequence, once, message, reason);
+                return None;
+            }
+        };
+        session.out.forgive(1);
+        self.counters.delivered += 1;
+        if acquired {
+            self.take_acquired(now, place, message, &rights);
+            return None;
+        }
+        self.settle_adopted(now, place, &rights);
+        let Node { sessions, ipc, .. } = self;
+        sessions.get_mut(place)?.enter(ipc, label, door, message)
+    }
+
+    fn admit_adopted<D>(
+        &mut self,
+        place: u32,
+        reply: u32,
+        message: &mut Message<S::Page>,
+        rights: &[Repr],
+        knock: impl FnOnce(
+            &mut crate::session::Session<S::Page>,
+            &mut norma_ipc::Ipc<S::Page>,
+        ) -> Result<D, control::Reason>,
+    ) -> Result<D, control::Reason> {
+        let Node { sessions, ipc, .. } = self;
+        let session = sessions.get_mut(place).ok_or(control::Reason::Dead)?;
+        let door = knock(session, ipc)?;
+        let no_memory = |NoMemory| control::Reason::NoMemory;
+        let third = rights.iter().filter(|repr| repr.origin == Origin::Third);
+        self.acquisitions
+            .reserve(third.count())
+            .map_err(no_memory)?;
+        for repr in rights {
+            let made = self.adopt_right(place, repr);
+            let kept = made.and_then(|right| {
+                message.push_right(right).map_err(|right| {
+                    self.disown(place, repr, right);
+                    NoMemory
+                })
+            });
+            if kept.is_err() {
+                self.disown_all(place, message, rights);
+                return Err(control::Reason::NoMemory);
+            }
+        }
+        if reply != NO_EXPORT {
+            let Node { sessions, ipc, .. } = self;
+            let session = sessions.get_mut(place).ok_or(control::Reason::Dead)?;
+            match session.import_once(ipc, reply) {
+                // A message off the wire has no reply right yet.
+                Ok(right) => drop(message.set_reply(right)),
+                Err(NoMemory) => {
+                    self.disown_all(place, message, rights);
+                    return Err(control::Reason::NoMemory);
+                }
+            }
+        }
+        Ok(door)
+    }
+
+    /// Makes one right; what the peer is to hear of it is promised.
+    fn adopt_right(&mut self, place: u32, repr: &Repr) -> Result<Right, NoMemory> {
+        let Node { sessions, ipc, .. } = self;
+        let session = sessions.get_mut(place).ok_or(NoMemory)?;
+        match session.import(ipc, repr) {
+            Ok(right) => return Ok(right),
+            Err(Hitch::NoMemory) => return Err(NoMemory),
+            Err(Hitch::New) => {}
+        }
+        let known = self.directory.get(repr.port).copied();
+        if let Some(known) = known {
+            match self.ipc.sink(known.port) {
+                Ok(Sink::Queue) => return self.merge(place, known.port),
+                Ok(Sink::Remote(active)) if self.is_better(place, repr, active) => {
+                    return self.import_next(place, repr, known.port);
+                }
+                Ok(Sink::Remote(_)) => return self.merge(place, known.port),
+                // It has just died, and with it whatever it was here.
+                Err(_) => {}
+            }
+        }
+        if repr.origin == Origin::Third && repr.node == self.address {
+            // It was here: then it would be known.
+            let session = self.sessions.get_mut(place).ok_or(NoMemory)?;
+            session.out.promise(1)?;
+            let right = dead_right(&mut self.ipc, Kind::Send);
+            if right.is_err() {
+                session.out.forgive(1);
+            }
+            return right;
+        }
+        self.import_new(place, repr)
+    }
+
+    /// One more right to a port that is known; the peer's export is given back.
+    fn merge(&mut self, place: u32, port: PortId) -> Result<Right, NoMemory> {
+        let session = self.sessions.get_mut(place).ok_or(NoMemory)?;
+        session.out.promise(1)?;
+        self.ipc.add_send(port).map_err(|_| {
+            session.out.forgive(1);
+            NoMemory
+        })
+    }
+
+    /// Whether a right leads more directly to its port, or to where that is by now, than the
+    /// import on which the stand-in hangs and the one that is to follow.
+    fn is_better(&self, place: u32, repr: &Repr, active: RemoteToken) -> bool {
+        let next = self.directory.get(repr.port).and_then(|known| known.next);
+        if repr.origin == Origin::Third {
+            // One more giver is no use, but if it was asked for the way to the owner.
+            return next.is_none() && self.acquisitions.is_asked(repr.port, place);
+        }
+        let Some((of, newest)) = self.import_at(next.unwrap_or(active)) else {
+            return false;
+        };
+        if newer(repr.moves, newest.moves) {
+            return true;
+        }
+        if next.is_some() || newest.moves != repr.moves {
+            return false;
+        }
+        if self.is_acquiring(repr.port) {
+            return true;
+        }
+        // Of two sessions with the owner the newer is used (W-35).
+        let superseded = |at| {
+            self.sessions
+                .get(at)
+                .is_some_and(|session| session.superseded)
+        };
+        of != place && superseded(of) && !superseded(place)
+    }
+
+    /// An import on which the stand-in is to hang next.
+    fn import_next(&mut self, place: u32, repr: &Repr, port: PortId) -> Result<Right, NoMemory> {
+        let session = self.sessions.get_mut(place).ok_or(NoMemory)?;
+        session.imports.reserve()?;
+        session.out.promise(1)?; // RELEASE
+        let right = self.ipc.add_send(port).map_err(|_| {
+            session.out.forgive(1);
+            NoMemory
+        })?;
+        let import = session.imports.add(repr.index, port, repr.moves)?;
+        let token = token(place, session.generation, Destination::Import(import));
+        let known = self.directory.get_mut(repr.port);
+        let old = known.and_then(|known| known.next.replace(token));
+        if let Some(old) = old {
+            self.let_go(old);
+        }
+        Ok(right)
+    }
+
+    /// An import with a stand-in of its own.
+    fn import_new(&mut self, place: u32, repr: &Repr) -> Result<Right, NoMemory> {
+        self.directory.reserve(1)?;
+        let session = self.sessions.get_mut(place).ok_or(NoMemory)?;
+        let at = session.imports.reserve()?;
+        session.out.promise(1)?; // RELEASE
+        let token = token(place, session.generation, Destination::Import(at));
+        let Ok(port) = self.ipc.create_proxy(token) else {
+            session.out.forgive(1);
+            return Err(NoMemory);
+        };
+        let Ok(right) = self.ipc.add_send(port) else {
+            self.ipc.remove_unused_proxy(port);
+            session.out.forgive(1);
+            return Err(NoMemory);
+        };
+        self.ipc.keep_unused(port);
+        let label = Label {
+            identity: repr.port,
+            moves: repr.moves,
+        };
+        self.ipc.set_label(port, label);
+        session.imports.add(repr.index, port, repr.moves)?;
+        self.directory.insert(repr.port, port);
+        // Nothing goes through a giver: senders wait until the owner is found.
+        if repr.origin == Origin::Third {
+            self.ipc.hold_back(port, true);
+        }
+        Ok(right)
+    }
+
+    fn disown_all(&mut self, place: u32, message: &mut Message<S::Page>, rights: &[Repr]) {
+        for repr in rights {
+            let Some(right) = message.take_right() else {
+                break;
+            };
+            self.disown(place, repr, right);
+        }
+    }
+
+    /// As if a right had never arrived.
+    fn disown(&mut self, place: u32, repr: &Repr, right: Right) {
+        let Node { sessions, ipc, .. } = self;
+        let Some(session) = sessions.get_mut(place) else {
+            return self.ipc.release(right);
+        };
+        session.undo_import(ipc, repr, right);
+        let next = self.directory.get(repr.port).and_then(|known| known.next);
+        if let Some(next) = next
+            && let Some((at, import)) = self.import_at(next)
+            && (at, import.index, import.received) == (place, repr.index, 0)
+        {
+            if let Some(known) = self.directory.get_mut(repr.port) {
+                known.next = None;
+            }
+            self.let_go(next);
+        }
+    }
+
+    /// What follows for others when all rights of a message were taken over.
+    pub(crate) fn settle_adopted(&mut self, now: Instant, place: u32, rights: &[Repr]) {
+        for repr in rights {
+            if repr.kind == Kind::Send && is_counted(repr) {
+                self.settle_right(now, place, repr);
+            }
+        }
+        self.list(place);
+    }
+
+    fn settle_right(&mut self, now: Instant, place: u32, repr: &Repr) {
+        let Some(session) = self.sessions.get_mut(place) else {
+            return;
+        };
+        let Some(at) = session.imports.find(repr.index) else {
+            // It is of no use.
+            session.out.control(Control::Release {
+                export: repr.index,
+                count: 1,
+            });
+            return session.out.forgive(1);
+        };
+        let token = token(place, session.generation, Destination::Import(at));
+        let Some(port) = session.imports.get(at).map(|import| import.port) else {
+            return;
+        };
+        let identity = self.ipc.label(port).identity;
+        let Some(known) = self.directory.get(identity) else {
+            // Without an identity it stays with whoever gave it.
+            return self.open(now, port);
+        };
+        let follows = known.next == Some(token);
+        let acquiring = self.is_acquiring(identity);
+        if repr.origin == Origin::Sender {
+            // Whoever sends it is the owner, or has become it.
+            self.acquisitions.remove(identity);
+        }
+        if follows {
+            self.follow_next(now, port);
+        } else if repr.origin == Origin::Third && !acquiring {
+            self.acquire(now, port, repr);
+        } else if repr.origin == Origin::Sender && acquiring {
+            self.open(now, port);
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Switching: a stand-in comes to hang on another import, and the end of stand-ins.
+//!
+//! Owns: when and how. `Directory` has the import that is to **follow** the one on which a
+//! stand-in hangs. From then on senders wait, and as soon as nothing is under way through the
+//! old one any more ([`Node::follow_next`], asked again by `resume`), the stand-in is led to the
+//! new one: messages that were refused through the old one are **taken apart** (their rights
+//! come back out of the exports, count and all, so that they are as they were before they were
+//! sent), and go again in their old order, before those that waited. The old import is given
+//! back last (W-104).
+//!
+//! So nothing is passed on by anybody, nothing goes twice, and the order of each sender is kept.
+//! Whoever wants a stand-in led elsewhere has only to import a better right to its port (see
+//! `adopt`), or to enter an import of it in `Directory` and call [`Node::follow_next`].
+
+use norma_flip::Instant;
+use norma_ipc::{Message, PageSource, PortId, Reason, RemoteToken, RightKind, Sink};
+use norma_wire::control::Control;
+
+use crate::node::Node;
+use crate::outbound::{Outbound, Packed, Verdict};
+use crate::rights::{Destination, Import, NO_EXPORT, parse_token};
+
+impl<S: PageSource> Node<S> {
+    /// The import that a token means, with the place of its session.
+    pub(crate) fn import_at(&self, token: RemoteToken) -> Option<(u32, &Import)> {
+        let (place, generation, destination) = parse_token(token);
+        let session = self.sessions.get(place)?;
+        match destination {
+            Destination::Import(at) if session.generation == generation => {
+                Some((place, session.imports.get(at)?))
+            }
+            _ => None,
+        }
+    }
+
+    fn import_at_mut(&mut self, token: RemoteToken) -> Option<&mut Import> {
+        let (place, generation, destination) = parse_token(token);
+        let session = self.sessions.get_mut(place)?;
+        match destination {
+            Destination::Import(at) if session.generation == generation => {
+                session.imports.get_mut(at)
+            }
+            _ => None,
+        }
+    }
+
+    /// The import on which a stand-in hangs.
+    pub(crate) fn active(&self, port: PortId) -> Option<RemoteToken> {
+        match self.ipc.sink(port) {
+            Ok(Sink::Remote(token)) => Some(token),
+            _ => None,
+        }
+    }
+
+    /// Gives the peer back every right to an export of its own.
+    pub(crate) fn let_go(&mut self, token: RemoteToken) {
+        let (place, generation, destination) = parse_token(token);
+        let (Some(session), Destination::Import(at)) = (self.sessions.get_mut(place), destination)
+        else {
+            return;
+        };
+        if session.generation != generation {
+            return;
+        }
+        let Some(import) = session.imports.remove(at) else {
+            return;
+        };
+        if import.received > 0 {
+            session.out.control(Control::Release {
+                export: import.index,
+                count: import.received,
+            });
+        }
+        session.out.forgive(1);
+        self.list(place);
+    }
+
+    /// Lets a stand-in hang on the import that is to follow, now or when nothing is under way
+    /// any more.
+    #[cold]
+    pub(crate) fn follow_next(&mut self, now: Instant, port: PortId) {
+        let identity = self.ipc.label(port).identity;
+        let next = self.directory.get(identity).and_then(|known| known.next);
+        let (Some(next), Some(active)) = (next, self.active(port)) else {
+            return;
+        };
+        let Some(import) = self.import_at_mut(active) else {
+            return;
+        };
+        if import.unsettled > 0 {
+            import.ending = true;
+            return self.ipc.hold_back(port, true);
+        }
+        let refused = core::mem::take(&mut import.refused);
+        if let Some(known) = self.directory.get_mut(identity) {
+            known.next = None;
+        }
+        self.ipc.redirect(port, next);
+        if let Some((_, import)) = self.import_at(next) {
+            let moves = import.moves;
+            self.ipc
+                .set_label(port, norma_ipc::Label { identity, moves });
+        }
+        // Nobody overtakes what is sent again.
+        self.ipc.hold_back(port, true);
+        let (place, ..) = parse_token(active);
+        for slot in refused {
+            let session = self.sessions.get_mut(place);
+            if let Some(outbound) = session.and_then(|session| session.out.messages.remove(slot)) {
+                self.carry_again(now, port, next, place, outbound);
+            }
+        }
+        self.let_go(active);
+        if !self.is_acquiring(identity) {
+            self.open(now, port);
+        }
+        // That it was unused may have been said of the old import.
+        if self.ipc.keep_unused(port) {
+            self.import_unused(next);
+        }
+    }
+
+    /// Sends a message again that was refused, by another way.
+    fn carry_again(
+        &mut self,
+        now: Instant,
+        port: PortId,
+        token: RemoteToken,
+        place: u32,
+        outbound: Outbound<S::Page>,
+    ) {
+        let sent = match self.take_apart(place, outbound) {
+            Ok(message) => self
+                .carry(now, token, Some(port), message)
+                .map_err(|refused| refused.message),
+            Err(message) => Err(message),
+        };
+        if let Err(message) = sent {
+            // As in `carry_all`: its sender was told that it is on its way.
+            self.counters.failed += 1;
+            self.ipc.discard_because(message, Reason::NoMemory);
+            self.place_is_free(now, port);
+        }
+    }
+
+    /// A message as it was before it was put into the outbox: what was exported for it counts
+    /// as never sent, for a refused message leaves no trace at the peer.
+    ///
+    /// # Errors
+    /// The message with some of its rights, when there is no memory for all; the others are
+    /// released.
+    pub(crate) fn take_apart(
+        &mut self,
+        place: u32,
+        outbound: Outbound<S::Page>,
+    ) -> Result<Message<S::Page>, Message<S::Page>> {
+        let Outbound {
+            mut message,
+            reply,
+            rights,
+            ..
+        } = outbound;
+        let Node { sessions, ipc, .. } = self;
+        let Some(session) = sessions.get_mut(place) else {
+            return Err(message);
+        };
+        self.counters.carried -= 1;
+        if reply != NO_EXPORT
+            && let Some(right) = session.exports.remove(reply)
+        {
+            // It was taken from there.
+            let _ = message.set_reply(right);
+        }
+        let mut complete = true;
+        for Packed { repr, held } in rights {
+            let right = held.or_else(|| {
+                let (right, last) = session.exports.take_back(ipc, repr.index)?;
+                if last && right.kind() == RightKind::Send {
+                    session.out.forgive(2); // DEAD and ROOM
+                }
+                Some(right)
+            });
+            let Some(right) = right else {
+                // It was a dead name when it was sent, and still is.
+                match crate::import::dead_right(ipc, repr.kind) {
+                    Ok(right) => complete &= push(ipc, &mut message, right),
+                    Err(_) => complete = false,
+                }
+                continue;
+            };
+            complete &= push(ipc, &mut message, right);
+        }
+        if complete { Ok(message) } else { Err(message) }
+    }
+
+    /// Lets senders through a stand-in go that had to wait.
+    pub(crate) fn open(&mut self, now: Instant, port: PortId) {
+        self.ipc.hold_back(port, false);
+        let waiting = self.ipc.next_to_carry(port);
+        self.carry_all(now, port, waiting);
+    }
+
+    // The end of stand-ins.
+
+    /// The last right to the stand-in of this import is gone, and nothing is under way.
+    pub(crate) fn drop_stand_in(&mut self, port: PortId) {
+        let active = self.active(port);
+        self.forget_stand_in(port);
+        if let Some(active) = active {
+            self.let_go(active);
+        }
+        self.ipc.remove_unused_proxy(port);
+    }
+
+    /// A stand-in leads nowhere any more.
+    pub(crate) fn kill_stand_in(&mut self, now: Instant, port: PortId, reason: Reason) {
+        let Some(active) = self.active(port) else {
+            return;
+        };
+        self.forget_stand_in(port);
+        let (place, ..) = parse_token(active);
+        let refused = self
+            .import_at_mut(active)
+            .map(|import| core::mem::take(&mut import.refused));
+        // The import goes first, so that what was refused finds nothing to wait for.
+        self.let_go(active);
+        self.ipc.kill_port(port, reason);
+        for slot in refused.unwrap_or_default() {
+            if let Some(session) = self.sessions.get_mut(place)
+                && let Some(outbound) = session.out.messages.get_mut(slot)
+            {
+                outbound.verdict = Verdict::Dead;
+            }
+            self.settle(now, place, slot);
+        }
+    }
+
+    /// Forgets what is known of a stand-in besides the import on which it hangs.
+    pub(crate) fn forget_stand_in(&mut self, port: PortId) {
+        let identity = self.ipc.label(port).identity;
+        let Some(known) = self.directory.remove(identity, port) else {
+            return;
+        };
+        if let Some(next) = known.next {
+            self.let_go(next);
+        }
+        self.acquisitions.remove(identity);
+    }
+}
+
+/// Puts a right into a message; if there is no memory, it is released.
+fn push<P: norma_ipc::Page>(
+    ipc: &mut norma_ipc::Ipc<P>,
+    message: &mut Message<P>,
+    right: norma_ipc::Right,
+) -> bool {
+    match message.push_right(right) {
+        Ok(()) => true,
+        Err(right) => {
+            ipc.release(right);
+            false
+        }
+    }
+}
