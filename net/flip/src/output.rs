@@ -90,7 +90,7 @@ impl<P: Page> Flip<P> {
     ///
     /// # Errors
     /// [`NoRoute`] if no fresh route over that network is known; nothing is written then.
-    #[inline]
+    #[inline(always)]
     pub fn emit(
         &mut self,
         now: Instant,

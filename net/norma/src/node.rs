@@ -447,7 +447,7 @@ impl<S: PageSource> Node<S> {
     /// lets the thread for which a message came run before all else. [`Node::poll_wake`] is to
     /// follow when that thread has sent its answer or waits; what is put off by then is bound
     /// by [`Node::poll_timeout`].
-    #[inline]
+    #[inline(always)]
     pub fn poll_urgent_wake(&mut self) -> Option<ThreadId> {
         loop {
             match self.ipc.poll_event()? {
