@@ -35,11 +35,13 @@ pub use information::BootInfo;
 pub use node::Node;
 #[cfg(target_os = "none")]
 pub use norma_kernel::face::{
-    About, AnyRight, Array, CallError, CheckInError, Context, Counts, Delivery, Disposition,
-    Failure, Frame, Frames, Item, Kind, Memory, Message, MoveError, NAME_TAKEN, Name, NodeName,
-    Notification, PAGE_SIZE, Page, PageSource, PortSet, RawCard, ReadError, Reader, ReceiveError,
-    ReceiveRight, ReceiveStatus, ReturnedRight, Right, RightKind, RightTypes, SendError,
-    SendOnceRight, SendRight, Space, Values, WriteError, Writer,
+    About, AnyRight, Array, CallError, CheckInError, Context, Counts, DEVICE_PORT, Delivery,
+    Disposition, FIRST_SERVICE_PORT, Failure, Frame, Frames, HOST_PORT, Item, Kind, Location,
+    Memory, Message, MoveError, NAME_PORT, NAME_TAKEN, Name, NetworkCard, NodeInformation,
+    NodeName, Notification, PAGE_SIZE, Page, PageSource, PortSet, PortStatus, RawCard, ReadError,
+    Reader, ReceiveError, ReceiveRight, ReceiveStatus, RemoteEntry, RemoteNode, RemoteThread,
+    ReturnedRight, Right, RightKind, RightTypes, SendError, SendOnceRight, SendRight, Space, Start,
+    Values, WriteError, Writer, node,
 };
 #[cfg(target_os = "none")]
 pub use norma_kernel::{print, println};

@@ -13,7 +13,7 @@ use norma_drivers::entropy;
 use norma_drivers::exit::{ExitCode, exit};
 use norma_kernel::arch::{self, layout, tables};
 use norma_kernel::memory::{self, NoMemory, Region, carve::carve};
-use norma_kernel::{console, interrupt, panic, println, timer};
+use norma_kernel::{console, host, interrupt, panic, println, timer};
 use x86_64::VirtAddr;
 
 /// What an image runs.
@@ -52,6 +52,10 @@ pub fn __start<E: Display>(start_info: u64, main: Main<E>) -> ! {
         now / 1000,
         (now - timer::nanoseconds(entered)) / 1000
     );
+    // After the line: nothing that a service does depends on it.
+    if let Err(failure) = host::start() {
+        println!("norma: other nodes cannot ask this one about itself: {failure}");
+    }
     match main(node) {
         Ok(()) => exit(ExitCode::Pass),
         Err(error) => {

@@ -27,6 +27,8 @@ pub mod counters;
 #[cfg(target_os = "none")]
 pub mod face;
 #[cfg(target_os = "none")]
+pub mod host;
+#[cfg(target_os = "none")]
 pub mod interrupt;
 #[cfg(target_os = "none")]
 pub mod node;

@@ -77,5 +77,18 @@ pub const SMALL_MACHINE: usize = 6 * 1024;
 /// notice that it is dead.
 pub const LOOK_UP_PATIENCE: Duration = Duration::from_secs(3);
 
+/// Network cards that a node tells of.
+pub const CARDS: usize = 4;
+
+/// Entries for threads of other nodes: as many kinds of work as an image can have.
+pub const ENTRIES: usize = 32;
+
+/// Bytes of an entry's name.
+pub const ENTRY_NAME: usize = 32;
+
+/// Threads begun by other nodes that run at a time: an eighth of all, so that others cannot take
+/// this node's own from it.
+pub const REMOTE_THREADS: usize = THREADS / 8;
+
 /// Stack frames printed in a backtrace.
 pub const BACKTRACE: usize = 32;

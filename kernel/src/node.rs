@@ -408,6 +408,11 @@ impl Engine {
         self.receive(now);
     }
 
+    /// The card's station address, and the largest Ethernet payload that it carries.
+    pub(crate) fn card_identity(&self) -> Option<([u8; 6], u16)> {
+        self.card.as_ref().map(|card| (card.mac(), card.mtu()))
+    }
+
     /// What the card has counted.
     pub(crate) fn card_counters(&self) -> NetCounters {
         self.card

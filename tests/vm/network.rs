@@ -27,6 +27,13 @@ pub fn tests() -> Vec<Test> {
         Test::new("network::typed_messages", |lab| {
             asks(lab, "typed", &[], vec![])
         }),
+        Test::new("network::a_node_tells_of_itself", |lab| {
+            asks(lab, "remote", &[], vec![])
+        }),
+        Test::new("network::a_node_tells_of_itself::lossy", |lab| {
+            asks(lab, "remote", &[], bad_network())
+        }),
+        Test::new("network::threads_on_another_node", spawned),
         Test::new("network::typed_messages::lossy", |lab| {
             asks(lab, "typed", &[], bad_network())
         }),
@@ -123,6 +130,18 @@ fn bad_network() -> Vec<Rule> {
 /// Every one of 2,000 calls is carried out exactly once.
 fn loss(lab: &Lab) -> Result<()> {
     asks(lab, "calls", &["n=2000"], bad_network())
+}
+
+/// Threads that one node begins on another, which dies in the end.
+fn spawned(lab: &Lab) -> Result<()> {
+    let plan = Plan::pair(server(lab)?, client(lab, "spawn", &[])?);
+    lab.run(plan, |run| {
+        run.expect("a", "ready for the death of b", deadline())?;
+        run.expect("b", "a worker was left alone", deadline())?;
+        run.kill("b");
+        ends(run, "b", Outcome::Signal(9))?;
+        passes(run, "a", "spawn")
+    })
 }
 
 fn large_lossy(lab: &Lab) -> Result<()> {

@@ -9,6 +9,7 @@ extern crate alloc;
 
 mod client;
 mod pattern;
+mod remote;
 mod server;
 mod trouble;
 mod typed;
@@ -69,6 +70,8 @@ fn main(node: Node) -> Result<(), Error> {
         "tally" => trouble::tally()?,
         "send" => trouble::send(&node)?,
         "typed" => typed::run(&node)?,
+        "remote" => remote::run(&node)?,
+        "spawn" => remote::spawn(&node)?,
         "ready" => {}
         _ => return Err(Error::Wrong("no such test")),
     }

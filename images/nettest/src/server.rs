@@ -1,5 +1,6 @@
 //! The node that answers.
 
+use crate::remote;
 use crate::typed::{self, TYPED};
 use crate::{Doing, Error};
 use core::time::Duration;
@@ -22,7 +23,10 @@ const PRIORITY: u8 = 4;
 pub fn run(node: &Node) -> Result<(), Error> {
     let this = node.name();
     serve(node, COUNT, count)?;
-    serve(node, ECHO, |_, _| Ok(()))?;
+    let echo = port(ECHO)?;
+    let right = echo.make_send().doing("making a send right")?;
+    remote::serve(node, right)?;
+    answer_all(node, ECHO, echo, |_, _| Ok(()))?;
     // Under the node's own name too, for those who want this node and no other.
     for name in [WHO, this] {
         serve(node, name, move |message, _| {

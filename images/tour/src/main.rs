@@ -5,7 +5,7 @@
 use core::time::Duration;
 use norma_boot::{
     CallError, Delivery, Failure, Frames, Memory, Message, Node, Notification, PortSet,
-    ReceiveRight, SendError, SendOnceRight, SendRight, println,
+    ReceiveRight, SendError, SendOnceRight, SendRight, Start, node, println,
 };
 
 norma_boot::image!(main);
@@ -168,8 +168,63 @@ fn client(node: &Node) -> Result<(), Failure> {
     let list = Memory::copy_from(&[b'.'; 5000], &mut Frames)?;
     let shop = node.wait_for("shop", Duration::from_secs(20))?;
     println!("{} to pay", order(&shop, &list)?);
+    let (news, right) = make_port()?;
+    alone(&right)?;
+    told(&right, &news)?;
+    look_at("b")?;
+    find_out(&sum)?;
+    begin(node)?;
     println!("done");
     Ok(())
+}
+
+fn alone(right: &SendRight) -> Result<(), Failure> {
+    match right.claim("registry") {
+        Ok(()) => Ok(println!("nobody else has it")), // A second later.
+        Err(Failure::NameTakenBy { node }) => Ok(println!("{node} has it already")),
+        Err(other) => Err(other),
+    }
+}
+
+fn told(right: &SendRight, news: &ReceiveRight) -> Result<(), Failure> {
+    right.check_in_telling("printer", news.make_send_once()?)?;
+    Ok(())
+}
+
+fn look_at(name: &str) -> Result<(), Failure> {
+    let about = node(name).information()?;
+    println!(
+        "{} has run for {:?}, {} threads",
+        about.name, about.uptime, about.threads
+    );
+    for card in node(name).cards()? {
+        println!(
+            "MTU {}, {} frames came",
+            card.mtu, card.counters.frames_received
+        );
+    }
+    Ok(())
+}
+
+fn find_out(right: &SendRight) -> Result<(), Failure> {
+    let location = right.location()?;
+    let status = node(location.node.as_str()).port(right)?;
+    println!("on {}, queue {:?}", location.node, status.queue);
+    Ok(())
+}
+
+fn worker(start: &mut Start) {
+    let text = start.message.data().len();
+    println!("{text} bytes to work on");
+    // Until there is an order, or nobody is left to give one.
+    let _ = start.orders().receive();
+}
+
+fn begin(this: &Node) -> Result<(), Failure> {
+    this.register_entry("worker", 4, worker)?;
+    let worker = node(this.name()).spawn("worker", Message::with_data(b"work")?)?;
+    worker.control().send(Message::new()?)?;
+    worker.wait(Duration::from_secs(20))
 }
 
 fn ask(service: &SendRight, message: Message) -> Result<Message, Failure> {

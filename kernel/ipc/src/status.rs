@@ -117,6 +117,14 @@ impl<P: Page> Ipc<P> {
         })
     }
 
+    /// Of the port of a send right, if it is on this node: how many messages its queue holds
+    /// before senders must wait, and how many lie in it.
+    pub fn queue(&self, space: SpaceId, name: Name) -> Option<(u16, u32)> {
+        let port = self.port(self.send_target(space, name)?)?;
+        let here = matches!(port.sink, crate::port::Sink::Queue) && port.dead.is_none();
+        here.then_some((port.limit, port.queue.len() as u32))
+    }
+
     /// Sets the number that the next message gets.
     ///
     /// # Errors

@@ -71,6 +71,10 @@ pub enum Failure {
     RightHeld(Name),
     /// A notification came in place of a message.
     Notified,
+    /// The node has no entry of that name for threads of others.
+    NoSuchEntry,
+    /// The node that was asked does not know what to do with that.
+    NotSupported,
 }
 
 impl Failure {
@@ -189,6 +193,8 @@ impl fmt::Display for Failure {
             Failure::NameInUse => f.write_str("the name is in use"),
             Failure::RightHeld(name) => write!(f, "the space holds the port as {name:?}"),
             Failure::Notified => f.write_str("a notification came in place of a message"),
+            Failure::NoSuchEntry => f.write_str("the node has no such entry"),
+            Failure::NotSupported => f.write_str("the node does not know what to do with that"),
         }
     }
 }

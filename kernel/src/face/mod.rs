@@ -18,10 +18,12 @@ mod node;
 mod notify;
 mod read;
 mod receive;
+mod remote;
 mod rights;
 mod send;
 mod set;
 mod space;
+mod special;
 mod write;
 
 pub use carry::Right;
@@ -33,11 +35,16 @@ pub use norma_ipc::typed::{Array, Item, Items, Kind, Number, ReadError, Scalar};
 pub use norma_ipc::{
     About, Context, Disposition, Name, PAGE_SIZE, Page, ReceiveStatus, RightKind, RightTypes,
 };
-pub use norma_net::{CheckInError, NAME_TAKEN, NodeName};
+pub use norma_net::{
+    CheckInError, DEVICE_PORT, FIRST_SERVICE_PORT, HOST_PORT, NAME_PORT, NAME_TAKEN, NodeName,
+};
 pub use read::{Reader, Rights};
+pub use remote::{NodeInformation, RemoteEntry, RemoteNode, RemoteThread, Start, node};
 pub use rights::{AnyRight, ReceiveRight, SendOnceRight, SendRight};
 pub use set::PortSet;
 pub use space::Space;
+pub use special::{Location, NetworkCard, PortStatus};
+pub(crate) use special::{network_cards, set_kernel_port};
 pub use write::{WriteError, Writer};
 
 pub use crate::memory::{Frame, Frames};

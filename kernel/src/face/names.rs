@@ -126,6 +126,13 @@ impl Node {
         })
     }
 
+    /// What is checked in on this very node.
+    pub(crate) fn look_up_here(&self, name: &str) -> Result<SendRight, Failure> {
+        let mut engine = node::lock();
+        let found = engine.core.find_here(name).ok_or(Failure::NameUnknown)?;
+        insert(&mut engine, found)
+    }
+
     /// Makes a name unknown again. Tells whether it was checked in on this node.
     pub fn check_out(&self, name: &str) -> bool {
         let mut engine = node::lock();

@@ -6,8 +6,12 @@ use crate::memory::{Frame, NoMemory};
 use crate::node;
 use crate::thread::{self, Wake};
 use crate::{counters, timer};
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use norma_drivers::virtio::{NetCounters, NetDevice};
+
+/// Threads that run or wait, the first included.
+static THREADS: AtomicU32 = AtomicU32::new(1);
 
 /// This node. A handle without a state of its own: copy it freely.
 #[derive(Debug, Clone, Copy)]
@@ -66,14 +70,25 @@ impl Node {
             let known = node::lock().core.ipc().register_thread(thread);
             known.map_err(|_| NoMemory)
         };
-        thread::spawn_known(name, priority, stack, introduce, move || {
+        THREADS.fetch_add(1, Ordering::Relaxed);
+        let spawned = thread::spawn_known(name, priority, stack, introduce, move || {
             let this = thread::current();
             body();
+            THREADS.fetch_sub(1, Ordering::Relaxed);
             let mut engine = node::lock();
             engine.core.ipc().unregister_thread(this);
             let now = node::now();
             engine.act(now);
-        })
+        });
+        if spawned.is_err() {
+            THREADS.fetch_sub(1, Ordering::Relaxed);
+        }
+        spawned
+    }
+
+    /// Threads that there are and can use ports, this one and the kernel's own included.
+    pub fn threads(&self) -> u32 {
+        THREADS.load(Ordering::Relaxed)
     }
 
     /// Waits.

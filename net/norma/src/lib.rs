@@ -49,6 +49,7 @@ mod news;
 mod node;
 mod outbound;
 mod outbox;
+mod question;
 mod queue;
 mod queued;
 mod random;

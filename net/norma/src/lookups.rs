@@ -8,23 +8,19 @@
 //! A look-up can wait until there is something to find. It then hears the announcement of the
 //! name; and in case that was lost it asks by itself, less and less often.
 //!
-//! The question is a call, and its reply right is one to this node itself: so its end, also
-//! that of the session, comes back here exactly once, and never to a thread that has gone on.
+//! Owns those that are under way, and when each has its next turn. Leaves to others: the question
+//! itself (`question`).
 
 use alloc::vec::Vec;
 
 use norma_flip::{Address, Duration, Instant, Locate, Route};
-use norma_ipc::{Message, PageSource, Reason, RemoteToken, Right, RightError, ThreadId};
+use norma_ipc::{PageSource, Reason, Right, RightError, ThreadId};
 
-use crate::carry::Target;
 use crate::limits::{
     ASK_ROUNDS, LOOK_UP_TIME, MAX_LOOKUPS, REMEMBERED_PLACES, SEEK_AGAIN, SEEK_AGAIN_MOST,
 };
 use crate::names::{Text, short};
 use crate::node::Node;
-use crate::rights::{Destination, NODE_ITSELF, token};
-use crate::service::{answer, operation};
-use crate::session::State;
 
 /// What a look-up found so far.
 #[derive(Debug)]
@@ -49,7 +45,7 @@ pub(crate) enum Want {
 
 /// How far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(crate) enum Stage {
     /// The address is being located.
     Seeking,
     /// HELLO is being said, in the session at that place.
@@ -61,28 +57,28 @@ enum Stage {
 }
 
 #[derive(Debug)]
-struct Asking {
+pub(crate) struct Asking {
     /// Tells it from all others.
-    number: u32,
-    want: Want,
-    target: Address,
-    stage: Stage,
+    pub(crate) number: u32,
+    pub(crate) want: Want,
+    pub(crate) target: Address,
+    pub(crate) stage: Stage,
     /// To the thread that wants it; none where this node itself does.
-    reply: Option<Right>,
+    pub(crate) reply: Option<Right>,
     /// Whether it waits for something that is not there.
-    waits: bool,
-    until: Instant,
+    pub(crate) waits: bool,
+    pub(crate) until: Instant,
     /// When it is sought again.
-    again: Instant,
+    pub(crate) again: Instant,
     /// How long it rests the next time.
-    rest: Duration,
+    pub(crate) rest: Duration,
     /// How often it was asked in vain.
-    rounds: u8,
+    pub(crate) rounds: u8,
 }
 
 #[derive(Debug)]
 pub(crate) struct Lookups {
-    asking: Vec<Asking>,
+    pub(crate) asking: Vec<Asking>,
     number: u32,
     /// At which node something was found, the oldest first.
     places: heapless::Deque<(Address, Address), REMEMBERED_PLACES>,
@@ -120,7 +116,7 @@ impl Lookups {
         let _ = self.places.push_back((target, peer));
     }
 
-    fn forget(&mut self, target: Address) {
+    pub(crate) fn forget(&mut self, target: Address) {
         for _ in 0..self.places.len() {
             if let Some(kept) = self.places.pop_front()
                 && kept.0 != target
@@ -136,7 +132,7 @@ impl Lookups {
     }
 
     /// The index of the first that is like this.
-    fn find(&self, like: impl Fn(&Asking) -> bool) -> Option<usize> {
+    pub(crate) fn find(&self, like: impl Fn(&Asking) -> bool) -> Option<usize> {
         self.asking.iter().position(like)
     }
 }
@@ -296,7 +292,7 @@ impl<S: PageSource> Node<S> {
     }
 
     /// It is not there: who waits rests, and who does not is told.
-    fn not_found(&mut self, now: Instant, index: usize, reason: Reason) {
+    pub(crate) fn not_found(&mut self, now: Instant, index: usize, reason: Reason) {
         let Some(asking) = self.lookups.asking.get_mut(index) else {
             return;
         };
@@ -328,139 +324,6 @@ impl<S: PageSource> Node<S> {
             self.lookups.remember(target, peer);
             self.ask(now, place, number);
         }
-    }
-
-    fn ask(&mut self, now: Instant, place: u32, number: u32) {
-        let established = self
-            .sessions
-            .get(place)
-            .is_some_and(|session| session.state == State::Established);
-        let asking = &mut self.lookups.asking;
-        let Some(asking) = asking.iter_mut().find(|asking| asking.number == number) else {
-            return;
-        };
-        asking.stage = Stage::Asked;
-        let want = asking.want.clone();
-        let asked = established.then(|| self.question(&want, number)).flatten();
-        let sent = match asked {
-            Some(message) => self.dispatch(now, place, Target::NodeService, message),
-            None => return self.asked_in_vain(number),
-        };
-        if let Err(error) = sent {
-            // What becomes of the reply right in it says that it was asked in vain.
-            self.ipc.discard_because(error.message, Reason::NoMemory);
-        }
-    }
-
-    fn question(&mut self, want: &Want, number: u32) -> Option<Message<S::Page>> {
-        let mut message = self.ipc.new_message().ok()?;
-        let (operation, filled) = match want {
-            Want::Name(text) | Want::Rival(text) => {
-                (operation::LOOK_UP, message.set_data(text.as_bytes()))
-            }
-            Want::Special(which) => (
-                operation::SPECIAL_PORT,
-                message.set_data(&which.to_le_bytes()),
-            ),
-        };
-        message.set_id(operation);
-        message.set_expects_reply(true);
-        let reply = self.ipc.import_send_once(own(number));
-        let (Ok(()), Ok(reply)) = (filled, reply) else {
-            self.ipc.discard(message);
-            return None;
-        };
-        // A fresh message has no reply right yet.
-        let _ = message.set_reply(reply);
-        Some(message)
-    }
-
-    /// An answer to a question of this node itself.
-    pub(crate) fn answered(&mut self, now: Instant, number: u32, mut message: Message<S::Page>) {
-        let found = self.lookups.find(|asking| asking.number == number);
-        let Some(index) = found.filter(|index| self.lookups.asking[*index].stage == Stage::Asked)
-        else {
-            return self.ipc.discard(message); // Nobody waits for it any more.
-        };
-        let right = match message.id() {
-            answer::DONE => message.take_right().filter(|right| {
-                let port = right.port().map(|port| self.ipc.sink(port));
-                port.is_some_and(|sink| sink.is_ok())
-            }),
-            _ => None,
-        };
-        let empty = message.id() == answer::UNKNOWN;
-        self.ipc.discard(message);
-        let asking = &self.lookups.asking[index];
-        let (target, rival) = (asking.target, matches!(asking.want, Want::Rival(_)));
-        let final_no = empty && !matches!(asking.want, Want::Name(_));
-        match right {
-            Some(right) if rival => {
-                self.ipc.release(right);
-                self.rival_has_it(now, index);
-            }
-            Some(right) => self.hand_over(now, index, right),
-            None if final_no => {
-                self.lookups.asking[index].waits = false;
-                self.not_found(now, index, Reason::NameUnknown);
-            }
-            None => {
-                self.lookups.forget(target);
-                self.again(now, index);
-            }
-        }
-    }
-
-    fn rival_has_it(&mut self, now: Instant, index: usize) {
-        let asking = self.lookups.asking.swap_remove(index);
-        let name = self.peer_name(asking.target.0).unwrap_or_default();
-        if let Want::Rival(text) = asking.want {
-            let address = self.name_address(&text).image();
-            self.rival_answered(now, address, Some(name.as_str()));
-        }
-    }
-
-    /// The thread that asked gets what was found.
-    fn hand_over(&mut self, now: Instant, index: usize, right: Right) {
-        let asking = self.lookups.asking.swap_remove(index);
-        let Some(reply) = asking.reply else {
-            return self.ipc.release(right);
-        };
-        let Ok(mut message) = self.ipc.new_message() else {
-            self.ipc.release(right);
-            return self.ipc.release_because(reply, Reason::NoMemory);
-        };
-        let _ = message.set_reply(reply);
-        self.fill_answer(&mut message, Some(right));
-        self.answer(now, message);
-    }
-
-    /// The question, or its answer, was lost: the session is over, or there was no memory.
-    ///
-    /// There is no time here; what is to be done is done when it has come.
-    pub(crate) fn asked_in_vain(&mut self, number: u32) {
-        let asking = &mut self.lookups.asking;
-        let Some(asking) = asking.iter_mut().find(|asking| asking.number == number) else {
-            return;
-        };
-        let target = asking.target;
-        asking.stage = Stage::Resting;
-        asking.again = Instant::ZERO;
-        asking.rounds += 1;
-        self.lookups.forget(target);
-        self.names_due(Instant::ZERO);
-    }
-
-    /// The node that was asked does not have it (any more): perhaps another does.
-    fn again(&mut self, now: Instant, index: usize) {
-        let asking = &mut self.lookups.asking[index];
-        asking.rounds += 1;
-        if asking.rounds >= ASK_ROUNDS {
-            return self.not_found(now, index, Reason::NameUnknown);
-        }
-        asking.stage = Stage::Seeking;
-        let target = asking.target;
-        self.seek(now, target);
     }
 
     /// What time brings to look-ups.
@@ -521,9 +384,4 @@ impl Asking {
         self.again = now + self.rest;
         self.rest = (self.rest * 2).min(SEEK_AGAIN_MOST);
     }
-}
-
-/// A send-once right to this node itself, for the answer to a question of its own.
-const fn own(number: u32) -> RemoteToken {
-    token(NODE_ITSELF, 0, Destination::Once(number))
 }

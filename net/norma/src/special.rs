@@ -59,6 +59,11 @@ impl<S: PageSource> Node<S> {
         }
     }
 
+    /// Which of the node's boots this is: random, and new at each.
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
     /// Puts a right into a slot, or empties it; returns what was there. A right that is no send
     /// right, or for a slot that there is not, comes back as the error.
     ///
