@@ -1,6 +1,6 @@
 //! The node as `main` gets it: what the machine was started with, and what the kernel can do.
 //!
-//! Owns: starting the node on the network card that the machine has. A node without a card is
+//! Owns: starting the node on the network cards that the machine has. A node without a card is
 //! refused, because services would look for each other in vain; `network=off` on the command
 //! line says that it is meant.
 
@@ -27,16 +27,18 @@ impl Node {
     /// instructions on moving its many variables in and out of registers.
     #[inline(never)]
     pub(crate) fn start(boot: BootInfo) -> Result<Self, node::NodeError> {
-        let card = match boot.command_line.get("network") {
-            Some("off") => None,
-            _ => Some(node::find_card(&boot.mmio_devices())?),
+        let cards = match boot.command_line.get("network") {
+            Some("off") => Default::default(),
+            _ => node::find_cards(&boot.mmio_devices())?,
         };
         let identity = node::Identity {
             name: boot.node(),
             cluster: boot.cluster(),
             seed: boot.seed,
+            untrusted: boot.command_line.get("untrusted").unwrap_or(""),
+            secure: boot.command_line.get("secure") == Some("on"),
         };
-        node::start(identity, card)?;
+        node::start(identity, cards)?;
         Ok(Node {
             kernel: face::Node::started(),
             boot,

@@ -1,13 +1,15 @@
-//! The node: the pure core joined to a network card, a clock and threads.
+//! The node: the pure core joined to network cards, a clock and threads.
 //!
 //! Owns: the one place where the core, the card and the scheduler meet, under one lock. Leaves
-//! to others: every rule of ports and protocol (`norma-net`), the card's rings (`drivers`), and
-//! the types that services use ([`crate::face`]).
+//! to others: every rule of ports and protocol (`norma-net`), the card's rings (`drivers`), what
+//! is done about several cards ([`cards`]), and the types that services use ([`crate::face`]).
 //!
 //! After every call into the core its consequences are carried out before the lock is given
 //! up: threads woken, frames handed to the card, the card notified once, the timer told when it
 //! is needed next. A frame that arrives is taken from the card in the interrupt, and the thread
 //! for which it is becomes ready there and then.
+
+mod cards;
 
 use crate::limits::{
     LOOK_AGAIN_NS, RECEIVE_AGAIN_NS, RECEIVE_BUDGET, RECEIVE_BUFFERS, RECEIVE_BUFFERS_SMALL,
@@ -17,11 +19,12 @@ use crate::memory::{self, DmaRegion, Frame, Frames, device};
 use crate::sync::{IrqGuard, IrqLock};
 use crate::thread;
 use crate::{interrupt, timer};
+use alloc::vec::Vec;
 use core::time::Duration;
 use norma_drivers::interrupts::{Polarity, Trigger};
 use norma_drivers::virtio::{
-    FoundNetworkDevice, InitError, Interrupt, MessageInterrupt, MmioCandidate, NetCounters,
-    NetDevice, NetOptions, find_network_device,
+    FoundNetworkDevice, FoundNetworkDevices, InitError, Interrupt, MessageInterrupt, MmioCandidate,
+    NetCounters, NetDevice, NetOptions, find_network_devices,
 };
 use norma_flip::{Incoming, Instant, Outgoing};
 use norma_ipc::{SpaceId, ThreadId};
@@ -30,7 +33,10 @@ use norma_net::{Config, StartError};
 /// The core with everything that it needs to run on a machine.
 pub(crate) struct Engine {
     pub(crate) core: norma_net::Node<Frames>,
+    /// The card of a node on one network.
     card: Option<NetDevice<Frame>>,
+    /// Those of a node on several.
+    cards: Vec<NetDevice<Frame>>,
     /// The thread that uses the card bare ([`crate::face::RawCard`]).
     diverted: Option<ThreadId>,
     /// When to look for frames of which no interrupt may tell.
@@ -52,6 +58,8 @@ pub enum NodeError {
     NoMemory,
     /// All interrupt vectors are taken, or the card's line leads nowhere.
     NoInterrupt(Interrupt),
+    /// The network of a card that is not there is said not to be trusted.
+    NoSuchCard,
 }
 
 impl core::fmt::Display for NodeError {
@@ -62,6 +70,10 @@ impl core::fmt::Display for NodeError {
                 "not enough memory for the network card's buffers: start QEMU with `-m 16` or more",
             ),
             NodeError::Core(error) => write!(f, "{error}: give the device `host_mtu=65535`"),
+            NodeError::NoSuchCard => f.write_str(
+                "command line: `untrusted=` names no network card of this machine; \
+                 expected hardware addresses such as 52:54:00:00:00:01, with commas between them",
+            ),
             NodeError::NoInterrupt(interrupt) => {
                 write!(
                     f,
@@ -83,41 +95,51 @@ pub struct Identity<'a> {
     pub cluster: &'a str,
     /// Where its random numbers come from.
     pub seed: [u8; 32],
+    /// The hardware addresses of its cards whose networks are not trusted, as text, with commas.
+    pub untrusted: &'a str,
+    /// Whether what it sends must stay on trusted networks.
+    pub secure: bool,
 }
 
-/// Finds a network card.
+/// Finds network cards, in the order in which the machine lists them.
 ///
 /// # Errors
 /// What was looked for, what was found, and what mends it.
-pub fn find_card(places: &[MmioCandidate]) -> Result<FoundNetworkDevice, NodeError> {
+pub fn find_cards(places: &[MmioCandidate]) -> Result<FoundNetworkDevices, NodeError> {
     let mut map = |physical, length| {
         device::map(physical, length).map_or(core::ptr::null_mut(), |pointer| pointer.as_ptr())
     };
-    find_network_device(places, places.is_empty(), &mut map).map_err(NodeError::Card)
+    find_network_devices(places, places.is_empty(), &mut map).map_err(NodeError::Card)
 }
 
-/// Starts the node, on a card or without a network.
+/// Starts the node, on a card, on several, or without a network.
 ///
 /// # Errors
 /// [`NodeError`].
-pub fn start(identity: Identity<'_>, card: Option<FoundNetworkDevice>) -> Result<(), NodeError> {
+pub fn start(identity: Identity<'_>, found: FoundNetworkDevices) -> Result<(), NodeError> {
     // Locked, and so without interrupts, until there is somebody to take them.
     let mut place = ENGINE.lock();
-    let receive_buffers = receive_buffers();
-    let card = match card {
-        Some(found) => Some(open_card(found, receive_buffers)?),
-        None => None,
-    };
+    let receive_buffers = receive_buffers(found.len());
+    let mut cards = Vec::new();
+    cards
+        .try_reserve_exact(found.len())
+        .map_err(|_| NodeError::NoMemory)?;
+    for found in found {
+        cards.push(open_card(found, receive_buffers)?);
+    }
+    let first = cards.first();
     let name = norma_net::NodeName::new(identity.name).unwrap_or_default();
     let config = Config {
         name,
         cluster: Config::cluster_identity(identity.cluster),
-        mac: card.as_ref().map_or([0; 6], |card| card.mac()),
-        mtu: card.as_ref().map_or(u16::MAX, |card| card.mtu()),
+        mac: first.map_or([0; 6], NetDevice::mac),
+        mtu: first.map_or(u16::MAX, NetDevice::mtu),
         receive_buffers: receive_buffers as u16,
         seed: identity.seed,
     };
     let mut core = norma_net::Node::new(config, Frames).map_err(NodeError::Core)?;
+    cards::attach(&mut core, &cards, receive_buffers, &identity)?;
+    let card = if cards.len() == 1 { cards.pop() } else { None };
     let space = core
         .ipc()
         .create_space(norma_ipc::limits::DEFAULT_NAMES)
@@ -128,6 +150,7 @@ pub fn start(identity: Identity<'_>, card: Option<FoundNetworkDevice>) -> Result
     let mut engine = Engine {
         core,
         card,
+        cards,
         diverted: None,
         look_again: u64::MAX,
         space,
@@ -139,9 +162,9 @@ pub fn start(identity: Identity<'_>, card: Option<FoundNetworkDevice>) -> Result
     Ok(())
 }
 
-/// How many receive buffers this machine can afford.
-fn receive_buffers() -> usize {
-    if memory::free_frames() < SMALL_MACHINE {
+/// How many receive buffers this machine can afford for each of its cards.
+fn receive_buffers(cards: usize) -> usize {
+    if memory::free_frames() < SMALL_MACHINE * cards.max(1) {
         RECEIVE_BUFFERS_SMALL
     } else {
         RECEIVE_BUFFERS
@@ -345,7 +368,7 @@ impl Engine {
     #[inline(always)]
     fn transmit(&mut self, now: Instant) {
         let Some(card) = &mut self.card else {
-            return discard(&mut self.core, now);
+            return self.transmit_otherwise(now);
         };
         while self.core.wants_transmit(now) {
             let Some(slot) = card.transmit_slot() else {
@@ -375,7 +398,9 @@ impl Engine {
     /// bring us back: a flood of frames costs time, and never all of it.
     #[inline(always)]
     fn receive(&mut self, now: Instant) {
-        let Some(card) = &mut self.card else { return };
+        let Some(card) = &mut self.card else {
+            return self.receive_all(now);
+        };
         let core = &mut self.core;
         for _ in 0..RECEIVE_BUDGET {
             let taken = card.receive(|head, length, pages| {
@@ -415,10 +440,10 @@ impl Engine {
 
     /// What the card has counted.
     pub(crate) fn card_counters(&self) -> NetCounters {
-        self.card
-            .as_ref()
-            .map(|card| card.counters())
-            .unwrap_or_default()
+        let all = self.card.iter().chain(&self.cards);
+        all.fold(NetCounters::default(), |sum, card| {
+            sum.plus(card.counters())
+        })
     }
 
     /// The card, for a benchmark that uses it bare.
@@ -427,29 +452,13 @@ impl Engine {
     }
 }
 
-/// A node without a card has nobody to talk to.
-#[cold]
-fn discard(core: &mut norma_net::Node<Frames>, now: Instant) {
-    let mut head = [0; norma_flip::HEAD];
-    let mut pages = heapless::Vec::new();
-    while core.poll_transmit(
-        now,
-        &mut Outgoing {
-            head: &mut head,
-            pages: &mut pages,
-            length: 0,
-        },
-    ) {
-        pages.clear();
-    }
-}
-
 /// The card has frames for us, or room for ours.
 fn on_interrupt() {
     let mut guard = lock_in_handler();
     let engine = &mut *guard;
-    if let Some(card) = &mut engine.card {
-        card.acknowledge_interrupt();
+    match &mut engine.card {
+        Some(card) => card.acknowledge_interrupt(),
+        None => engine.acknowledge_all(),
     }
     if let Some(thread) = engine.diverted {
         return thread::wake_uninterrupted(thread);
@@ -459,7 +468,7 @@ fn on_interrupt() {
     engine.act_on_received(now);
 }
 
-/// Gives the card to the calling thread, or back to the node. `false` if there is no card, or
+/// Gives the card to the calling thread, or back to the node. `false` if there is not just one, or
 /// somebody else has it.
 pub(crate) fn divert(away: bool) -> bool {
     let mut engine = lock();

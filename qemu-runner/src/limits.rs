@@ -48,6 +48,9 @@ pub const NODES: usize = 64;
 /// virtio-mmio slots.
 pub const NETWORKS: usize = 8;
 
+/// Networks that one node can be on: what its kernel drives cards for.
+pub const NODE_NETWORKS: usize = 4;
+
 /// The smallest and the largest memory of a node in MiB: below, QEMU's own firmware has no room.
 pub const MEMORY_MIB: std::ops::RangeInclusive<u32> = 8..=65_536;
 

@@ -38,6 +38,9 @@ pub fn tests() -> Vec<Test> {
         Test::new("runner::exit_code_of_a_mistake", mistake),
         Test::new("runner::example_two", |lab| example(lab, "two.toml")),
         Test::new("runner::example_three", |lab| example(lab, "three.toml")),
+        Test::new("runner::example_routers", |lab| {
+            example(lab, "routers.toml")
+        }),
         Test::new("runner::example_upper", |lab| example(lab, "upper.toml")),
         Test::new("runner::example_tour", |lab| example(lab, "tour.toml")),
         Test::new("runner::dry_run_prints_and_starts_nothing", dry_run),

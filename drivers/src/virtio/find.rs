@@ -6,6 +6,7 @@
 
 use super::alloc::boxed::Box;
 use super::error::{DeviceKind, DeviceList, DevicePlace, InitError, OtherDevice};
+use super::limits::NETWORK_DEVICES;
 use super::mmio::{self, MmioCandidate, MmioTransport, Seen};
 use super::net::{Interrupt, MessageInterrupt};
 use super::pci::{self, AddressWindow, ConfigSpace, Identity};
@@ -69,9 +70,12 @@ impl FoundNetworkDevice {
     }
 }
 
+/// Network devices that were found, in the order in which the machine lists them.
+pub type FoundNetworkDevices = heapless::Vec<FoundNetworkDevice, NETWORK_DEVICES>;
+
 /// What a search has met so far.
 struct Search {
-    device: Option<FoundNetworkDevice>,
+    devices: FoundNetworkDevices,
     others: DeviceList,
     /// A network device that cannot be used; told only if there is none that can.
     unusable: Option<InitError>,
@@ -86,7 +90,8 @@ impl Search {
     ) {
         match transport {
             Ok(transport) => {
-                self.device = Some(FoundNetworkDevice {
+                // More than fit are left alone: nobody starts them.
+                let _ = self.devices.push(FoundNetworkDevice {
                     transport,
                     interrupt,
                     place,
@@ -173,17 +178,17 @@ fn pci_kind(identity: &Identity) -> DeviceKind {
     }
 }
 
-/// Finds the first network device that can be used: at the memory-mapped places given, and on
-/// PCI if asked for. `map` gives access, without caching and for good, to device registers at a
+/// Finds the network devices that can be used: at the memory-mapped places given, and on PCI if
+/// asked for. `map` gives access, without caching and for good, to device registers at a
 /// physical address (of any alignment), or null; it may be asked for the same page twice.
 ///
 /// # Errors
 /// If there is none: why the first cannot be used, or what was found instead.
-pub fn find_network_device(
+pub fn find_network_devices(
     mmio: &[MmioCandidate],
     pci: bool,
     map: &mut dyn FnMut(u64, usize) -> *mut u8,
-) -> Result<FoundNetworkDevice, InitError> {
+) -> Result<FoundNetworkDevices, InitError> {
     #[cfg(target_arch = "x86_64")]
     let mut ports = pci::ConfigPorts::new();
     #[cfg(target_arch = "x86_64")]
@@ -197,30 +202,24 @@ pub(super) fn search(
     mmio: &[MmioCandidate],
     config: Option<&mut dyn ConfigSpace>,
     map: &mut dyn FnMut(u64, usize) -> *mut u8,
-) -> Result<FoundNetworkDevice, InitError> {
+) -> Result<FoundNetworkDevices, InitError> {
     let mut search = Search {
-        device: None,
+        devices: FoundNetworkDevices::new(),
         others: DeviceList::new(),
         unusable: None,
     };
     for candidate in mmio {
         search.mmio(candidate, map);
-        if let Some(device) = search.device {
-            return Ok(device);
-        }
     }
     let pci = config.is_some();
     if let Some(config) = config {
         let mut window = AddressWindow::new();
         pci::for_each(config, &mut |config, identity| {
-            // The list of functions has no early end.
-            if search.device.is_none() {
-                search.pci(config, identity, &mut window, map);
-            }
+            search.pci(config, identity, &mut window, map);
         });
     }
-    if let Some(device) = search.device {
-        return Ok(device);
+    if !search.devices.is_empty() {
+        return Ok(search.devices);
     }
     Err(search.unusable.unwrap_or(InitError::NotFound {
         mmio_places: mmio.len(),
@@ -247,7 +246,7 @@ mod tests {
     fn look(
         places: &[Arena],
         config: Option<&mut ModelConfig>,
-    ) -> Result<FoundNetworkDevice, InitError> {
+    ) -> Result<FoundNetworkDevices, InitError> {
         let candidates: Vec<MmioCandidate> = (0u32..)
             .zip(places)
             .map(|(interrupt, _)| MmioCandidate {
@@ -263,11 +262,24 @@ mod tests {
     }
 
     #[test]
-    fn a_network_device_is_found_among_others() {
-        let places = [place(2, 4), place(2, 0), place(2, 1), place(2, 1)];
-        let device = look(&places, None).expect("there is one");
-        assert_eq!(device.interrupt(), Interrupt::Line(2));
-        assert_eq!(device.place(), DevicePlace::Mmio(2));
+    fn network_devices_are_found_among_others() {
+        let places = [
+            place(2, 4),
+            place(2, 0),
+            place(2, 1),
+            place(1, 1),
+            place(2, 1),
+        ];
+        let devices = look(&places, None).expect("there are two");
+        let found: Vec<_> = devices.iter().map(|d| (d.interrupt(), d.place())).collect();
+        let at = |number| (Interrupt::Line(number), DevicePlace::Mmio(number.into()));
+        assert_eq!(found, [at(2), at(4)]);
+    }
+
+    #[test]
+    fn more_network_devices_than_a_node_can_use_are_left_alone() {
+        let places: Vec<_> = (0..NETWORK_DEVICES + 2).map(|_| place(2, 1)).collect();
+        assert_eq!(look(&places, None).map(|d| d.len()), Ok(NETWORK_DEVICES));
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub const ETHERNET_HEADER: usize = 14;
 /// Most bytes of a frame that a buffer can hold.
 pub const FRAME_CAPACITY: usize = HEAD + FRAME_PAGES * PAGE_SIZE;
 
+/// Network devices that a search finds: as many as a node can use. More are left alone.
+pub const NETWORK_DEVICES: usize = 4;
+
 /// Descriptors set aside for one frame: one for the head, one for each page, rounded up to a
 /// power of two so that a masked index finds its table.
 pub const TABLE: usize = 32;

@@ -48,7 +48,7 @@ mod tests;
 
 pub use dma::DmaRegion;
 pub use error::{DeviceKind, DeviceList, DevicePlace, InitError, OtherDevice, RingKind};
-pub use find::{FoundNetworkDevice, find_network_device};
+pub use find::{FoundNetworkDevice, FoundNetworkDevices, find_network_devices};
 pub use mmio::MmioCandidate;
 pub use net::{Interrupt, MessageInterrupt, NetCounters, NetDevice, NetOptions};
 pub use queue::DeviceFault;

@@ -79,6 +79,24 @@ pub struct NetCounters {
     pub refused: u64,
 }
 
+impl NetCounters {
+    /// What two devices have counted together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            frames_received: self.frames_received + other.frames_received,
+            bytes_received: self.bytes_received + other.bytes_received,
+            frames_sent: self.frames_sent + other.frames_sent,
+            bytes_sent: self.bytes_sent + other.bytes_sent,
+            notifications: self.notifications + other.notifications,
+            bad_tokens: self.bad_tokens + other.bad_tokens,
+            bad_lengths: self.bad_lengths + other.bad_lengths,
+            ring_full: self.ring_full + other.ring_full,
+            refused: self.refused + other.refused,
+        }
+    }
+}
+
 /// A network device that runs.
 pub struct NetDevice<P: DmaPage> {
     receive: ReceiveQueue<P>,

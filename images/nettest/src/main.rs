@@ -55,6 +55,7 @@ fn main(node: Node) -> Result<(), Error> {
     let name = node.argument("test").unwrap_or("none");
     match name {
         "serve" => return server::run(&node),
+        "rest" => return server::rest(&node),
         "calls" => client::calls(&node)?,
         "noise" => client::noise(&node)?,
         "large" => client::large(&node)?,

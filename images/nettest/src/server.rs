@@ -49,6 +49,14 @@ pub fn run(node: &Node) -> Result<(), Error> {
     }
 }
 
+/// Offers nothing: a node that is there to join networks.
+pub fn rest(node: &Node) -> Result<(), Error> {
+    println!("resting");
+    loop {
+        node.sleep(Duration::from_secs(3600)).doing("waiting")?;
+    }
+}
+
 /// Answers with the number of calls so far, before what was sent.
 fn count(message: &mut Message, count: u64) -> Result<(), Failure> {
     let mut answer = [0; 16];

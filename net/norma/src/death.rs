@@ -118,7 +118,14 @@ impl<S: PageSource> Node<S> {
         let shared = session.shares();
         match session.liveness.check(now, shared) {
             Check::Fine => {}
-            Check::Probe => session.owed.insert(Owed::PROBE),
+            Check::Probe => {
+                session.owed.insert(Owed::PROBE);
+                if session.liveness.is_doubtful() {
+                    // If there may be another way, the probe that finds none has it sought.
+                    let peer = session.peer;
+                    self.flip.doubt(peer);
+                }
+            }
             Check::Dead => {
                 let peer = session.peer;
                 self.acquire_hopeless(now, place);

@@ -205,6 +205,10 @@ pub const PROBE_IDLE: Duration = Duration::from_secs(60);
 /// frames is lost, a living peer is taken for dead once in some millions of silences.
 pub const PROBE_INTERVAL: Duration = Duration::from_millis(30);
 
+/// Unanswered probes after which another way to the peer is sought, where there may be one: early
+/// enough that it is found, over several networks, before [`DEAD_AFTER`].
+pub const DOUBT_PROBES: u8 = 3;
+
 /// Silence after which a probed peer is dead.
 pub const DEAD_AFTER: Duration = Duration::from_millis(1000);
 

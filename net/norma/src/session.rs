@@ -11,8 +11,8 @@ use norma_wire::hello::NodeName;
 use crate::flight::Acknowledgement;
 use crate::inbox::Inbox;
 use crate::limits::{
-    ACK_DELAY, ACK_SPAN, ACKNOWLEDGE_EVERY_AFTER_LOSS, DEAD_AFTER, DEAD_PROBES, LOOK_AFTER,
-    LOOK_SOON, PROBE_AFTER, PROBE_IDLE, PROBE_INTERVAL,
+    ACK_DELAY, ACK_SPAN, ACKNOWLEDGE_EVERY_AFTER_LOSS, DEAD_AFTER, DEAD_PROBES, DOUBT_PROBES,
+    LOOK_AFTER, LOOK_SOON, PROBE_AFTER, PROBE_IDLE, PROBE_INTERVAL,
 };
 use crate::linger;
 use crate::outbox::Outbox;
@@ -73,6 +73,11 @@ impl Liveness {
             refreshed.pause(self.heard_at);
         }
         refreshed
+    }
+
+    /// Whether the peer has been asked so often in vain that another way to it should be sought.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.probes == DOUBT_PROBES
     }
 
     /// When a frame of the peer last arrived.

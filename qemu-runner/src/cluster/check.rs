@@ -2,7 +2,7 @@
 
 use super::file::{ClusterFile, NodeEntry};
 use super::is_path;
-use crate::limits::{MEMORY_MIB, NETWORKS, NODES};
+use crate::limits::{MEMORY_MIB, NETWORKS, NODE_NETWORKS, NODES};
 use norma_faults::Faults;
 use std::path::Path;
 use toml::Spanned;
@@ -160,7 +160,21 @@ fn check_networks(file: &ClusterFile) -> Result<Networks, Mistake> {
                 format!("the network `{name}` has no nodes; expected the names of nodes"),
             );
         }
-        networks.push((name.clone(), members(file, network.nodes.get_ref())?));
+        let members = members(file, network.nodes.get_ref())?;
+        let before = |place: &&usize| {
+            let others = networks
+                .iter()
+                .filter(|(_, others)| others.contains(*place));
+            others.count() >= NODE_NETWORKS
+        };
+        if let Some(place) = members.iter().find(before) {
+            let node = file.node[*place].get_ref().name.get_ref();
+            return mistake(
+                &network.nodes,
+                format!("the node `{node}` is on more than {NODE_NETWORKS} networks"),
+            );
+        }
+        networks.push((name.clone(), members));
     }
     Ok(networks)
 }

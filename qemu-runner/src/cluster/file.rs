@@ -54,6 +54,10 @@ pub(super) struct NodeEntry {
 pub(super) struct NetworkEntry {
     pub name: Spanned<String>,
     pub nodes: Spanned<Vec<Spanned<String>>>,
+    #[serde(default = "default_mtu")]
+    pub mtu: u16,
+    #[serde(default = "default_trust")]
+    pub trusted: bool,
 }
 
 fn default_name() -> String {
@@ -62,6 +66,10 @@ fn default_name() -> String {
 
 fn default_memory() -> Spanned<u32> {
     Spanned::new(0..0, 64)
+}
+
+fn default_trust() -> bool {
+    true
 }
 
 fn default_mtu() -> u16 {

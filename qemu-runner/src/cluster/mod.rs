@@ -90,8 +90,17 @@ impl Cluster {
             .iter()
             .map(|node| self.node(node.get_ref(), images, machine));
         let mut plan = Plan::new(nodes.collect::<Result<_, _>>()?);
-        for (name, members) in &self.networks {
+        for (place, (name, members)) in self.networks.iter().enumerate() {
             plan = plan.network(name, members.clone());
+            // Without an entry in the file there is the one network of all nodes.
+            if let Some(entry) = self.file.network.get(place).map(toml::Spanned::get_ref) {
+                plan = plan.network_mtu(entry.mtu);
+                plan = if entry.trusted {
+                    plan
+                } else {
+                    plan.untrusted()
+                };
+            }
         }
         let rules = self
             .file

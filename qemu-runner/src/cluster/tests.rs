@@ -170,7 +170,7 @@ fn a_file_that_is_not_there_is_named() {
 #[test]
 fn the_examples_are_good() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
-    for file in ["two.toml", "three.toml"] {
+    for file in ["two.toml", "three.toml", "routers.toml"] {
         let cluster = Cluster::read(&folder.join(file)).unwrap();
         assert_eq!(cluster.awaited(), ["a"], "{file}");
     }

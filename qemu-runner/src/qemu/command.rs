@@ -56,6 +56,13 @@ pub struct Nic {
     pub netdev: Netdev,
 }
 
+/// A hardware address in the usual writing.
+#[must_use]
+pub fn mac_text(mac: [u8; 6]) -> String {
+    let [a, b, c, d, e, f] = mac;
+    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+}
+
 /// All that makes up a command line.
 #[derive(Clone, Debug)]
 pub struct QemuCommand {
@@ -137,8 +144,7 @@ impl QemuCommand {
             (Machine::Q35, false) => "virtio-net-pci,disable-legacy=on",
             (Machine::Q35, true) => "virtio-net-pci,disable-modern=on,disable-legacy=off",
         };
-        let [a, b, c, d, e, f] = nic.mac;
-        let mac = format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}");
+        let mac = mac_text(nic.mac);
         let device = format!(
             "{device},netdev=n{i},mac={mac},host_mtu={},mrg_rxbuf=off",
             nic.mtu

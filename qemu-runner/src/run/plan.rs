@@ -6,7 +6,7 @@
 use super::{Lazy, Node, Run, RunError};
 use crate::limits::EVENTS;
 use crate::link::{LinkKind, Port, Switch, mac};
-use crate::qemu::{Accelerator, Machine, Nic, Process, QemuCommand};
+use crate::qemu::{Accelerator, Machine, Nic, Process, QemuCommand, mac_text};
 use crate::ui::Ui;
 use norma_faults::{Faults, Rule, Station};
 use std::ffi::OsString;
@@ -129,6 +129,10 @@ pub struct Network {
     pub name: String,
     /// Its nodes.
     pub members: Vec<usize>,
+    /// The MTU that devices on it offer at most.
+    pub mtu: u16,
+    /// Whether all who can hear it are trusted.
+    pub trusted: bool,
 }
 
 /// A cluster to be started.
@@ -181,7 +185,27 @@ impl Plan {
         self.networks.push(Network {
             name: name.into(),
             members,
+            mtu: u16::MAX,
+            trusted: true,
         });
+        self
+    }
+
+    /// The MTU of the last network added: devices on it offer no more.
+    #[must_use]
+    pub fn network_mtu(mut self, mtu: u16) -> Self {
+        if let Some(network) = self.networks.last_mut() {
+            network.mtu = mtu;
+        }
+        self
+    }
+
+    /// Tells the nodes on the last network added not to trust it.
+    #[must_use]
+    pub fn untrusted(mut self) -> Self {
+        if let Some(network) = self.networks.last_mut() {
+            network.trusted = false;
+        }
         self
     }
 
@@ -252,20 +276,24 @@ impl Plan {
 
     fn command(&self, index: usize) -> QemuCommand {
         let node = &self.nodes[index];
-        let networks = self
-            .networks
-            .iter()
-            .enumerate()
-            .filter(|(_, network)| network.members.contains(&index));
-        let nics = networks.zip(3..).map(|((place, network), fd)| Nic {
+        let networks = self.networks.iter().enumerate();
+        let networks = networks.filter(|(_, network)| network.members.contains(&index));
+        let nics = networks.clone().zip(3..).map(|((place, network), fd)| Nic {
             mac: mac(place, index),
-            mtu: node.mtu,
+            mtu: node.mtu.min(network.mtu),
             netdev: self.kind(network).netdev(fd),
         });
+        let untrusted = networks.filter(|(_, network)| !network.trusted);
+        let untrusted: Vec<_> = untrusted
+            .map(|(place, _)| mac_text(mac(place, index)))
+            .collect();
         let mut words = vec![
             format!("node={}", node.name),
             format!("cluster={}", node.cluster.as_ref().unwrap_or(&self.cluster)),
         ];
+        if !untrusted.is_empty() {
+            words.push(format!("untrusted={}", untrusted.join(",")));
+        }
         words.extend(node.arguments.iter().cloned());
         QemuCommand {
             machine: node.machine,
@@ -433,6 +461,28 @@ mod tests {
         macs.sort_unstable();
         macs.dedup();
         assert_eq!(macs.len(), 4);
+    }
+
+    #[test]
+    fn a_network_has_its_own_mtu_and_trust() {
+        let plan = Plan::new(vec![nodes(1).remove(0).mtu(9000), nodes(2).remove(1)])
+            .network("near", vec![0, 1])
+            .network("far", vec![0, 1])
+            .network_mtu(1500)
+            .untrusted();
+        let commands = plan.commands();
+        let mtus: Vec<Vec<u16>> = commands
+            .iter()
+            .map(|command| command.nics.iter().map(|nic| nic.mtu).collect())
+            .collect();
+        assert_eq!(mtus, [[9000, 1500], [65_535, 1500]]);
+        let second = mac_text(commands[1].nics[1].mac);
+        assert_eq!(second, "52:54:00:01:00:02");
+        assert!(
+            commands[1]
+                .append
+                .ends_with(&format!(" untrusted={second}"))
+        );
     }
 
     #[test]
