@@ -167,7 +167,7 @@ impl<S: PageSource> Node<S> {
                     settled,
                     route,
                 } => {
-                    self.name_announced(now, address, route);
+                    self.name_announced(now, address, node, route);
                     self.rival_announced(now, address, node, settled);
                 }
                 FlipEvent::Unreachable { .. } | FlipEvent::Untrusted { .. } => {}

@@ -126,6 +126,18 @@ impl Lookups {
         }
     }
 
+    /// What was asked of the node that had it is asked of another one: no answer is awaited.
+    fn ask_elsewhere(&mut self, target: Address) {
+        let Lookups { asking, number, .. } = self;
+        let asked = |asking: &&mut Asking| asking.target == target && asking.stage == Stage::Asked;
+        for asking in asking.iter_mut().filter(asked) {
+            *number = number.wrapping_add(1);
+            asking.number = *number;
+            asking.stage = Stage::Resting;
+            asking.again = Instant::NEVER; // It is connected at once.
+        }
+    }
+
     fn place_of(&self, target: Address) -> Option<Address> {
         let mut places = self.places.iter();
         places.find(|(of, _)| *of == target).map(|(_, peer)| *peer)
@@ -255,8 +267,20 @@ impl<S: PageSource> Node<S> {
         }
     }
 
-    /// An address was announced. Who waits for it need not ask where it is.
-    pub(crate) fn name_announced(&mut self, now: Instant, target: Address, route: Route) {
+    /// An address was announced by a node. Who waits for it need not ask where it is, and it is
+    /// no longer where it was found before.
+    pub(crate) fn name_announced(
+        &mut self,
+        now: Instant,
+        target: Address,
+        node: Address,
+        route: Route,
+    ) {
+        let before = self.lookups.place_of(target);
+        if before.is_some_and(|peer| peer != node) {
+            self.lookups.forget(target);
+            self.lookups.ask_elsewhere(target);
+        }
         if self.lookups.find(|asking| asking.seeks(target)).is_some() {
             self.flip.follow(now, target, route);
             self.name_located(now, target);

@@ -135,7 +135,9 @@ impl<S: PageSource> Node<S> {
         asking.stage = Stage::Resting;
         asking.again = Instant::ZERO;
         asking.rounds += 1;
+        // Whoever was there is perhaps dead: its way is not tried again.
         self.lookups.forget(target);
+        self.flip.forget_route(target);
         self.names_due(Instant::ZERO);
     }
 

@@ -255,3 +255,51 @@ proptest! {
         pair.check();
     }
 }
+
+/// W-95: whoever announces a name has to have it when he is asked; a forged announcement of a
+/// better claim, by a node that there is not, takes nobody's name.
+#[test]
+fn a_forged_announcement_takes_no_name() {
+    use norma_wire::ethernet::{self, EthernetAddress};
+    use norma_wire::flip::{self, Address, Flags, Kind};
+
+    let mut pair = Pair::new();
+    // The name's address is what the first LOCATE sought.
+    let sought = pair.sent.iter().find_map(|(_, bytes)| {
+        let header = flip::Packet::new_checked(&bytes[layout::FLIP_AT..]).ok()?;
+        (header.kind() == Kind::Locate && header.destination().space() == b'N')
+            .then(|| header.destination())
+    });
+    let header = flip::Repr {
+        kind: Kind::Locate,
+        flags: Flags::ANNOUNCE | Flags::SETTLED,
+        actual_hop: 1,
+        maximum_hop: 25,
+        destination: Address(1), // Lower than any.
+        source: sought.unwrap(),
+        message_id: 9,
+        length: 0,
+        offset: 0,
+        total: 0,
+    };
+    let stations = ethernet::Repr {
+        destination: EthernetAddress::BROADCAST,
+        source: EthernetAddress([2, 0, 0, 0, 0, 9]),
+    };
+    let mut bytes = vec![0; layout::SESSION_AT];
+    let (start, end) = bytes.split_at_mut(layout::FLIP_AT);
+    stations.emit(start.first_chunk_mut().unwrap());
+    header.emit(end.first_chunk_mut().unwrap());
+    for _ in 0..300 {
+        receive(&mut pair.nodes[1], pair.now, &bytes);
+        pair.run();
+    }
+    pair.check();
+    assert!(pair.nodes[1].find_here("echo").is_some_and(|right| {
+        pair.nodes[1].ipc().release(right);
+        true
+    }));
+    // It asked for the forger; it did not answer each of his frames with a search of its own.
+    let asked = pair.nodes[1].flip_counters().locates;
+    assert!(asked <= 16 * 30, "{asked}");
+}
