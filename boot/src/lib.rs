@@ -36,7 +36,7 @@ pub use node::Node;
 #[cfg(target_os = "none")]
 pub use norma_kernel::face::{
     About, AnyRight, Array, CallError, CheckInError, Context, Counts, DEVICE_PORT, Delivery,
-    Disposition, FIRST_SERVICE_PORT, Failure, Frame, Frames, HOST_PORT, Item, Kind, Location,
+    Disposition, FIRST_SERVICE_PORT, Failure, Fate, Frame, Frames, HOST_PORT, Item, Kind, Location,
     Memory, Message, MoveError, NAME_PORT, NAME_TAKEN, Name, NetworkCard, NodeInformation,
     NodeName, Notification, PAGE_SIZE, Page, PageSource, PortSet, PortStatus, RawCard, ReadError,
     Reader, ReceiveError, ReceiveRight, ReceiveStatus, RemoteEntry, RemoteNode, RemoteThread,

@@ -37,6 +37,12 @@ pub fn tests() -> Vec<Test> {
         Test::new("network::typed_messages::lossy", |lab| {
             asks(lab, "typed", &[], bad_network())
         }),
+        Test::new("network::confirmed", |lab| {
+            asks(lab, "confirmed", &[], vec![])
+        }),
+        Test::new("network::confirmed::lossy", |lab| {
+            asks(lab, "confirmed", &[], bad_network())
+        }),
         Test::new("network::loss_and_disorder", loss),
         Test::new("network::corruption", corruption),
         Test::new("network::cut_and_healed", cut_and_healed),

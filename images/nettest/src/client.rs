@@ -4,7 +4,7 @@ use crate::server::{BROKER, COUNT, ECHO, NEVER, WHO};
 use crate::{Doing, Error, pattern};
 use alloc::vec::Vec;
 use core::time::Duration;
-use norma_boot::{Failure, Message, Node, SendRight, println};
+use norma_boot::{Failure, Fate, Message, Node, ReceiveRight, SendRight, println};
 
 /// How long to wait for the other node's names.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -136,6 +136,50 @@ pub fn lookup(node: &Node) -> Result<(), Error> {
         "the name is unknown",
     )?;
     require(took < 5_000, "the answer comes in a bounded time")
+}
+
+/// Messages of which the fate is told: to the other node, to this one, to a dead port.
+pub fn confirmed(node: &Node) -> Result<(), Error> {
+    let send = |right: &SendRight, text: &[u8]| {
+        let message = Message::with_data(text)?;
+        right.send_confirmed(message).map_err(|error| error.failure)
+    };
+    let never = node.wait_for(NEVER, PATIENCE).doing("looking `never` up")?;
+    for _ in 0..40 {
+        let fate = send(&never, b"note").doing("sending to the other node")?;
+        require(
+            fate == Fate::Delivered,
+            "the other node says that it is there",
+        )?;
+    }
+    let port = ReceiveRight::new().doing("making a port")?;
+    let own = port.make_send().doing("making a send right")?;
+    let fate = send(&own, b"own").doing("sending to this node")?;
+    require(fate == Fate::Delivered, "it is in a queue of this node")?;
+    let received = port.try_receive();
+    require(
+        received.is_ok_and(|message| message.data() == b"own"),
+        "it is what was sent",
+    )?;
+    drop(port);
+    let failure = send(&own, b"late").err();
+    require(
+        failure == Some(Failure::PortDied),
+        "what was not sent comes back",
+    )?;
+    // What waits for room is told in time that there was none.
+    let port = ReceiveRight::new().doing("making a port")?;
+    let own = port.make_send().doing("making a send right")?;
+    for _ in 0..16 {
+        let fate = send(&own, b"").doing("filling a queue")?;
+        require(fate == Fate::Delivered, "there is room")?;
+    }
+    let message = Message::with_data(b"one more").doing("a message")?;
+    let late = own.send_confirmed_timeout(message, Duration::from_millis(5));
+    require(
+        late.is_err_and(|error| error.message.data() == b"one more"),
+        "the message comes back when there was no room in time",
+    )
 }
 
 /// A call to a node that dies before it answers.

@@ -60,6 +60,7 @@ fn main(node: Node) -> Result<(), Error> {
         "noise" => client::noise(&node)?,
         "large" => client::large(&node)?,
         "lookup" => client::lookup(&node)?,
+        "confirmed" => client::confirmed(&node)?,
         "death" => client::death(&node)?,
         "who" => client::who(&node)?,
         "third" => client::third(&node)?,

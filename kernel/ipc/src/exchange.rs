@@ -6,7 +6,7 @@
 //! is not as usual goes the long way, with the same result.
 
 use crate::ipc::Ipc;
-use crate::message::Message;
+use crate::message::{Expects, Message};
 use crate::name::Name;
 use crate::page::Page;
 use crate::port::{Port, PortId};
@@ -92,7 +92,7 @@ impl<P: Page> Ipc<P> {
         tally.create();
         let body = message.body_mut();
         body.reply = Some(Right::to_port(RightKind::SendOnce, home));
-        body.expects_reply = true;
+        body.expects = Expects::REPLY;
         match set {
             None => port.receivers.remove_first(waiters, first),
             Some(set) => set.receivers.remove_first(waiters, first),
@@ -212,6 +212,6 @@ fn answer<P>(
     reply_port.send_onces -= 1;
     let body = message.body_mut();
     body.reply = None;
-    body.expects_reply = false;
+    body.expects = Expects::NOTHING;
     reply_port.hand_to(waiters, first, message)
 }

@@ -55,7 +55,7 @@ pub use event::Event;
 pub use format::{ByteOrder, Format};
 pub use ipc::Ipc;
 pub use memory::Memory;
-pub use message::{Context, Message};
+pub use message::{Context, Expects, Message};
 pub use name::Name;
 pub use names::Disposition;
 pub use page::{HeapPage, HeapPages, PAGE_SIZE, Page, PageSource};

@@ -45,10 +45,38 @@ impl Arrival {
     };
 }
 
+/// For what the sender of a message waits, which comes to the reply right in it. Also the bits
+/// that say so in a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expects(u8);
+
+impl Expects {
+    /// For nothing.
+    pub const NOTHING: Expects = Expects(0);
+    /// For the reply of whoever receives it.
+    pub const REPLY: Expects = Expects(0x04);
+    /// For word that it is in the queue of its receiver, which the receiver's node gives. Only
+    /// the network layer sees such a message.
+    pub const RECEIPT: Expects = Expects(0x40);
+
+    /// What those of `bits` say that say something about it; a reply, if they contradict
+    /// themselves.
+    #[inline(always)]
+    pub const fn from_bits(bits: u8) -> Self {
+        Expects(bits & (Self::REPLY.0 | Self::RECEIPT.0))
+    }
+
+    /// The bits.
+    #[inline(always)]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Body<P> {
     pub(crate) id: u32,
-    pub(crate) expects_reply: bool,
+    pub(crate) expects: Expects,
     pub(crate) format: Format,
     pub(crate) arrival: Arrival,
     pub(crate) urgency: u8,
@@ -77,7 +105,7 @@ impl<P> Message<P> {
         body.try_reserve_exact(1).map_err(|_| NoMemory)?;
         body.push(Body {
             id: 0,
-            expects_reply: false,
+            expects: Expects::NOTHING,
             format: Format::RAW,
             arrival: Arrival::NONE,
             urgency: 0,
@@ -153,13 +181,28 @@ impl<P> Message<P> {
     /// Whether the sender waits for the reply (it was sent by a call).
     #[inline]
     pub fn expects_reply(&self) -> bool {
-        self.body().expects_reply
+        self.body().expects.0 & Expects::REPLY.0 != 0
     }
 
-    /// Marks the message as sent by a call. The network layer says so for a remote caller.
+    /// Marks the message as sent by a call.
     #[inline]
     pub fn set_expects_reply(&mut self, expects: bool) {
-        self.body_mut().expects_reply = expects;
+        self.body_mut().expects = match expects {
+            true => Expects::REPLY,
+            false => Expects::NOTHING,
+        };
+    }
+
+    /// For what the sender waits.
+    #[inline]
+    pub fn expects(&self) -> Expects {
+        self.body().expects
+    }
+
+    /// Says for what the sender waits, as the network layer does for one of another node.
+    #[inline]
+    pub fn set_expects(&mut self, expects: Expects) {
+        self.body_mut().expects = expects;
     }
 
     /// The priority of the thread of this node that waits for the reply; 0 when nobody does, or
@@ -415,7 +458,7 @@ impl<P: Page> Pool<P> {
             return;
         }
         body.id = 0;
-        body.expects_reply = false;
+        body.expects = Expects::NOTHING;
         body.format = Format::RAW;
         body.arrival = Arrival::NONE;
         body.urgency = 0;

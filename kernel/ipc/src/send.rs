@@ -7,7 +7,7 @@ use crate::error::{NoMemory, RightError, SendError, SendFailure};
 use crate::event::PER_TOKEN;
 use crate::ipc::Ipc;
 use crate::limits::MAX_TRANSIT_DEPTH;
-use crate::message::Message;
+use crate::message::{Expects, Message};
 use crate::name::Name;
 use crate::page::Page;
 use crate::port::{Holder, Port, PortId, Queued, RemoteToken, Sink};
@@ -115,7 +115,7 @@ impl<P: Page> Ipc<P> {
             tally.destroy(1);
             let body = message.body_mut();
             body.reply = None;
-            body.expects_reply = false;
+            body.expects = Expects::NOTHING;
             return Ok(Sent::Handed(port.hand_to(waiters, first, message)));
         }
         // The caller is on another node; without rights nothing in the answer is refused.
@@ -128,7 +128,7 @@ impl<P: Page> Ipc<P> {
             let token = *token;
             let body = message.body_mut();
             body.reply = None;
-            body.expects_reply = false;
+            body.expects = Expects::NOTHING;
             return self.forward_once(token, message);
         }
         self.reply_otherwise(message)
@@ -509,7 +509,7 @@ impl<P: Page> Ipc<P> {
         let right = self.make_reply_right(thread)?;
         let body = message.body_mut();
         body.reply = Some(right);
-        body.expects_reply = true;
+        body.expects = Expects::REPLY;
         Ok(())
     }
 

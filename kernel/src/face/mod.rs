@@ -9,6 +9,7 @@
 
 mod call;
 mod carry;
+mod confirm;
 mod delivery;
 mod error;
 mod exchange;
@@ -27,6 +28,7 @@ mod special;
 mod write;
 
 pub use carry::Right;
+pub use confirm::Fate;
 pub use delivery::{Delivery, Notification, ReturnedRight};
 pub use error::{CallError, Failure, MoveError, ReceiveError, SendError};
 pub use message::Message;

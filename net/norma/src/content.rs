@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use norma_flip::Incoming;
 use norma_ipc::limits::{MAX_INLINE, MAX_MEMORY, MAX_RIGHTS};
-use norma_ipc::{Format, Ipc, Message, PAGE_SIZE, Page, PageSource};
+use norma_ipc::{Expects, Format, Ipc, Message, PAGE_SIZE, Page, PageSource};
 use norma_wire::layout::{self, BODY_AT, HEAD_BODY, MessageLayout};
 use norma_wire::session::{self, Flags, Header};
 use norma_wire::{context, descriptor};
@@ -185,9 +185,10 @@ impl<P: Page> Session<P> {
 #[inline(always)]
 fn read_header<P>(header: &Header<'_>, message: &mut Message<P>) {
     message.set_id(header.id());
-    message.set_expects_reply(header.flags().contains(Flags::RPC));
     // Bit for bit the same, see the test below.
-    message.set_format(Format::from_bits(header.flags().bits() as u8));
+    let flags = header.flags().bits() as u8;
+    message.set_expects(Expects::from_bits(flags));
+    message.set_format(Format::from_bits(flags));
 }
 
 /// Reads a message off its frame; with `whole`, its memory too. Returns its rights.
@@ -319,5 +320,9 @@ mod tests {
         assert_eq!(format(false, ByteOrder::Little), 0);
         assert_eq!(format(false, ByteOrder::Big), Flags::BIG_ENDIAN.bits());
         assert_eq!(format(true, ByteOrder::Little), Flags::TYPED.bits());
+        let expects = |expects: Expects| u16::from(expects.bits());
+        assert_eq!(expects(Expects::NOTHING), 0);
+        assert_eq!(expects(Expects::REPLY), Flags::RPC.bits());
+        assert_eq!(expects(Expects::RECEIPT), Flags::CONFIRM.bits());
     }
 }

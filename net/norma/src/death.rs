@@ -247,6 +247,7 @@ impl<S: PageSource> Node<S> {
 
     fn release_session(&mut self, now: Instant, mut session: Session<S::Page>, reason: Reason) {
         let (place, generation) = (session.place, session.generation);
+        self.tell_of_unsent(&mut session);
         while let Some((at, import)) = session.imports.remove_any() {
             self.import_lost(now, place, generation, at, import, reason);
         }

@@ -5,7 +5,9 @@
 //! Leaves to others: what concerns more than this session, which is handed back ([`After`]);
 //! a message with rights that are new in its session is decided in `adopt`.
 
-use norma_ipc::{Ipc, Message, NoMemory, Page, PortId, Reason, RemoteToken, SendError, Sent};
+use norma_ipc::{
+    Expects, Ipc, Message, NoMemory, Page, PortId, Reason, RemoteToken, SendError, Sent, Sink,
+};
 use norma_wire::control::{self, Control};
 use norma_wire::descriptor::Repr;
 use norma_wire::session::Flags;
@@ -39,8 +41,22 @@ enum Refusal {
 #[derive(Clone, Copy)]
 pub(crate) enum Door {
     Post(PortId),
+    /// The same, and its sender waits to hear that it is there.
+    Confirm(PortId),
     Once,
     Node,
+}
+
+/// The last node on the way of a message confirms it: here its port has a queue. Where it is for
+/// no port, nobody does.
+#[cold]
+fn to_confirm<P: Page>(ipc: &Ipc<P>, door: Door, message: &mut Message<P>) -> Door {
+    match door {
+        Door::Post(port) if ipc.sink(port) == Ok(Sink::Queue) => return Door::Confirm(port),
+        Door::Post(_) => {}
+        _ => message.set_expects(Expects::NOTHING),
+    }
+    door
 }
 
 impl<P: Page> Session<P> {
@@ -101,6 +117,11 @@ impl<P: Page> Session<P> {
                     return Err(no_memory);
                 }
             }
+            if label.flags.contains(Flags::CONFIRM) {
+                return Ok(to_confirm(ipc, door, message));
+            }
+        } else if label.flags.contains(Flags::CONFIRM) {
+            message.set_expects(Expects::NOTHING);
         }
         Ok(door)
     }
@@ -179,12 +200,38 @@ impl<P: Page> Session<P> {
                 ipc.spend(right, message)
             }
             Door::Node => return Some(After::Serve(message)),
+            Door::Confirm(port) => return Self::confirm(ipc, port, message),
         };
         if let Ok(Sent::Handed(thread)) = sent {
             ipc.defer_wake(thread);
             return None;
         }
         Self::enter_otherwise(ipc, sent)
+    }
+
+    /// Puts a message into the queue of its port, and tells its sender by the right on which the
+    /// sender waits. Without memory to say it the right is destroyed, and the sender learns that
+    /// nobody knows.
+    #[cold]
+    fn confirm(ipc: &mut Ipc<P>, port: PortId, mut message: Message<P>) -> Option<After<P>> {
+        let waits = message.take_reply();
+        message.set_expects(Expects::NOTHING);
+        match ipc.post(port, message, None) {
+            Ok(Sent::Handed(thread)) => ipc.defer_wake(thread),
+            Ok(_) => {}
+            Err(error) => {
+                ipc.discard(error.message);
+                waits.into_iter().for_each(|right| ipc.release(right));
+                return None;
+            }
+        }
+        let waits = waits?;
+        let Ok(receipt) = ipc.new_message() else {
+            ipc.release(waits);
+            return None;
+        };
+        let said = ipc.spend(waits, receipt);
+        Self::enter_otherwise(ipc, said)
     }
 
     /// What follows when a message was not handed to a thread that waits for it.

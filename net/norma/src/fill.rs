@@ -169,9 +169,9 @@ impl<P: Page> Session<P> {
                 }
             }
         };
-        let mut flags = Flags::from_bits_retain(message.format().bits().into());
+        let said = message.format().bits() | message.expects().bits();
+        let mut flags = Flags::from_bits_retain(said.into());
         flags.set(Flags::CONTEXT, with_context);
-        flags.set(Flags::RPC, message.expects_reply());
         flags.set(Flags::SEND_ONCE, outbound.once);
         flags.set(Flags::FRESH, outbound.fresh);
         let header = Repr {

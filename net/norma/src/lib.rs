@@ -29,6 +29,7 @@ mod arrive;
 mod audit;
 mod carry;
 mod check;
+mod confirm;
 mod congestion;
 mod content;
 mod counters;
@@ -68,6 +69,7 @@ mod window;
 
 #[cfg(feature = "audit")]
 pub use audit::audit;
+pub use confirm::{Confirmation, Fate};
 pub use counters::{Counters, Drop};
 pub use lookups::LookUp;
 pub use names::{CheckInError, Interest};

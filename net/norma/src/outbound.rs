@@ -102,6 +102,12 @@ impl<P> Outbound<P> {
         self.message.memory().pages().len() as u32
     }
 
+    /// Whether it is certain that the peer has not taken it: nothing of it was sent since the
+    /// peer refused it, if it did.
+    pub(crate) fn never_taken(&self) -> bool {
+        !self.started || self.verdict == Verdict::Full
+    }
+
     #[inline]
     pub(crate) fn all_sent(&self) -> bool {
         self.started && self.next_page >= self.pages()

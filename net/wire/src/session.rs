@@ -97,6 +97,8 @@ bitflags::bitflags! {
         const FRESH = 0x10;
         /// The inline data are items, which say what they are.
         const TYPED = 0x20;
+        /// The sender waits to hear that the message is in the queue of its receiver.
+        const CONFIRM = 0x40;
     }
 }
 

@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use norma_ipc::{Completion, Delivery, HeapPage, Name, Notification, Reason, RightKind, ThreadId};
-use norma_net::{LookUp, NAME_UNKNOWN, Posted};
+use norma_net::{Confirmation, Fate, LookUp, NAME_UNKNOWN, Posted};
 
 use crate::Message;
 use crate::machine::instant;
@@ -189,6 +189,70 @@ impl World {
         }
         self.after(machine)?;
         Ok(())
+    }
+
+    /// Begins to send a message of which the fate will be known; see [`World::await_fate`].
+    ///
+    /// # Errors
+    /// [`CallError`], when it was not sent.
+    pub fn begin_confirmed(
+        &mut self,
+        machine: usize,
+        thread: ThreadId,
+        name: Name,
+        message: Message,
+    ) -> Result<Confirmation, CallError> {
+        let now = instant(self.now());
+        let m = self.machine(machine);
+        let space = m.space();
+        let sent = match m.node.send_confirmed(now, space, name, message, thread) {
+            Ok(sent) => sent,
+            Err(error) => {
+                m.node.ipc().discard(error.message);
+                return Err(CallError::NotSent(error.failure));
+            }
+        };
+        if let Confirmation::Here(Posted::Handed(to)) = sent {
+            m.node.ipc().defer_wake(to);
+        }
+        self.after(machine)?;
+        Ok(sent)
+    }
+
+    /// Waits until it is known what became of the message that was sent.
+    ///
+    /// # Errors
+    /// When the simulation fails.
+    pub fn await_fate(
+        &mut self,
+        machine: usize,
+        thread: ThreadId,
+        sent: Confirmation,
+    ) -> Result<Fate, CallError> {
+        let (Confirmation::Here(posted) | Confirmation::Asked(posted)) = sent;
+        if posted == Posted::Waiting {
+            match self.wait(machine, thread)? {
+                Completion::Sent => {}
+                Completion::Refused(reason, mut message) => {
+                    let node = &mut self.machine(machine).node;
+                    node.unconfirmed(&mut message);
+                    node.ipc().discard(message);
+                    return Ok(Fate::NotDelivered(reason));
+                }
+                other => return Err(self.failure(format!("a sender was told {other:?}")).into()),
+            }
+        }
+        if let Confirmation::Here(_) = sent {
+            return Ok(Fate::Delivered);
+        }
+        match self.await_reply(machine, thread) {
+            Ok(receipt) => {
+                self.discard(machine, receipt)?;
+                Ok(Fate::Delivered)
+            }
+            Err(CallError::Reason(reason)) => Ok(Fate::of(reason)),
+            Err(other) => Err(other),
+        }
     }
 
     /// Makes a call without waiting for its answer.
