@@ -77,8 +77,8 @@ pub const SMALL_MACHINE: usize = 6 * 1024;
 /// notice that it is dead.
 pub const LOOK_UP_PATIENCE: Duration = Duration::from_secs(3);
 
-/// Network cards that a node tells of.
-pub const CARDS: usize = 4;
+/// Network cards that a node tells of: as many as it can have.
+pub const CARDS: usize = norma_flip::limits::NETWORKS;
 
 /// Entries for threads of other nodes: as many kinds of work as an image can have.
 pub const ENTRIES: usize = 32;

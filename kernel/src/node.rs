@@ -433,15 +433,14 @@ impl Engine {
         self.receive(now);
     }
 
-    /// The card's station address, and the largest Ethernet payload that it carries.
-    pub(crate) fn card_identity(&self) -> Option<([u8; 6], u16)> {
-        self.card.as_ref().map(|card| (card.mac(), card.mtu()))
+    /// Its cards, in the order of its networks.
+    pub(crate) fn all_cards(&self) -> impl Iterator<Item = &NetDevice<Frame>> {
+        self.card.iter().chain(&self.cards)
     }
 
     /// What the card has counted.
     pub(crate) fn card_counters(&self) -> NetCounters {
-        let all = self.card.iter().chain(&self.cards);
-        all.fold(NetCounters::default(), |sum, card| {
+        self.all_cards().fold(NetCounters::default(), |sum, card| {
             sum.plus(card.counters())
         })
     }

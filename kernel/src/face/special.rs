@@ -47,12 +47,12 @@ impl Eq for NetworkCard {}
 /// This node's network cards.
 pub(crate) fn network_cards() -> heapless::Vec<NetworkCard, CARDS> {
     let engine = node::lock();
-    let cards = engine.card_identity().map(|(mac, mtu)| NetworkCard {
-        mac,
-        mtu,
-        counters: engine.card_counters(),
+    let cards = engine.all_cards().map(|card| NetworkCard {
+        mac: card.mac(),
+        mtu: card.mtu(),
+        counters: card.counters(),
     });
-    cards.into_iter().collect()
+    cards.take(CARDS).collect()
 }
 
 /// Puts a right into one of the kernel's slots.
