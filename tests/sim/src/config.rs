@@ -5,6 +5,7 @@ use core::time::Duration;
 use norma_faults::{Action, Rule};
 
 use crate::link::Link;
+use crate::topology::Segment;
 
 /// Something that happens to a node in the middle of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +45,9 @@ pub struct Config {
     pub mtu: u16,
     /// Nodes with another one.
     pub other_mtu: Vec<(usize, u16)>,
+    /// The networks and who is on each; a node on several is a router. One with everybody on it
+    /// if there is none here.
+    pub networks: Vec<Segment>,
     /// Receive buffers of each node.
     pub receive_buffers: u16,
     /// How long a frame takes.
@@ -85,6 +89,7 @@ impl Default for Config {
             first_sequence: None,
             mtu: 65_521,
             other_mtu: Vec::new(),
+            networks: Vec::new(),
             receive_buffers: 64,
             latency: Duration::from_micros(50),
             link: None,
@@ -100,12 +105,6 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Largest Ethernet payload that a node's card carries.
-    pub(crate) fn mtu_of(&self, node: usize) -> u16 {
-        let other = self.other_mtu.iter().find(|(index, _)| *index == node);
-        other.map_or(self.mtu, |(_, mtu)| *mtu)
-    }
-
     /// A network without faults.
     #[must_use]
     pub fn calm(mut self) -> Self {

@@ -22,6 +22,7 @@ mod machine;
 mod report;
 mod run;
 pub mod scenarios;
+mod topology;
 mod trace;
 mod world;
 
@@ -32,6 +33,7 @@ pub use link::Link;
 pub use machine::Machine;
 pub use report::{Failure, Report};
 pub use run::run;
+pub use topology::Segment;
 pub use world::World;
 
 /// A node of the simulation.

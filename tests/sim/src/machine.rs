@@ -2,13 +2,14 @@
 
 use core::time::Duration;
 
-use norma_flip::{FRAME_PAGES, HEAD, Incoming, Instant, Outgoing};
+use norma_flip::{FRAME_PAGES, HEAD, Incoming, Instant, NetworkId, Outgoing};
 use norma_ipc::{HeapPage, HeapPages, PAGE_SIZE, Page, PageSource, SpaceId, ThreadId};
 use norma_net::{Config as NodeConfig, NodeName};
 
 use crate::Node;
 use crate::actor::Actor;
 use crate::config::Config;
+use crate::topology::mac;
 
 /// A thread: it runs when it is woken, or when its time has come.
 pub(crate) struct Thread {
@@ -21,6 +22,8 @@ pub(crate) struct Thread {
 /// A node and what runs on it.
 pub struct Machine {
     pub(crate) node: Node,
+    /// On which network each of its cards is.
+    networks: Vec<usize>,
     pub(crate) space: SpaceId,
     pub(crate) threads: Vec<Thread>,
     pub(crate) dead: bool,
@@ -43,40 +46,31 @@ pub(crate) fn since_start(instant: Instant) -> Duration {
     Duration::from_nanos(instant.0.saturating_sub(1_000_000_000))
 }
 
-/// The station address of everybody.
-pub(crate) const BROADCAST: [u8; 6] = [0xff; 6];
-
-/// The station address of a machine: local, and not a group's.
-pub(crate) fn mac(index: usize) -> [u8; 6] {
-    let [a, b, c, d] = (index as u32 + 1).to_be_bytes();
-    [2, 0, a, b, c, d]
-}
-
-/// The machine to whose station a frame goes.
-pub(crate) fn station(frame: &[u8]) -> Option<usize> {
-    let [2, 0, a, b, c, d] = *frame.first_chunk()? else {
-        return None;
-    };
-    let number = u32::from_be_bytes([a, b, c, d]);
-    Some(number.checked_sub(1)? as usize)
-}
-
 impl Machine {
     pub(crate) fn new(index: usize, config: &Config, boots: u64) -> Self {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&config.seed.to_le_bytes());
         seed[8..16].copy_from_slice(&(index as u64).to_le_bytes());
         seed[16..24].copy_from_slice(&boots.to_le_bytes());
+        let networks = config.networks_of(index);
         let name = NodeName::new(&format!("node{index}")).unwrap_or_default();
         let node_config = NodeConfig {
             name,
             cluster: NodeConfig::cluster_identity("sim"),
-            mac: mac(index),
-            mtu: config.mtu_of(index),
+            mac: mac(networks[0], index),
+            mtu: config.mtu_of(networks[0], index),
             receive_buffers: config.receive_buffers,
             seed,
         };
         let mut node = Node::new(node_config, HeapPages::default()).expect("a node can start");
+        for network in &networks[1..] {
+            let card = norma_net::Network {
+                mac: mac(*network, index),
+                mtu: config.mtu_of(*network, index),
+                receive_buffers: config.receive_buffers,
+            };
+            node.add_network(card).expect("there is a place for a card");
+        }
         if let Some(first) = config.first_sequence {
             node.set_first_sequence(first);
         }
@@ -86,6 +80,7 @@ impl Machine {
             .expect("a space can be made");
         Machine {
             node,
+            networks,
             space,
             threads: Vec::new(),
             dead: false,
@@ -155,8 +150,15 @@ impl Machine {
         }
     }
 
-    /// The next frame that the node sends, as bytes.
-    pub(crate) fn transmit(&mut self, now: Duration) -> Option<Vec<u8>> {
+    /// The next frame that the node sends, and on which network.
+    pub(crate) fn transmit(&mut self, now: Duration) -> Option<(usize, Vec<u8>)> {
+        (0..self.networks.len()).find_map(|card| {
+            let bytes = self.transmit_on(now, card)?;
+            Some((self.networks[card], bytes))
+        })
+    }
+
+    fn transmit_on(&mut self, now: Duration, card: usize) -> Option<Vec<u8>> {
         let mut head = [0; HEAD];
         let mut pages: heapless::Vec<HeapPage, FRAME_PAGES> = heapless::Vec::new();
         let mut frame = Outgoing {
@@ -164,7 +166,15 @@ impl Machine {
             pages: &mut pages,
             length: 0,
         };
-        if !self.node.poll_transmit(instant(now), &mut frame) {
+        let now = instant(now);
+        // A node on one network goes the way of such nodes.
+        let some = match self.networks[..] {
+            [_] => self.node.poll_transmit(now, &mut frame),
+            _ => self
+                .node
+                .poll_transmit_on(now, NetworkId(card as u8), &mut frame),
+        };
+        if !some {
             return None;
         }
         let length = frame.length;
@@ -177,8 +187,9 @@ impl Machine {
         Some(bytes)
     }
 
-    /// Hands received bytes to the node, in the shape in which a device delivers them.
-    pub(crate) fn receive(&mut self, now: Duration, bytes: &[u8]) {
+    /// Hands bytes received on a network to the node, in the shape in which a device delivers
+    /// them.
+    pub(crate) fn receive(&mut self, now: Duration, network: usize, bytes: &[u8]) {
         let mut source = HeapPages::default();
         let behind = &bytes[bytes.len().min(HEAD)..];
         let mut pages: Vec<HeapPage> = Vec::new();
@@ -193,7 +204,9 @@ impl Machine {
             length: bytes.len(),
             pages: &mut pages,
         };
-        self.node.handle_frame(instant(now), &mut frame);
+        let card = self.networks.iter().position(|on| *on == network);
+        let card = NetworkId(card.expect("it has a card there") as u8);
+        self.node.handle_frame_on(instant(now), card, &mut frame);
     }
 
     /// When the machine next wants to run on its own account.

@@ -19,12 +19,14 @@ use crate::actor::{Context, Next};
 use crate::config::{Config, Event};
 use crate::ledger::Ledger;
 use crate::link::Wires;
-use crate::machine::{BROADCAST, Machine, station};
+use crate::machine::Machine;
 use crate::report::{Failure, Report};
+use crate::topology::sent_on;
 use crate::trace::Trace;
 
 /// A frame on its way.
 struct Flying {
+    network: usize,
     from: usize,
     to: usize,
     /// Shared by all receivers of a broadcast.
@@ -153,7 +155,7 @@ impl World {
 
     /// Puts a frame on the network that nobody sends now: one that was recorded.
     pub fn replay(&mut self, from: usize, to: usize, bytes: &[u8]) {
-        self.send_to(from, to, &bytes.into());
+        self.send_to(sent_on(bytes), from, to, &bytes.into());
     }
 
     /// Frames put on the network so far.
@@ -399,16 +401,16 @@ impl World {
     }
 
     fn arrive(&mut self, flying: Flying) -> usize {
-        let Flying { from, to, bytes } = flying;
+        let (from, to) = (flying.from, flying.to);
         let machine = &mut self.machines[to];
         if machine.dead {
-            self.trace.frame(self.now, from, to, "dead", &bytes);
+            self.trace.frame(self.now, from, to, "dead", &flying.bytes);
         } else if machine.frozen_until > self.now {
             let later = machine.frozen_until;
-            let _ = self.network.push(later, Flying { from, to, bytes });
+            let _ = self.network.push(later, flying);
         } else {
-            self.trace.frame(self.now, from, to, "comes", &bytes);
-            machine.receive(self.now, &bytes);
+            self.trace.frame(self.now, from, to, "comes", &flying.bytes);
+            machine.receive(self.now, flying.network, &flying.bytes);
         }
         to
     }
@@ -429,8 +431,8 @@ impl World {
             while let Some(thread) = node(&mut self.machines[index]) {
                 self.machines[index].wake(thread);
             }
-            while let Some(bytes) = self.machines[index].transmit(self.now) {
-                self.put_on_network(index, bytes.into());
+            while let Some((network, bytes)) = self.machines[index].transmit(self.now) {
+                self.put_on_network(network, index, bytes.into());
             }
             self.machines[index].set_timer();
             if let Some(left) = self.machines[index].node.poll_urgent_wake() {
@@ -467,26 +469,19 @@ impl World {
         self.machines.len()
     }
 
-    fn put_on_network(&mut self, from: usize, bytes: Rc<[u8]>) {
+    fn put_on_network(&mut self, network: usize, from: usize, bytes: Rc<[u8]>) {
         self.report.frames += 1;
-        if bytes[..6] == BROADCAST {
-            for to in (0..self.machines.len()).filter(|to| *to != from) {
-                self.send_to(from, to, &bytes);
-            }
-        } else if let Some(to) = station(&bytes)
-            && to != from
-            && to < self.machines.len()
-        {
-            self.send_to(from, to, &bytes);
+        for to in self.config.receivers(network, from, &bytes) {
+            self.send_to(network, from, to, &bytes);
         }
     }
 
-    fn send_to(&mut self, from: usize, to: usize, bytes: &Rc<[u8]>) {
+    fn send_to(&mut self, network: usize, from: usize, to: usize, bytes: &Rc<[u8]>) {
         self.report.passages += 1;
         if let Some(watcher) = &mut self.watcher {
             watcher(from, to, bytes);
         }
-        if bytes.len() > usize::from(self.config.mtu_of(to)) + ETHERNET {
+        if bytes.len() > usize::from(self.config.mtu_of(network, to)) + ETHERNET {
             self.report.overlong += 1;
             return self.trace.frame(self.now, from, to, "TOO LONG", bytes);
         }
@@ -509,7 +504,13 @@ impl World {
                 continue;
             };
             let at = left + self.config.latency + delay;
-            if self.network.push(at, Flying { from, to, bytes }).is_err() {
+            let flying = Flying {
+                network,
+                from,
+                to,
+                bytes,
+            };
+            if self.network.push(at, flying).is_err() {
                 self.report.dropped += 1;
             }
         }
