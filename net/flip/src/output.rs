@@ -168,6 +168,22 @@ impl<P: Page> Flip<P> {
         source: Address,
         frame: &mut Outgoing<'_, P>,
     ) -> Result<(), FragmentError> {
+        self.fragment_within(now, destination, source, usize::MAX, frame)
+    }
+
+    /// The same in pieces of at most `most` bytes, where the receiver's card takes no larger
+    /// ones than that.
+    ///
+    /// # Errors
+    /// As [`Flip::fragment`].
+    pub fn fragment_within(
+        &mut self,
+        now: Instant,
+        destination: Address,
+        source: Address,
+        most: usize,
+        frame: &mut Outgoing<'_, P>,
+    ) -> Result<(), FragmentError> {
         let held = HEAD + frame.pages.len() * norma_ipc::PAGE_SIZE;
         if frame.length <= PREFIX || frame.length - PREFIX > MAX_DATAGRAM || frame.length > held {
             return Err(FragmentError::BadLength);
@@ -186,7 +202,8 @@ impl<P: Page> Flip<P> {
             ..header(Kind::UniData, destination, source, id, length)
         };
         let pages = core::mem::take(frame.pages);
-        let load = Load::new(route.station, header, own.max_payload, *frame.head, pages);
+        let most = own.max_payload.min(most);
+        let load = Load::new(route.station, header, most, *frame.head, pages);
         self.departures[Networks::place(route.network)]
             .own
             .push(load);

@@ -20,7 +20,7 @@ use crate::counters::Drop;
 use crate::fill::pages_per_frame;
 use crate::inbox::Inbox;
 use crate::limits::{ATTEMPT_FRESH, HELLO_INTERVAL, MAX_OFFERS, OFFER_EXPIRES, SURELY_ALIVE};
-use crate::node::{Config, Node, PLACE_MASK};
+use crate::node::{Config, LEAST_PAYLOAD, Node, PLACE_MASK};
 use crate::session::{Owed, Session, State};
 
 /// Features that this implementation offers: none of the optional ones yet.
@@ -183,7 +183,8 @@ impl<S: PageSource> Node<S> {
         let ways = [Some(source), sought].into_iter().flatten();
         let ways = ways.filter_map(|address| self.flip.path_payload(now, address));
         let way = ways.min().map_or(u32::MAX, |payload| payload as u32);
-        let limit = frame_limit(&self.config).min(body.frame_limit).min(way);
+        let theirs = body.frame_limit.max(LEAST_PAYLOAD as u32);
+        let limit = frame_limit(&self.config).min(theirs).min(way);
         if let Some(session) = self.sessions.get_mut(place) {
             session.peer = source;
             session.peer_number = body.session;

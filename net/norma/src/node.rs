@@ -173,6 +173,9 @@ pub struct Node<S: PageSource> {
 /// unfragmented frame, and room for FLIP to cut larger ones sensibly.
 const LEAST_MTU: u16 = 576;
 
+/// Bytes of session payload that every card carries.
+pub(crate) const LEAST_PAYLOAD: usize = LEAST_MTU as usize - norma_wire::flip::LENGTH;
+
 /// The bits of a session's number that are its place.
 pub(crate) const PLACE_MASK: u32 = MAX_SESSIONS as u32 - 1;
 

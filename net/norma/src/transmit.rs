@@ -9,7 +9,7 @@ use norma_wire::layout;
 
 use crate::handshake::Introduction;
 use crate::limits::MIN_RTO;
-use crate::node::Node;
+use crate::node::{LEAST_PAYLOAD, Node};
 use crate::session::{Owed, State};
 
 /// What came of trying to make a frame.
@@ -112,9 +112,13 @@ impl<S: PageSource> Node<S> {
         frame.length = layout::SESSION_AT + payload;
         crate::check::write(frame.head, payload);
         let (peer, own) = (session.peer, self.address);
-        let made = if flip.needs_fragmenting(network, payload) {
+        // What fits the smallest card fits all.
+        let limit = session.frame_limit as usize;
+        let cuts = payload > LEAST_PAYLOAD
+            && (payload > limit || flip.needs_fragmenting(network, payload));
+        let made = if cuts {
             counters.page_copies += frame.pages.len() as u64;
-            let cut = flip.fragment(now, peer, own, frame);
+            let cut = flip.fragment_within(now, peer, own, limit, frame);
             frame.pages.clear();
             // If FLIP had no memory, it is as if the frame were lost on the way.
             (cut != Err(FragmentError::NoRoute)).then_some(Made::Queued)

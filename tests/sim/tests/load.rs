@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use common::flood::{flood, sink};
-use common::must;
+use common::{drained, must};
 use norma_ipc::{Name, ThreadId};
 use norma_sim::{Config, Link, World};
 
@@ -239,5 +239,40 @@ fn a_large_message_lets_a_small_one_go_before_most_of_its_frames() {
         let reply = must(w.await_reply(0, client.0));
         w.discard(0, reply).unwrap();
         assert!(ahead <= 64, "{ahead} frames ahead");
+    }
+}
+#[test]
+fn nodes_whose_cards_carry_frames_of_different_sizes_talk() {
+    for sizes in [[1500, 65_521], [65_521, 1500], [9000, 1500], [576, 9000]] {
+        let (mut w, client, server) = pair(&Config {
+            mtu: sizes[0],
+            other_mtu: vec![(1, sizes[1])],
+            ..config()
+        });
+        for direction in 0..2 {
+            let arrived = sink(&mut w, direction, &format!("sink{direction}"));
+            let other = 1 - direction;
+            let thread = w.thread(other);
+            let name = must(w.look_up(other, thread, &format!("sink{direction}")));
+            flood(&mut w, other, name, 0, 300_000, 3);
+            let all = arrived.clone();
+            w.run_until(Duration::from_secs(3), |_| {
+                all.borrow().messages.get(&0) == Some(&3)
+            })
+            .unwrap_or_else(|failure| panic!("{sizes:?}: {failure}"));
+            w.give_up(other, name)
+                .unwrap_or_else(|failure| panic!("{failure}"));
+        }
+        let message = w.message(0, &[7; 8000]);
+        must(w.begin_call(0, client.0, client.1, message));
+        let request = w.receive(1, server.0, server.1).unwrap();
+        assert_eq!(request.data(), [7; 8000]);
+        w.reply(1, request).unwrap();
+        let reply = must(w.await_reply(0, client.0));
+        assert_eq!(reply.data(), [7; 8000]);
+        w.discard(0, reply).unwrap();
+        assert_eq!(w.report().overlong, 0, "{sizes:?}");
+        w.give_up(0, client.1).unwrap();
+        drained(&mut w);
     }
 }
