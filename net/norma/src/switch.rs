@@ -262,3 +262,7 @@ fn push<P: norma_ipc::Page>(
         }
     }
 }
+
+#[cfg(test)]
+#[path = "switch_tests.rs"]
+mod tests;
