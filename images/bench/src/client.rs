@@ -70,6 +70,10 @@ fn measure(
             let mut caller = remote::Inline::new(request, reply)?;
             stretch(node, peer, number, item, round, times, || caller.call(peer))?
         }
+        Kind::Right => {
+            let mut caller = remote::Right::new()?;
+            stretch(node, peer, number, item, round, times, || caller.call(peer))?
+        }
         Kind::OutOfLine(bytes) => {
             let mut caller = remote::OutOfLine::new(bytes)?;
             stretch(node, peer, number, item, round, times, || caller.call(peer))?

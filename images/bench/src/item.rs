@@ -15,6 +15,8 @@ pub enum Kind {
     Local(Around),
     /// An RPC with so many bytes inline in the request, and in the reply.
     Inline(usize, usize),
+    /// A null RPC with a send right in the request.
+    Right,
     /// An RPC with so many bytes out of line in the request, and an empty reply.
     OutOfLine(usize),
     /// One-way messages with so many bytes out of line.
@@ -39,10 +41,11 @@ pub struct Item {
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-static KINDS: [(&str, Kind); 39] = [
+static KINDS: [(&str, Kind); 40] = [
     ("floor", Kind::Floor),
     ("local-null", Kind::LocalNull),
     ("remote-null", Kind::Inline(0, 0)),
+    ("remote-right", Kind::Right),
     ("remote-64", Kind::Inline(64, 64)),
     ("remote-1k", Kind::Inline(1024, 0)),
     ("remote-4k", Kind::OutOfLine(4096)),

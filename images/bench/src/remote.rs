@@ -2,7 +2,9 @@
 
 use crate::client::{Peer, take};
 use crate::control::{DROP, ECHO};
-use norma_boot::{Failure, Frame, Frames, Message, PAGE_SIZE, Page, PageSource};
+use norma_boot::{
+    Failure, Frame, Frames, Message, PAGE_SIZE, Page, PageSource, ReceiveRight, SendRight,
+};
 
 /// Calls with inline data. One message goes back and forth.
 pub struct Inline {
@@ -35,6 +37,37 @@ impl Inline {
         let answer = peer.service.call(message)?;
         if answer.data().len() != self.reply {
             return Err(Failure::Empty);
+        }
+        self.message = Some(answer);
+        Ok(())
+    }
+}
+
+/// Calls with a copy of one send right, which the service drops.
+pub struct Right {
+    message: Option<Message>,
+    /// Keeps the right alive.
+    _port: ReceiveRight,
+    right: SendRight,
+}
+
+impl Right {
+    pub fn new() -> Result<Self, Failure> {
+        let port = ReceiveRight::new()?;
+        Ok(Right {
+            message: Some(Message::new()?),
+            right: port.make_send()?,
+            _port: port,
+        })
+    }
+
+    pub fn call(&mut self, peer: &Peer) -> Result<(), Failure> {
+        let mut message = take(&mut self.message)?;
+        message.set_id(DROP);
+        message.push_copy(&self.right)?;
+        let answer = peer.service.call(message)?;
+        if answer.first_right().is_some() {
+            return Err(Failure::InvalidRight);
         }
         self.message = Some(answer);
         Ok(())

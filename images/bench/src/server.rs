@@ -71,6 +71,9 @@ fn serve(port: &ReceiveRight) {
         if message.id() != ECHO {
             message.clear_data();
             message.memory_mut().clear();
+            while let Ok(Some(right)) = message.take_any_right() {
+                drop(right);
+            }
         }
         next = if message.expects_reply() {
             port.reply_and_receive(message)

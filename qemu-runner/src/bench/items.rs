@@ -88,10 +88,11 @@ const fn item(name: &'static str, kind: Kind, n: u64) -> Item {
 
 /// Calls between nodes. Numbers are chosen so that each stretch takes some tenths of a second
 /// under emulation: long against a time slice of the host, short against its drift.
-static NET: [Item; 10] = [
+static NET: [Item; 11] = [
     item("floor", Kind::RoundTrip, 2000),
     item("local-null", Kind::RoundTrip, 5000),
     item("remote-null", Kind::RoundTrip, 2000),
+    item("remote-right", Kind::RoundTrip, 2000),
     item("remote-64", Kind::RoundTrip, 2000),
     item("remote-1k", Kind::RoundTrip, 1000),
     item("remote-4k", Kind::RoundTrip, 1000),
@@ -199,8 +200,8 @@ mod tests {
             .collect();
         assert_eq!(
             names.join(" "),
-            "floor local-null remote-null remote-64 remote-1k remote-4k remote-64k remote-1m \
-             stream-1m raw-stream"
+            "floor local-null remote-null remote-right remote-64 remote-1k remote-4k remote-64k \
+             remote-1m stream-1m raw-stream"
         );
     }
 

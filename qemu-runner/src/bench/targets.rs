@@ -88,6 +88,7 @@ fn judge_net(results: &[Measured], startup: Option<&Startup>) -> Vec<Target> {
     let mut targets = Vec::new();
     speed(results, &mut targets);
     budget(results, &mut targets);
+    right(results, &mut targets);
     for name in ["remote-4k", "remote-64k", "remote-1m", "stream-1m"] {
         let value = find(results, name).map(|m| m.row.counts.copies);
         targets.push(target(
@@ -163,6 +164,27 @@ fn budget(results: &[Measured], targets: &mut Vec<Target>) {
             allowance,
         ));
     }
+}
+
+/// A send right in the request of a null RPC.
+fn right(results: &[Measured], targets: &mut Vec<Target>) {
+    let found = find(results, "remote-right");
+    let time = |name| find(results, name).map(|m| m.row.p50);
+    let allowance = found.map_or(0.0, |m| CONTROL_ALLOWANCE / m.detail.n_per_stretch as f64);
+    targets.extend([
+        target(
+            "remote-right: p50 against remote-null",
+            Bar::AtMost(1.15),
+            ratio(time("remote-right"), time("remote-null")),
+            0.0,
+        ),
+        target(
+            "remote-right: frames",
+            Bar::AtMost(2.0),
+            found.map(|m| m.row.counts.frames),
+            allowance,
+        ),
+    ]);
 }
 
 fn size(startup: Option<&Startup>, targets: &mut Vec<Target>) {
