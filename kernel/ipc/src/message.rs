@@ -379,6 +379,11 @@ impl<P> Message<P> {
         core::mem::take(&mut self.body_mut().rights)
     }
 
+    /// The same, and the place for them stays.
+    pub fn drain_rights(&mut self) -> alloc::vec::Drain<'_, Right> {
+        self.body_mut().rights.drain(..)
+    }
+
     /// Takes the last right out.
     pub(crate) fn pop_right(&mut self) -> Option<Right> {
         self.body_mut().rights.pop()

@@ -78,6 +78,14 @@ impl<P: Page> Ipc<P> {
         })
     }
 
+    /// What other nodes call a port that is here and alive.
+    #[inline]
+    pub fn label_here(&self, id: PortId) -> Option<Label> {
+        let port = self.port(id)?;
+        let here = port.dead.is_none() && port.sink == Sink::Queue && port.identity != 0;
+        here.then(|| self.label(id))
+    }
+
     /// Says what other nodes call a port.
     pub fn set_label(&mut self, id: PortId, label: Label) {
         if let Some(port) = self.port_mut(id) {

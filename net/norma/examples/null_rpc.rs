@@ -5,6 +5,7 @@
 //! valgrind --tool=callgrind target/release/examples/null_rpc 1000
 //! ```
 //!
+//! With `right` behind the number each call has a copy of one send right, which the server drops.
 //! Both nodes together, without any device: the difference between two counts of calls is the
 //! cost of the calls alone.
 
@@ -111,6 +112,7 @@ fn main() {
         .nth(1)
         .and_then(|text| text.parse().ok())
         .unwrap_or(1000u32);
+    let with_right = std::env::args().nth(2).is_some_and(|word| word == "right");
     let (mut a, mut b) = (machine(1), machine(2));
     let now = Instant::from_millis(1000);
     let mut wire = Wire {
@@ -129,6 +131,13 @@ fn main() {
     b.node
         .check_in(wire.now, b.space, name, "null")
         .expect("a name for all");
+    let own = a.node.ipc().allocate_port(a.space).expect("a port");
+    let own = a
+        .node
+        .ipc()
+        .make_right(a.space, own, RightKind::Send)
+        .expect("a right");
+    let own = a.node.ipc().insert(a.space, own).expect("a name");
     let name = look_up(&mut wire, &mut a, &mut b);
     let waits = b.node.ipc().receive_or_wait(THREAD, b.space, port);
     assert!(waits.expect("the port lives").is_none());
@@ -138,6 +147,16 @@ fn main() {
     for _ in 0..count {
         wire.now += Duration::from_micros(50);
         message.clear_data();
+        if a.node.poll_timeout().is_some_and(|due| due <= wire.now) {
+            a.node.handle_timeout(wire.now);
+        }
+        if b.node.poll_timeout().is_some_and(|due| due <= wire.now) {
+            b.node.handle_timeout(wire.now);
+        }
+        if with_right {
+            let right = a.node.ipc().copy_send(a.space, own).expect("a right");
+            message.push_right(right).expect("room for it");
+        }
         a.node
             .ipc()
             .attach_reply(THREAD, &mut message)
@@ -153,7 +172,11 @@ fn main() {
         );
         carry(&mut wire, &mut a, &mut b);
 
-        let request = taken(&mut b);
+        let mut request = taken(&mut b);
+        if with_right {
+            let right = request.take_right().expect("it comes with the message");
+            b.node.ipc().release(right);
+        }
         let posted = b.node.reply(wire.now, request);
         assert!(matches!(posted, Ok(Posted::Carried)));
         let waits = b.node.ipc().receive_or_wait(THREAD, b.space, port);

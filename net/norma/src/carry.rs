@@ -142,15 +142,46 @@ impl<S: PageSource> Node<S> {
         session.exports.reserve(count + 1)?;
         session.exports.reserve_ports(count)?;
         self.directory.reserve(count)?;
-        let mut rights = Vec::new();
-        rights.try_reserve_exact(count).map_err(|_| NoMemory)?;
+        // The one of the message before.
+        let mut rights = core::mem::take(&mut self.spare);
+        rights.try_reserve(count).map_err(|_| NoMemory)?;
         // DEAD and ROOM for each.
         session.out.promise(2 * count)?;
         // From here nothing fails.
-        for right in message.take_rights() {
-            rights.push(self.pack_right(place, right));
+        for right in message.drain_rights() {
+            let packed = match self.pack_again(place, &right) {
+                Some(repr) => {
+                    // The entry holds one right for all of them.
+                    self.ipc.release(right);
+                    Packed { repr, held: None }
+                }
+                None => self.pack_right(place, right),
+            };
+            rights.push(packed);
         }
         Ok(rights)
+    }
+
+    /// The descriptor of a right to a port of this node that the peer has already: what most
+    /// rights are.
+    #[inline]
+    fn pack_again(&mut self, place: u32, right: &Right) -> Option<descriptor::Repr> {
+        let port = right.port().filter(|_| right.kind() == RightKind::Send)?;
+        let Label { identity, moves } = self.ipc.label_here(port)?;
+        let session = self.sessions.get_mut(place)?;
+        let index = session.exports.of_port(port)?;
+        session.exports.get_mut(index)?.sent += 1;
+        session.out.forgive(2);
+        Some(descriptor::Repr {
+            kind: descriptor::Kind::Send,
+            origin: descriptor::Origin::Sender,
+            moves,
+            index,
+            port: identity,
+            node: self.address,
+            session: 0,
+            there: 0,
+        })
     }
 
     fn leaving(&self, place: u32, generation: u16, right: &Right) -> Leaving {
@@ -196,18 +227,20 @@ impl<S: PageSource> Node<S> {
             session: 0,
             there: 0,
         };
-        if kind == descriptor::Kind::Send
-            && let Some(port) = right.port()
-        {
-            let label = self.identify(port);
-            (repr.port, repr.moves) = (label.identity, label.moves);
-        }
         let generation = self
             .sessions
             .get(place)
             .map_or(0, |session| session.generation);
         let mut held = None;
-        match self.leaving(place, generation, &right) {
+        let leaving = self.leaving(place, generation, &right);
+        if kind == descriptor::Kind::Send
+            && !matches!(leaving, Leaving::Dead)
+            && let Some(port) = right.port()
+        {
+            let label = self.identify(port);
+            (repr.port, repr.moves) = (label.identity, label.moves);
+        }
+        match leaving {
             Leaving::Export => repr.index = self.export(place, right),
             Leaving::Third(token) => {
                 repr.index = self.export(place, right);

@@ -96,7 +96,12 @@ impl<P: Page> Session<P> {
             self.out.forgive(1);
             return Err(Drop::NoMemory);
         };
-        let contents = match read_message(header, &plan, frame, here, &mut message, desk) {
+        let spare = match header.rights() {
+            0 => Vec::new(),
+            _ => core::mem::take(&mut self.spare),
+        };
+        let read = read_message(header, &plan, frame, here, &mut message, desk, spare);
+        let contents = match read {
             Ok(rights) => Contents::Rights(rights),
             Err(Drop::NoMemory) => Contents::Hopeless,
             Err(reason) => {
@@ -200,6 +205,7 @@ fn read_message<S: PageSource>(
     whole: bool,
     message: &mut Message<S::Page>,
     desk: &mut Desk<'_, S>,
+    spare: Vec<descriptor::Repr>,
 ) -> Result<Vec<descriptor::Repr>, Drop> {
     let inline = usize::from(header.inline());
     if inline > 0 {
@@ -212,7 +218,7 @@ fn read_message<S: PageSource>(
     if header.rights() == 0 && plan.pages == 0 && !header.flags().contains(Flags::CONTEXT) {
         return Ok(Vec::new());
     }
-    read_rest(header, plan, frame, whole, message, desk.source)
+    read_rest(header, plan, frame, whole, message, desk.source, spare)
 }
 
 /// Reads rights, call context and, with `whole`, memory. Returns the rights.
@@ -224,14 +230,12 @@ fn read_rest<S: PageSource>(
     whole: bool,
     message: &mut Message<S::Page>,
     source: &mut S,
+    mut descriptors: Vec<descriptor::Repr>,
 ) -> Result<Vec<descriptor::Repr>, Drop> {
     let inline = usize::from(header.inline());
-    let mut descriptors = Vec::new();
     if header.rights() > 0 {
         let count = usize::from(header.rights());
-        descriptors
-            .try_reserve_exact(count)
-            .map_err(|_| Drop::NoMemory)?;
+        descriptors.try_reserve(count).map_err(|_| Drop::NoMemory)?;
         for number in 0..count {
             let mut bytes = [0; descriptor::LENGTH];
             read_stream(frame, plan, inline + number * bytes.len(), &mut bytes)?;

@@ -15,6 +15,7 @@ use norma_wire::session::Flags;
 use crate::counters::Counters;
 use crate::import::Hitch;
 use crate::inbox::{Contents, Label, Parcel};
+use crate::limits::KEEP_RIGHTS;
 use crate::rights::{Export, NO_EXPORT, NODE_SERVICE};
 use crate::session::Session;
 
@@ -74,6 +75,12 @@ impl<P: Page> Session<P> {
             Ok(door) => {
                 self.out.forgive(1);
                 counters.delivered += 1;
+                if let Contents::Rights(mut rights) = contents
+                    && (1..=KEEP_RIGHTS).contains(&rights.capacity())
+                {
+                    rights.clear();
+                    self.spare = rights;
+                }
                 self.enter(ipc, label, door, message)
             }
             Err(Refusal::Because(reason)) => {

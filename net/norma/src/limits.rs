@@ -73,6 +73,9 @@ pub const MAX_WAITING: usize = MAX_PARTIAL - 2 * MAX_BEGUN;
 /// frame that has arrived is not settled while something that the peer sent before is missing.
 pub const MAX_UNSETTLED: usize = 1024;
 
+/// A list for so many rights is kept for the next message that has any; most have one or two.
+pub const KEEP_RIGHTS: usize = 16;
+
 /// Rights that a node acquires from their owners at one time. Each of them has a stand-in, which
 /// whoever gave the right pays for too; a message that brings more is refused for want of memory.
 pub const MAX_ACQUISITIONS: usize = 1024;

@@ -39,12 +39,8 @@ impl<S: PageSource> Node<S> {
         let Some(import) = session.imports.get(at) else {
             return;
         };
-        let (port, serial, received) = (import.port, import.serial, import.received);
-        if !self.ipc.is_unused(port) {
-            // One has arrived since: let it be said again when that goes.
-            self.ipc.keep_unused(port);
-            return;
-        }
+        // One may have arrived since, and be about to go: that is looked at later.
+        let (serial, received) = (import.serial, import.received);
         // The right came with a frame: time is counted from the last one.
         let until = session.liveness.heard_at() + LINGER;
         let lingering = Lingering {
@@ -74,7 +70,9 @@ impl<S: PageSource> Node<S> {
                 continue;
             };
             let (port, received) = (import.port, import.received);
-            if !self.ipc.keep_unused(port) {
+            if !self.ipc.is_unused(port) {
+                // It is in use: let it be said when it is not.
+                self.ipc.keep_unused(port);
                 continue;
             }
             if received == lingering.received {
@@ -100,6 +98,10 @@ impl<S: PageSource> Node<S> {
             return;
         };
         let port = import.port;
+        if !self.ipc.is_unused(port) {
+            self.ipc.keep_unused(port);
+            return;
+        }
         if self.ipc.sink(port) != Ok(norma_ipc::Sink::Remote(token)) {
             return; // The stand-in hangs on another by now.
         }

@@ -3,6 +3,8 @@
 //! Owns: the state, and the calls by which threads send. Each call passes the core; only what
 //! the core wants forwarded goes further.
 
+use alloc::vec::Vec;
+
 use norma_flip::{Address, Flip, Instant, PrivateAddress};
 use norma_ipc::{
     Event, Ipc, Message, Name, NoMemory, PageSource, PortId, RemoteToken, Right, SendError, Sent,
@@ -19,6 +21,7 @@ use crate::directory::Directory;
 use crate::limits::{MAX_SESSIONS, REMEMBERED_PEERS};
 use crate::lookups::Lookups;
 use crate::names::Names;
+use crate::outbound::Packed;
 use crate::queue::Queue;
 use crate::random::Random;
 use crate::rights::Map;
@@ -151,6 +154,8 @@ pub struct Node<S: PageSource> {
     pub(crate) lookups: Lookups,
     pub(crate) special: SpecialPorts,
     pub(crate) directory: Directory,
+    /// An empty list for the rights of the next message.
+    pub(crate) spare: Vec<Packed>,
     pub(crate) acquisitions: Acquisitions,
     pub(crate) random: Random,
     pub(crate) graves: heapless::Deque<Grave, REMEMBERED_PEERS>,
@@ -214,6 +219,7 @@ impl<S: PageSource> Node<S> {
             lookups: Lookups::new(),
             special: SpecialPorts::new(),
             directory: Directory::default(),
+            spare: Vec::new(),
             acquisitions: Acquisitions::new(),
             random,
             graves: heapless::Deque::new(),

@@ -3,9 +3,11 @@
 //! Owns: its state, its identity, who was last heard when. The halves are in `outbox` and
 //! `inbox`, the rights in `rights`.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use norma_flip::{Address, Instant};
+use norma_wire::descriptor;
 use norma_wire::hello::NodeName;
 
 use crate::flight::Acknowledgement;
@@ -167,6 +169,8 @@ pub(crate) struct Session<P> {
     pub(crate) inbox: Inbox<P>,
     pub(crate) exports: Exports,
     pub(crate) imports: Imports,
+    /// An empty list for the rights of the next message.
+    pub(crate) spare: Vec<descriptor::Repr>,
     /// Imports whose stand-ins are unused.
     pub(crate) lingering: linger::Waiting,
     pub(crate) liveness: Liveness,
@@ -236,6 +240,7 @@ impl<P: norma_ipc::Page> Session<P> {
             inbox: Inbox::new(0),
             exports: Exports::new(),
             imports: Imports::new(),
+            spare: Vec::new(),
             lingering: linger::Waiting::new(),
             liveness: Liveness::new(now),
             owed: Owed::empty(),

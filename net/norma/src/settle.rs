@@ -10,6 +10,7 @@ use norma_wire::control::Control;
 use norma_wire::descriptor;
 
 use crate::import::is_counted;
+use crate::limits::KEEP_RIGHTS;
 use crate::node::Node;
 use crate::outbound::{Outbound, Packed, Verdict, Via};
 use crate::rights::NO_EXPORT;
@@ -94,8 +95,8 @@ impl<S: PageSource> Node<S> {
         }
     }
 
-    fn accepted(&mut self, place: u32, outbound: Outbound<S::Page>) {
-        for Packed { repr, held } in outbound.rights {
+    fn accepted(&mut self, place: u32, mut outbound: Outbound<S::Page>) {
+        for Packed { repr, held } in outbound.rights.drain(..) {
             self.tell_of_death(place, &repr);
             match held {
                 // It is used up here.
@@ -106,6 +107,9 @@ impl<S: PageSource> Node<S> {
                 Some(right) => self.ipc.release(right),
                 None => {}
             }
+        }
+        if outbound.rights.capacity() <= KEEP_RIGHTS {
+            self.spare = outbound.rights;
         }
         self.ipc.discard(outbound.message);
     }
