@@ -80,7 +80,7 @@ impl Pair {
                 }
                 crate::audit(self.nodes.iter()).unwrap();
             }
-            self.now = self.now + Duration::from_millis(1);
+            self.now += Duration::from_millis(1);
         }
     }
 
@@ -151,7 +151,7 @@ fn what_was_refused_is_taken_apart_and_goes_by_the_new_way() {
     // The same right by the new session: its stand-in goes there.
     assert_eq!(pair.look_up(), echo);
     let imports: Vec<_> = (pair.nodes[0].sessions.iter())
-        .filter(|(_, session)| session.imports.len() > 0)
+        .filter(|(_, session)| !session.imports.is_empty())
         .map(|(place, session)| (place, session.superseded))
         .collect();
     assert!(matches!(imports[..], [(_, false)]), "{imports:?} {old}");
@@ -195,7 +195,7 @@ fn a_right_by_the_older_session_does_not_lead_back() {
     let place_of = |pair: &Pair| {
         let mut sessions = pair.nodes[0].sessions.iter();
         sessions
-            .find(|(_, session)| session.imports.len() > 0)
+            .find(|(_, session)| !session.imports.is_empty())
             .unwrap()
             .0
     };
