@@ -6,6 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::{dead, drained, must};
+use norma_faults::Random;
 use norma_flip::Instant;
 use norma_ipc::{Name, Reason, RightError, RightKind, ThreadId};
 use norma_net::limits::{MAX_LOOKUPS, MAX_NAMES};
@@ -496,4 +497,86 @@ fn special(
     let m = w.machine(machine);
     let space = m.space();
     Ok(m.node().ipc().insert(space, right).unwrap())
+}
+
+/// Whatever nodes check in and out, whoever is cut off, and whatever is lost: when all is quiet
+/// each name that somebody wants is held by one node and found by all, and nothing is left over.
+#[test]
+fn storms_of_check_ins_end_with_one_holder_that_all_find() {
+    const NODES: usize = 5;
+    const NAMES: [&str; 3] = ["x", "y", "z"];
+    for seed in 0..40 {
+        let mut random = Random::new(seed);
+        let mut draw = |bound: usize| random.below(bound as u64) as usize;
+        let mut w = World::new(&Config {
+            seed,
+            rules: bad_network([0.0, 0.05, 0.15][draw(3)]),
+            ..config(NODES)
+        });
+        let mut ports = Vec::new();
+        let mut waiting = Vec::new();
+        for _ in 0..60 {
+            let (machine, text) = (draw(NODES), NAMES[draw(3)]);
+            match draw(8) {
+                0..=2 => {
+                    let (served, right) = port(&mut w, machine);
+                    let now = instant(&w);
+                    let m = w.machine(machine);
+                    let space = m.space();
+                    let _ = m.node().check_in(now, space, right, text);
+                    ports.push((machine, served));
+                }
+                3 => drop(w.machine(machine).node().check_out(text)),
+                4 if !ports.is_empty() => {
+                    let (machine, served) = ports.swap_remove(draw(ports.len()));
+                    let m = w.machine(machine);
+                    let space = m.space();
+                    let ipc = m.node().ipc();
+                    ipc.deallocate(space, served, RightKind::Receive).unwrap();
+                }
+                5 => w.faults().cut(machine as u16, draw(NODES) as u16),
+                6 => w.faults().heal_all(),
+                _ => {
+                    let thread = w.thread(machine);
+                    let (now, node) = (instant(&w), w.machine(machine).node());
+                    let until = now + MS * draw(20_000) as u32;
+                    match node.look_up(now, thread, text, Some(until)).unwrap() {
+                        LookUp::Asked => waiting.push((machine, thread)),
+                        LookUp::Found(right) => node.ipc().release(right),
+                    }
+                }
+            }
+            w.after(machine).unwrap();
+            run(&mut w, MS * draw(400) as u32);
+        }
+        w.faults().heal_all();
+        run(&mut w, 12_000 * MS);
+        for (machine, thread) in waiting {
+            match w.await_reply(machine, thread) {
+                Ok(answer) => w.discard(machine, answer).unwrap(),
+                Err(CallError::Reason(Reason::NameUnknown)) => {}
+                Err(other) => panic!("seed {seed}: {other:?}"),
+            }
+        }
+        let seekers: Vec<_> = (0..NODES).map(|machine| w.thread(machine)).collect();
+        // Whoever asks makes those who have a name say so; what was lost is said again.
+        for round in 0..5 {
+            for text in NAMES {
+                let holders: Vec<_> = (0..NODES).filter(|m| has(&mut w, *m, text)).collect();
+                for (machine, thread) in seekers.iter().enumerate() {
+                    match w.look_up(machine, *thread, text) {
+                        Ok(name) => w.give_up(machine, name).unwrap(),
+                        Err(CallError::Reason(Reason::NameUnknown)) if holders.is_empty() => {}
+                        Err(other) => panic!("seed {seed}: node {machine}, {text}: {other:?}"),
+                    }
+                }
+                assert!(
+                    round < 4 || holders.len() <= 1,
+                    "seed {seed}: {text}: {holders:?}"
+                );
+            }
+            run(&mut w, 11_000 * MS);
+        }
+        drained(&mut w);
+    }
 }
