@@ -180,10 +180,11 @@ fn client(node: &Node) -> Result<(), Failure> {
 
 fn alone(right: &SendRight) -> Result<(), Failure> {
     match right.claim("registry") {
-        Ok(()) => Ok(println!("nobody else has it")), // A second later.
-        Err(Failure::NameTakenBy { node }) => Ok(println!("{node} has it already")),
-        Err(other) => Err(other),
+        Ok(()) => println!("nobody else has it"), // A second later.
+        Err(Failure::NameTakenBy { node }) => println!("{node} has it already"),
+        Err(other) => return Err(other),
     }
+    Ok(())
 }
 
 fn told(right: &SendRight, news: &ReceiveRight) -> Result<(), Failure> {
