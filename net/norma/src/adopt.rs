@@ -241,10 +241,8 @@ impl<S: PageSource> Node<S> {
     }
 
     fn disown_all(&mut self, place: u32, message: &mut Message<S::Page>, rights: &[Repr]) {
-        for repr in rights {
-            let Some(right) = message.take_right() else {
-                break;
-            };
+        // The last first: so each finds the tables as it left them.
+        for (repr, right) in rights.iter().zip(message.take_rights()).rev() {
             self.disown(place, repr, right);
         }
     }

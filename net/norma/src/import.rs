@@ -62,10 +62,8 @@ impl<P: Page> Session<P> {
         message: &mut Message<P>,
         rights: &[Repr],
     ) {
-        for repr in rights {
-            let Some(right) = message.take_right() else {
-                break;
-            };
+        // The last first: so each finds the tables as it left them.
+        for (repr, right) in rights.iter().zip(message.take_rights()).rev() {
             self.undo_import(ipc, repr, right);
         }
     }
@@ -87,6 +85,15 @@ impl<P: Page> Session<P> {
                 // It merged with another, and would have been given back.
                 None => self.out.forgive(1),
             }
+        }
+        if (repr.origin, repr.kind) == (Origin::Receiver, Kind::SendOnce)
+            && right.port().is_none_or(|port| ipc.sink(port).is_ok())
+        {
+            // It came home, and has not yet.
+            let restored = self.exports.restore(repr.index, right);
+            debug_assert!(restored.is_ok(), "something else was exported meanwhile");
+            let Err(left) = restored else { return };
+            return ipc.release(left);
         }
         ipc.release(right);
     }

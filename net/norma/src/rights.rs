@@ -174,6 +174,22 @@ impl Exports {
         Some(right)
     }
 
+    /// Puts a right back that was the last to be taken out, as if it had not been: no other was
+    /// added or taken out since.
+    ///
+    /// # Errors
+    /// Gives the right back if another was.
+    pub(crate) fn restore(&mut self, index: u32, right: Right) -> Result<(), Right> {
+        let place = place_of(index)
+            .filter(|place| self.entries.free() > 0 && *place == self.entries.next_place());
+        let Some(place) = place else {
+            return Err(right);
+        };
+        self.generations[place as usize] = (index >> 16) as u16;
+        self.add(right);
+        Ok(())
+    }
+
     /// Takes one right out of an export to which it had been added, as if it had not been. Tells
     /// whether it was the last; `None` for one that is gone.
     pub(crate) fn take_back<P: Page>(

@@ -33,9 +33,24 @@ pub struct SimArgs {
     /// Nodes of a run: a number, or a range such as 3-12 from which the seed draws
     #[arg(long, value_name = "N", default_value = "3-12", value_parser = nodes)]
     pub nodes: RangeInclusive<usize>,
+    /// What the nodes do
+    #[arg(long, value_enum, default_value_t)]
+    pub work: Work,
     /// Runs at the same time; as many as there are processors unless given
     #[arg(long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
+}
+
+/// What the nodes of a run do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Work {
+    /// Two runs in three are wild, the others calls: what is needed to repeat such a run
+    #[default]
+    Drawn,
+    /// Calls and one-way messages by the thousand
+    Calls,
+    /// Everything that can be done with ports and rights, with nodes that die and start anew
+    Wild,
 }
 
 /// Reads `N` or `N-M`.
@@ -63,7 +78,12 @@ impl SimArgs {
             true => least.to_string(),
             false => format!("{least}-{most}"),
         };
-        format!("cargo norma sim --seed {seed} --runs 1 --nodes {nodes}")
+        let work = match self.work {
+            Work::Drawn => "",
+            Work::Calls => "--work calls ",
+            Work::Wild => "--work wild ",
+        };
+        format!("cargo norma sim {work}--seed {seed} --runs 1 --nodes {nodes}")
     }
 }
 
@@ -115,7 +135,11 @@ pub fn run(context: &Context, args: &SimArgs) -> anyhow::Result<Status> {
 
 fn simulate(seed: u64, args: &SimArgs) -> Outcome {
     let begun = Instant::now();
-    let config = scenarios::mixed(seed, &args.nodes);
+    let config = match args.work {
+        Work::Drawn => scenarios::drawn(seed, &args.nodes),
+        Work::Calls => scenarios::mixed(seed, &args.nodes),
+        Work::Wild => scenarios::wild(seed, &args.nodes),
+    };
     let run = || norma_sim::run(&config).map_err(|failure: Failure| failure.to_string());
     let result = catch_unwind(AssertUnwindSafe(run))
         .unwrap_or_else(|_| Err("a node panicked: its message is above".into()));
@@ -185,6 +209,7 @@ impl<'a> Printer<'a> {
     fn sum(&self, took: Duration, jobs: usize) {
         let Report {
             messages,
+            received,
             frames,
             passages,
             steps,
@@ -194,7 +219,7 @@ impl<'a> Printer<'a> {
         // Of one thread: what all of them did over the time that all of them took together.
         let rate = |count: u64| count as f64 / self.busy.as_secs_f64().max(1e-9);
         data(&format!(
-            "simulated {messages} messages in {frames} frames ({passages} passages) and {steps} steps, {:.0} s of time, in {:.1} s with {jobs} jobs",
+            "simulated {messages} messages between nodes, {received} received in the wild, in {frames} frames ({passages} passages) and {steps} steps, {:.0} s of time, in {:.1} s with {jobs} jobs",
             virtual_time.as_secs_f64(),
             took.as_secs_f64(),
         ));

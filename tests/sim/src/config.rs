@@ -6,12 +6,15 @@ use norma_faults::{Action, Rule};
 
 use crate::link::Link;
 use crate::topology::Segment;
+use crate::wild::Wild;
 
 /// Something that happens to a node in the middle of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The node stops for ever, without a word.
     Kill(usize),
+    /// The node stops without a word and is started anew, with the threads that it began with.
+    Reboot(usize),
     /// The node does not run for that long; frames for it wait.
     Freeze(usize, Duration),
 }
@@ -41,6 +44,8 @@ pub struct Config {
     pub receiver_pause: Duration,
     /// The number of the first frame in each session, instead of a random one.
     pub first_sequence: Option<u32>,
+    /// Threads that do whatever can be done, instead of clients and senders.
+    pub wild: Option<Wild>,
     /// Largest Ethernet payload.
     pub mtu: u16,
     /// Nodes with another one.
@@ -87,6 +92,7 @@ impl Default for Config {
             messages: 0,
             receiver_pause: Duration::ZERO,
             first_sequence: None,
+            wild: None,
             mtu: 65_521,
             other_mtu: Vec::new(),
             networks: Vec::new(),

@@ -24,6 +24,7 @@ mod run;
 pub mod scenarios;
 mod topology;
 mod trace;
+pub mod wild;
 mod world;
 
 pub use config::{Config, Event, bad_network};
@@ -34,6 +35,7 @@ pub use machine::Machine;
 pub use report::{Failure, Report};
 pub use run::run;
 pub use topology::Segment;
+pub use wild::Books;
 pub use world::World;
 
 /// A node of the simulation.

@@ -28,6 +28,10 @@ pub struct Report {
     pub failed_calls: u64,
     /// One-way messages that arrived.
     pub one_way: u64,
+    /// Messages that were received in the wild, on the same node or another.
+    pub received: u64,
+    /// Notifications in the wild.
+    pub notifications: u64,
     /// Time in the simulation.
     pub virtual_time: Duration,
     /// Steps of the simulation.
@@ -44,6 +48,8 @@ impl Report {
         self.calls += other.calls;
         self.failed_calls += other.failed_calls;
         self.one_way += other.one_way;
+        self.received += other.received;
+        self.notifications += other.notifications;
         self.virtual_time += other.virtual_time;
         self.steps += other.steps;
     }
@@ -51,14 +57,18 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seed {}: {} nodes, ", self.seed, self.nodes)?;
+        match self.received {
+            0 => write!(
+                f,
+                "{} calls ({} failed), {} one-way",
+                self.calls, self.failed_calls, self.one_way
+            )?,
+            received => write!(f, "{received} received, {} told", self.notifications)?,
+        }
         write!(
             f,
-            "seed {}: {} nodes, {} calls ({} failed), {} one-way, {} messages in {} frames ({} lost), {:.3} s in {} steps",
-            self.seed,
-            self.nodes,
-            self.calls,
-            self.failed_calls,
-            self.one_way,
+            ", {} messages in {} frames ({} lost), {:.3} s in {} steps",
             self.messages,
             self.frames,
             self.dropped,
@@ -77,6 +87,8 @@ pub struct Failure {
     pub what: String,
     /// When, in the simulation.
     pub at: Duration,
+    /// What each actor did that has to do with it, in order, one thing to a line.
+    pub history: String,
     /// The last events, one to a line.
     pub trace: String,
 }
@@ -89,7 +101,10 @@ impl fmt::Display for Failure {
             self.at.as_secs_f64(),
             self.what
         )?;
-        write!(f, "{}", self.trace)
+        if !self.history.is_empty() {
+            writeln!(f, "what was done that has to do with it:\n{}", self.history)?;
+        }
+        write!(f, "the last frames:\n{}", self.trace)
     }
 }
 

@@ -5,6 +5,7 @@ use core::time::Duration;
 use crate::actor::{Calls, Client, Receiver, Sender, Server};
 use crate::config::Config;
 use crate::report::{Failure, Report};
+use crate::wild;
 use crate::world::World;
 
 /// How long clients wait for an answer on a network that changes frames.
@@ -18,6 +19,9 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// # Errors
 /// The first promise that did not hold, with the seed that repeats it.
 pub fn run(config: &Config) -> Result<Report, Failure> {
+    if config.wild.is_some() {
+        return wild::run(config);
+    }
     let mut world = World::new(config);
     for index in 0..config.nodes {
         populate(&mut world, config, index);

@@ -6,6 +6,7 @@ use core::time::Duration;
 use norma_faults::{Action, Random, Rule};
 
 use crate::config::{Config, Event, bad_network};
+use crate::wild::Wild;
 
 /// How many nodes a run has unless told otherwise.
 pub const NODES: RangeInclusive<usize> = 3..=12;
@@ -14,7 +15,81 @@ pub const NODES: RangeInclusive<usize> = 3..=12;
 /// nodes than this each has fewer to do, so that a run takes about as long.
 const BUSY: usize = 200;
 
-/// A run of which everything follows from the seed: how many nodes, what they do, what the
+/// A run of which everything follows from the seed: two in three are wild, the others calls and
+/// one-way messages by the thousand.
+///
+/// # Panics
+/// When `nodes` holds nothing.
+#[must_use]
+pub fn drawn(seed: u64, nodes: &RangeInclusive<usize>) -> Config {
+    match seed % 3 {
+        0 => mixed(seed, nodes),
+        _ => wild(seed, nodes),
+    }
+}
+
+/// Everything that can be done with ports and rights, on a network that does everything that
+/// networks do.
+///
+/// # Panics
+/// When `nodes` holds nothing.
+#[must_use]
+pub fn wild(seed: u64, nodes: &RangeInclusive<usize>) -> Config {
+    let mut random = Random::new(seed ^ 0x6e6f_726d_615f_7769);
+    let mut draw = |bound: u64| random.below(bound);
+    assert!(!nodes.is_empty(), "a run has as many nodes as it is told");
+    let nodes = nodes.start() + draw((nodes.end() - nodes.start()) as u64 + 1) as usize;
+    let few = nodes.min(BUSY / 4) as u64;
+    let play = 500 + draw(2500);
+    let loss = [0.0, 0.02, 0.05, 0.1, 0.2, 0.25][draw(6) as usize];
+    let mut config = Config {
+        seed,
+        nodes,
+        mtu: [1500, 9000, 65_521][draw(3) as usize],
+        receive_buffers: [8, 64, 256][draw(3) as usize],
+        latency: Duration::from_micros(20 + draw(1000)),
+        first_sequence: (draw(4) == 0).then_some(u32::MAX - 20),
+        rules: bad_network(loss),
+        wild: Some(Wild {
+            rovers: 1 + draw(3) as usize,
+            play: Duration::from_millis(play),
+            pace: Duration::from_micros((1000 + draw(6000)) * nodes as u64 / few),
+            max_memory: [0, 5000, 70_000][draw(3) as usize],
+            max_inline: [0, 40, 500, 4000][draw(4) as usize],
+            ..Wild::default()
+        }),
+        ..Config::default()
+    };
+    let name = |node: u64| Some(format!("node{node}"));
+    for _ in 0..draw(4) {
+        let at = draw(play);
+        let time = draw(2500);
+        let (one, other) = (draw(nodes as u64), draw(nodes as u64));
+        match draw(5) {
+            0 => config.events.push((ms(at), Event::Reboot(one as usize))),
+            1 => config
+                .events
+                .push((ms(at), Event::Freeze(one as usize, ms(time)))),
+            2 if nodes > 2 => config.events.push((ms(at), Event::Kill(one as usize))),
+            // A link both ways or one way, or a node and all others.
+            what => config.rules.push(Rule {
+                from: name(one),
+                to: (what != 2 && one != other).then(|| name(other)).flatten(),
+                both_ways: draw(2) == 0,
+                after_ms: Some(at),
+                until_ms: Some(at + 1 + time),
+                ..Rule::new(Action::Cut)
+            }),
+        }
+    }
+    config
+}
+
+fn ms(time: u64) -> Duration {
+    Duration::from_millis(time)
+}
+
+/// Calls and one-way messages: a run of which everything follows from the seed, how many nodes, what they do, what the
 /// network does to them.
 ///
 /// # Panics

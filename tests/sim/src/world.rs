@@ -23,6 +23,7 @@ use crate::machine::Machine;
 use crate::report::{Failure, Report};
 use crate::topology::sent_on;
 use crate::trace::Trace;
+use crate::wild::{self, Books};
 
 /// A frame on its way.
 struct Flying {
@@ -68,6 +69,8 @@ pub struct World {
     watcher: Option<Watcher>,
     /// The books.
     pub ledger: Ledger,
+    /// The books of the wild.
+    pub books: Books,
 }
 
 impl World {
@@ -105,6 +108,7 @@ impl World {
                 nodes: config.nodes,
                 ..Report::default()
             },
+            books: Books::default(),
             ledger: Ledger::new(config.deaths, config.corruption),
             config: config.clone(),
         }
@@ -168,6 +172,8 @@ impl World {
     pub fn kill(&mut self, index: usize) {
         self.trace.text(self.now, format!("node {index} is killed"));
         self.machine(index).dead = true;
+        self.books.now = self.now;
+        self.books.forget_machine(index, false);
     }
 
     /// Whether a machine was stopped for ever.
@@ -182,6 +188,8 @@ impl World {
             .text(self.now, format!("node {index} is started anew"));
         let boots = self.machines[index].boots + 1;
         *self.machine(index) = Machine::new(index, &self.config, boots);
+        self.books.now = self.now;
+        self.books.forget_machine(index, true);
     }
 
     /// Stops a machine for a while.
@@ -198,6 +206,7 @@ impl World {
             seed: self.config.seed,
             what: what.into(),
             at: self.now,
+            history: String::new(),
             trace: self.trace.tail(),
         }
     }
@@ -210,6 +219,8 @@ impl World {
             calls: self.ledger.answered,
             failed_calls: self.ledger.failed,
             one_way: self.ledger.one_way,
+            received: self.books.received,
+            notifications: self.books.told,
             messages: self
                 .machines
                 .iter()
@@ -253,6 +264,10 @@ impl World {
             let (_, event) = self.events.remove(0);
             match event {
                 Event::Kill(index) => self.kill(index),
+                Event::Reboot(index) => {
+                    self.reboot(index);
+                    wild::populate(self, index);
+                }
                 Event::Freeze(index, time) => self.freeze(index, time),
             }
             return Ok(true);
@@ -382,6 +397,8 @@ impl World {
             node: &mut machine.node,
             space: machine.space,
             machine: index,
+            boots: machine.boots,
+            books: &mut self.books,
             thread: ThreadId(thread as u32),
             now: self.now,
             random: &mut self.random,
@@ -448,8 +465,26 @@ impl World {
                 self.audit(index)?;
             }
         }
-        match self.ledger.broken.take() {
-            Some(what) => Err(self.failure(what)),
+        if self.books.is_open() && !self.machines[index].dead {
+            self.books.now = self.now;
+            let (node, space) = (&self.machines[index].node, self.machines[index].space);
+            let ipc = node.ipc_ref();
+            self.books
+                .look(index, |bell| wild::is_queued(ipc, space, bell));
+        }
+        self.accused()
+    }
+
+    /// Whether the books have found something that must not be.
+    pub(crate) fn accused(&mut self) -> Result<(), Failure> {
+        if let Some(what) = self.ledger.broken.take() {
+            return Err(self.failure(what));
+        }
+        match self.books.report() {
+            Some((what, history)) => Err(Failure {
+                history,
+                ..self.failure(what)
+            }),
             None => Ok(()),
         }
     }

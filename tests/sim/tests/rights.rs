@@ -197,6 +197,96 @@ fn a_full_port_of_a_right_from_a_third_node_holds_everybody_up_and_loses_nothing
     drained(&mut w);
 }
 
+/// A message that is passed on goes before those that overtook it and waited for it.
+#[test]
+fn order_is_kept_behind_two_nodes() {
+    for seed in 1..40 {
+        let mut w = World::new(&Config {
+            nodes: 3,
+            seed,
+            rules: norma_sim::bad_network(0.0),
+            ..calm()
+        });
+        let echo = w.serve(1, "echo");
+        let third = w.serve(2, "third");
+        let (a, b, c) = (w.thread(0), w.thread(1), w.thread(2));
+        let to_echo = must(w.look_up(0, a, "echo"));
+        let to_third = must(w.look_up(0, a, "third"));
+        let space = w.machine(0).space();
+        let ipc = w.machine(0).node().ipc();
+        let right = ipc.extract(space, to_echo, RightKind::Send).unwrap();
+        let mut message = w.message(0, b"");
+        message.push_right(right).unwrap();
+        must(w.send(0, a, to_third, message));
+        let mut message = w.receive(2, c, third).unwrap();
+        let right = message.take_right().unwrap();
+        let space = w.machine(2).space();
+        let passed = w.machine(2).node().ipc().insert(space, right).unwrap();
+        w.discard(2, message).unwrap();
+        for number in 0..12u8 {
+            let message = w.message(2, &[number]);
+            must(w.send(2, c, passed, message));
+        }
+        for number in 0..12u8 {
+            let message = w.receive(1, b, echo).unwrap();
+            assert_eq!(message.data(), [number], "seed {seed}");
+            w.discard(1, message).unwrap();
+        }
+        w.give_up(2, passed).unwrap();
+        w.give_up(0, to_third).unwrap();
+        drained(&mut w);
+    }
+}
+
+/// The right is home, and alive, whatever else is in the message: something that is new here
+/// makes the node begin anew with all of them.
+#[test]
+fn a_send_once_right_comes_home_beside_rights_that_are_new() {
+    let (mut w, a, to_echo, b, echo) = pair(&calm());
+    let back = w.serve(0, "back");
+    let to_back = must(w.look_up(1, b, "back"));
+    let space = w.machine(0).space();
+    let ipc = w.machine(0).node().ipc();
+    let own = ipc.allocate_port(space).unwrap();
+    let mut onces = Vec::new();
+    for _ in 0..3 {
+        onces.push(ipc.make_right(space, own, RightKind::SendOnce).unwrap());
+    }
+    let mut message = w.message(0, b"keep them");
+    for once in onces {
+        message.push_right(once).unwrap();
+    }
+    must(w.send(0, a, to_echo, message));
+    let mut kept = w.receive(1, b, echo).unwrap();
+    let mut message = w.message(1, b"here they are");
+    let space = w.machine(1).space();
+    for _ in 0..3 {
+        message.push_right(kept.take_right().unwrap()).unwrap();
+    }
+    let ipc = w.machine(1).node().ipc();
+    let fresh = ipc.allocate_port(space).unwrap();
+    let right = ipc.make_right(space, fresh, RightKind::Send).unwrap();
+    message.push_right(right).unwrap();
+    w.discard(1, kept).unwrap();
+    must(w.send(1, b, to_back, message));
+    let mut message = w.receive(0, a, back).unwrap();
+    let space = w.machine(0).space();
+    for number in 0..3u8 {
+        let right = message.take_right().unwrap();
+        assert_eq!(right.kind(), RightKind::SendOnce);
+        let name = w.machine(0).node().ipc().insert(space, right).unwrap();
+        let note = w.message(0, &[number]);
+        must(w.send(0, a, name, note));
+        let note = w.receive(0, a, own).unwrap();
+        assert_eq!(note.data(), [number]);
+        w.discard(0, note).unwrap();
+    }
+    w.discard(0, message).unwrap();
+    w.give_up(1, to_back).unwrap();
+    w.give_up(0, to_echo).unwrap();
+    drained(&mut w);
+}
+
 #[test]
 fn a_dropped_call_is_unanswered() {
     let (mut w, a, name, b, port) = pair(&calm());

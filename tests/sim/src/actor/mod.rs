@@ -17,7 +17,7 @@ pub use sender::{Receiver, Sender};
 pub use server::Server;
 
 use crate::machine::instant;
-use crate::{Ledger, Message, Node};
+use crate::{Books, Ledger, Message, Node};
 
 /// What a thread waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Context<'a> {
     pub space: SpaceId,
     /// The number of its machine.
     pub machine: usize,
+    /// How often it was started before.
+    pub boots: u64,
     /// Its own number.
     pub thread: ThreadId,
     /// The time.
@@ -46,6 +48,8 @@ pub struct Context<'a> {
     pub random: &'a mut Random,
     /// The books.
     pub ledger: &'a mut Ledger,
+    /// The books of the wild.
+    pub books: &'a mut Books,
     /// Threads that were handed a message.
     pub handed: &'a mut Vec<ThreadId>,
 }

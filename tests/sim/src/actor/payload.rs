@@ -77,6 +77,46 @@ impl Request {
         Some(())
     }
 
+    /// Fills a message with items instead of bytes.
+    pub fn write_typed(&self, node: &mut Node, message: &mut Message) -> Option<()> {
+        let memory = fill(node, self.number, self.memory as usize)?;
+        let inline: Vec<u8> = (0..self.inline as usize)
+            .map(|at| byte(self.number, at))
+            .collect();
+        message.set_id(self.number as u32);
+        let mut writer = message.write().ok()?;
+        writer.u64(self.number).ok()?.u64(self.sender).ok()?;
+        writer.u32(self.memory).ok()?.bytes(&inline).ok()?;
+        message.replace_memory(memory).ok()?;
+        Some(())
+    }
+
+    /// Reads bytes or items.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn read_any(message: &mut Message) -> Result<Self, String> {
+        let Ok(mut reader) = message.read() else {
+            return Request::read(message);
+        };
+        let wrong = |error| format!("a typed message cannot be read: {error:?}");
+        let number = reader.u64().map_err(wrong)?;
+        let sender = reader.u64().map_err(wrong)?;
+        let memory = reader.u32().map_err(wrong)?;
+        let inline = reader.bytes().map_err(wrong)?;
+        let whole = inline.iter().enumerate();
+        if !whole.into_iter().all(|(at, b)| *b == byte(number, at)) {
+            return Err(format!("the bytes of message {number} arrived changed"));
+        }
+        let request = Request {
+            inline: inline.len() as u32,
+            memory,
+            ..Request::note(number, sender)
+        };
+        check(number, memory as usize, message.memory())?;
+        Ok(request)
+    }
+
     /// Reads what is in a message, and checks it.
     ///
     /// # Errors

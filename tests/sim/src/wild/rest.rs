@@ -1,0 +1,165 @@
+//! What must hold when nothing is under way any more: no message is missing, no notification
+//! was missed, every right that lives can be used, and what is dead is known to be dead.
+
+use norma_ipc::RightKind;
+
+use super::books::{Books, Dest, Ended, Fate, OnceTarget, Place, PortNo};
+use super::notify::About;
+
+impl Books {
+    /// After all that was sent had time to arrive: what did not is lost, and had to be.
+    pub(crate) fn check_settled(&mut self) {
+        let open: Vec<u64> = self
+            .cargo
+            .iter()
+            .filter(|(_, cargo)| cargo.fate == Fate::UnderWay)
+            .map(|(number, _)| *number)
+            .collect();
+        for number in open {
+            if !self.may_be_lost(number) {
+                let cargo = &self.cargo[&number];
+                let target = self.target(cargo.dest);
+                let what = format!(
+                    "message {number} of {} to {target:?} never arrived",
+                    cargo.from
+                );
+                match target {
+                    OnceTarget::Port(port) => self.accuse(what, &[port], &[number]),
+                    OnceTarget::Call(call) => self.accuse(what, &[], &[number, call]),
+                }
+            }
+            self.unload(number, Fate::Lost);
+            let cargo = self.cargo[&number].clone();
+            let now = self.now;
+            for right in cargo.rights {
+                if right.kind == RightKind::Receive
+                    && self.port(right.port).place == Place::InMessage(number)
+                    && self.port(right.port).destroyed.is_none()
+                {
+                    self.port(right.port).place = Place::Gone(now);
+                }
+                if let Some(once) = right.once {
+                    self.once_dropped(once);
+                }
+            }
+        }
+        for at in 0..self.ports.len() {
+            let port = PortNo(at as u32);
+            if let (Place::Returning | Place::InMessage(_), Some((node, bell))) =
+                (self.ports[at].place, self.ports[at].destroyed)
+            {
+                let there = self.bells[node].get(&bell).map(|bell| bell.times);
+                if there == Some(0) && self.ports[at].place == Place::Returning {
+                    let what = format!("port {at} was given up, and did not come back");
+                    self.accuse(what, &[port], &[]);
+                }
+                self.ports[at].place = Place::Gone(self.now);
+            }
+        }
+    }
+
+    fn target(&self, dest: Dest) -> OnceTarget {
+        match dest {
+            Dest::Port(port) => OnceTarget::Port(port),
+            Dest::Once(once) => self.onces[once.0 as usize].target,
+        }
+    }
+
+    /// Whether a message that has not arrived so far may never do so.
+    pub(crate) fn may_be_lost(&self, number: u64) -> bool {
+        let cargo = &self.cargo[&number];
+        let (port, over) = match self.target(cargo.dest) {
+            OnceTarget::Port(port) => (port, self.is_gone(port)),
+            OnceTarget::Call(call) => {
+                let ended = self.calls[&call].ended;
+                (
+                    PortNo(u32::MAX),
+                    matches!(ended, Ended::GivenUp | Ended::Failed),
+                )
+            }
+        };
+        let rebooted = self.boots[cargo.from.node] != cargo.from.boots;
+        over || rebooted || self.excused(port, &cargo.path, cargo.sent)
+    }
+
+    /// After the roll call, and once more after all send rights were given up.
+    pub(crate) fn check_senders(&mut self) {
+        for at in 0..self.ports.len() {
+            let (port, book) = (PortNo(at as u32), &self.ports[at]);
+            if !matches!(book.place, Place::At(..)) {
+                continue;
+            }
+            let mut holders = book.holders.iter();
+            let held = holders.any(|(node, name)| !self.names[*node][name].dead)
+                || book.registered.is_some();
+            let Some((node, bell)) = book.no_senders else {
+                continue;
+            };
+            let silent = self.bells[node]
+                .get(&bell)
+                .is_some_and(|bell| bell.times == 0);
+            if !held && silent {
+                let what = format!("port {at} has no senders and nobody was told so");
+                self.accuse(what, &[port], &[]);
+            }
+        }
+    }
+
+    /// When nobody holds a send-once right any more: each came to exactly one thing.
+    pub(crate) fn check_spent(&mut self) {
+        for at in 0..self.ports.len() {
+            let book = &self.ports[at];
+            let (made, used, told) = (book.onces_made, book.onces_used, book.onces_told);
+            if matches!(book.place, Place::At(..)) && used + told != made {
+                let what = format!(
+                    "port {at}: {made} send-once rights were made, {used} were used and {told} destroyed"
+                );
+                self.accuse(what, &[PortNo(at as u32)], &[]);
+            }
+        }
+        let waiting = self
+            .calls
+            .iter()
+            .find(|(_, call)| call.ended == Ended::Waiting);
+        if let Some((number, call)) = waiting {
+            let (number, what) = (
+                *number,
+                format!("call {number} of {} never ended", call.caller),
+            );
+            self.accuse(what, &[], &[number]);
+        }
+    }
+
+    /// When everything was given up: each request was answered once.
+    pub(crate) fn check_bells(&mut self) {
+        for node in 0..self.bells.len() {
+            let mut bells = self.bells[node].iter();
+            let silent = bells.find(|(_, bell)| bell.times == 0);
+            if let Some((name, bell)) = silent {
+                let (port, about) = (bell.port, bell.about);
+                // Of a receive right that was moved away the node may be gone, and with it the
+                // session in which the request would be answered.
+                let what = match about {
+                    About::NoSenders => "no senders",
+                    About::Destroyed => "a port that is given up",
+                    About::Death(_) => "a death",
+                };
+                let what = format!("node{node} was never told of {what} ({name:#x})");
+                self.accuse(what, &[port], &[]);
+            }
+        }
+    }
+
+    /// A name leads to a port that is gone, and is alive all the same.
+    pub(crate) fn check_alive(&mut self, node: usize, name: u32) {
+        let held = &self.names[node][&name];
+        let port = held.port;
+        if port.0 != u32::MAX && self.is_gone(port) {
+            let what = format!(
+                "port {} is gone, and {name:#x} of node{node} is alive",
+                port.0
+            );
+            self.accuse(what, &[port], &[]);
+        }
+    }
+}

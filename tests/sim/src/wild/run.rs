@@ -1,0 +1,147 @@
+//! A run of the wild from beginning to end: play, then rest, in which everything that is due must
+//! come, then an end after which nothing may be left.
+
+use core::time::Duration;
+
+use norma_faults::{Action, Rule};
+use norma_ipc::{Name, RightTypes};
+
+use super::books::Phase;
+use super::calm::HARMLESS;
+use super::{Abilities, Rover};
+use crate::config::{Config, Event};
+use crate::report::{Failure, Report};
+use crate::world::World;
+
+/// How long what is under way may take to arrive, and what is dead to be noticed: more than the
+/// patience of whoever waits for an answer, and than the time to notice a death twice over.
+const SETTLE: Duration = Duration::from_secs(8);
+
+/// How long each later phase lasts.
+const EACH: Duration = Duration::from_secs(3);
+
+/// Puts rovers on a machine, at its start and after each boot.
+pub(crate) fn populate(world: &mut World, index: usize) {
+    let Some(wild) = world.config.wild.clone() else {
+        return;
+    };
+    for number in 0..wild.rovers {
+        let rover = Rover::new(&wild, number == 0);
+        world.machine(index).spawn(Some(Box::new(rover)));
+    }
+}
+
+/// Runs the wild.
+///
+/// # Errors
+/// The first promise that did not hold.
+pub(crate) fn run(config: &Config) -> Result<Report, Failure> {
+    let mut world = World::new(config);
+    let Some(wild) = config.wild.clone() else {
+        return Ok(world.report());
+    };
+    world.books.open(config.nodes);
+    world.books.merge = wild.abilities.contains(Abilities::DIRECT);
+    world.books.calm.relayed = !wild.abilities.contains(Abilities::DIRECT);
+    foresee(&mut world);
+    for index in 0..config.nodes {
+        populate(&mut world, index);
+    }
+    world.run_for(wild.play)?;
+    for (phase, time) in [
+        (Phase::Settle, SETTLE),
+        (Phase::RollCall, EACH),
+        (Phase::GiveUpSends, EACH),
+        (Phase::GiveUpReceives, EACH),
+    ] {
+        world.books.phase = phase;
+        world.run_for(time)?;
+        judge(&mut world, phase)?;
+    }
+    if !world.is_drained() {
+        let held = world.holdings();
+        return Err(world.failure(format!("something is still shared: {held}")));
+    }
+    for index in 0..config.nodes {
+        world.audit(index)?;
+    }
+    Ok(world.report())
+}
+
+fn judge(world: &mut World, phase: Phase) -> Result<(), Failure> {
+    world.books.now = world.now();
+    match phase {
+        Phase::Play => {}
+        Phase::Settle => world.books.check_settled(),
+        Phase::RollCall => {
+            check_names(world);
+            world.books.check_settled();
+            world.books.check_senders();
+        }
+        Phase::GiveUpSends => {
+            world.books.check_senders();
+            world.books.check_spent();
+        }
+        Phase::GiveUpReceives => world.books.check_bells(),
+    }
+    world.accused()
+}
+
+/// Every name is dead if its port is gone, and else alive (or rightly dead).
+fn check_names(world: &mut World) {
+    for node in 0..world.machines() {
+        if world.is_dead(node) {
+            continue;
+        }
+        let names: Vec<u32> = world.books.names[node].keys().copied().collect();
+        for name in names {
+            let machine = world.machine(node);
+            let space = machine.space();
+            let types = machine
+                .node()
+                .ipc()
+                .right_types(space, Name::from_raw(name));
+            let dead = types.is_ok_and(|types| types.contains(RightTypes::DEAD_NAME));
+            let held = &world.books.names[node][&name];
+            if held.sends > 0 && !dead && !held.dead {
+                world.books.check_alive(node, name);
+            }
+        }
+    }
+}
+
+/// Enters what the rules and events of the run will do to the network.
+fn foresee(world: &mut World) {
+    let config = world.config.clone();
+    let place = |name: &Option<String>| -> Vec<usize> {
+        let number = name
+            .as_deref()
+            .and_then(|n| n.strip_prefix("node")?.parse().ok());
+        number.map_or_else(|| (0..config.nodes).collect(), |at| vec![at])
+    };
+    for rule in config.rules.iter().filter(|rule| is_cut(rule)) {
+        let from = Duration::from_millis(rule.after_ms.unwrap_or(0));
+        let until = rule
+            .until_ms
+            .map_or(Duration::MAX / 2, Duration::from_millis);
+        if until - from < HARMLESS {
+            continue;
+        }
+        for one in place(&rule.from) {
+            for other in place(&rule.to) {
+                world.books.calm.pair(one, other, from, until);
+            }
+        }
+    }
+    for (at, event) in &config.events {
+        if let Event::Freeze(node, time) = event
+            && *time >= HARMLESS
+        {
+            world.books.calm.node(*node, *at, *at + *time);
+        }
+    }
+}
+
+fn is_cut(rule: &Rule) -> bool {
+    rule.action == Action::Cut || rule.action == Action::Drop && rule.probability >= 0.5
+}
