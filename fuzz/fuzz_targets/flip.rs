@@ -1,8 +1,10 @@
-//! Fuzz: a node's FLIP layer, under any sequence of frames, calls and passing time.
+//! Fuzz: a node's FLIP layer, on one network or as a router between several, under any sequence of
+//! frames, calls and passing time.
 //!
 //! It may never panic, and whatever it says must be sound: a delivered datagram lies inside its
-//! frame, a time-out that was acted on is not due again at once without end, and all bounded
-//! queues drain.
+//! frame, a receive buffer has as many pages as before, a frame is no longer than its network
+//! carries, a time-out that was acted on is not due again at once without end, a frame makes a
+//! router send a bounded number of others, and all bounded queues drain.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -21,6 +23,7 @@ enum Step<'a> {
     Noise(&'a [u8]),
     /// A frame with right Ethernet and FLIP versions, and any fields.
     Packet {
+        network: u8,
         kind: u8,
         broadcast: bool,
         known: (bool, bool),
@@ -28,6 +31,15 @@ enum Step<'a> {
         payload: &'a [u8],
     },
     Locate(u8),
+    Near(u8, u8),
+    Listeners(u8, u16),
+    Multicast {
+        to: u8,
+        length: u16,
+    },
+    Trust(u8, bool),
+    Secure(bool),
+    Doubt(u8),
     Register(u8),
     Unregister(u8),
     Send {
@@ -49,14 +61,21 @@ struct Node {
     now: Instant,
 }
 
-const STATION: [u8; 6] = [2, 0, 0, 0, 0, 1];
+/// The networks' frames: large, small, odd.
+const MTUS: [u16; 4] = [1500, 576, 9000, 65_521];
+
+fn station(network: NetworkId) -> [u8; 6] {
+    [2, 0, 0, network.0, 0, 1]
+}
+
 const PEER: Address = Address(0x0100_0000_0000_0002);
 
 impl Node {
     fn step(&mut self, step: Step<'_>) {
         match step {
-            Step::Noise(bytes) => self.frame(bytes),
+            Step::Noise(bytes) => self.frame(NetworkId::FIRST, bytes),
             Step::Packet {
+                network,
                 kind,
                 broadcast,
                 known,
@@ -64,7 +83,12 @@ impl Node {
                 payload,
             } => {
                 let header = self.header(kind, known, fields, payload.len());
-                let to = if broadcast { [0xff; 6] } else { STATION };
+                let network = self.network(network);
+                let to = if broadcast {
+                    [0xff; 6]
+                } else {
+                    station(network)
+                };
                 let from = [2, 0, 0, 0, 0, 2 + (fields[5] % 3) as u8];
                 let stations = ethernet::Repr {
                     destination: EthernetAddress(to),
@@ -74,7 +98,25 @@ impl Node {
                 stations.emit(bytes.first_chunk_mut().unwrap());
                 header.emit(bytes.last_chunk_mut().unwrap());
                 bytes.extend(payload);
-                self.frame(&bytes);
+                self.frame(network, &bytes);
+            }
+            Step::Near(number, near) => drop(std::hint::black_box(self.flip.locate_near(
+                self.now,
+                peer(number),
+                peer(near),
+            ))),
+            Step::Listeners(number, least) => drop(std::hint::black_box(
+                self.flip
+                    .locate_listeners(self.now, peer(number), least % 8),
+            )),
+            Step::Multicast { to, length } => self.multicast(peer(to), length.into()),
+            Step::Trust(network, trusted) => {
+                let network = self.network(network);
+                self.flip.set_trusted(network, trusted);
+            }
+            Step::Secure(secure) => self.flip.set_security(secure),
+            Step::Doubt(number) => {
+                self.flip.doubt(peer(number));
             }
             Step::Locate(number) => drop(std::hint::black_box(
                 self.flip.locate(self.now, peer(number)),
@@ -124,7 +166,12 @@ impl Node {
         }
     }
 
-    fn frame(&mut self, bytes: &[u8]) {
+    /// One of the networks that there are.
+    fn network(&self, number: u8) -> NetworkId {
+        NetworkId(number % self.flip.networks() as u8)
+    }
+
+    fn frame(&mut self, network: NetworkId, bytes: &[u8]) {
         if bytes.len() > norma_flip::frame::MAX_FRAME {
             return;
         }
@@ -132,6 +179,7 @@ impl Node {
         let (first, rest) = bytes.split_at(bytes.len().min(HEAD));
         head[..first.len()].copy_from_slice(first);
         let mut pages: Vec<_> = rest.chunks(layout::PAGE).map(page).collect();
+        let count = pages.len();
         let mut frame = Incoming {
             head: &head,
             length: bytes.len(),
@@ -139,7 +187,7 @@ impl Node {
         };
         match self
             .flip
-            .handle_frame(self.now, NetworkId::FIRST, &mut frame, &mut self.memory)
+            .handle_frame(self.now, network, &mut frame, &mut self.memory)
         {
             Input::Deliver {
                 length,
@@ -148,6 +196,14 @@ impl Node {
             } => {
                 assert!(PREFIX + length <= frame.length && frame.is_sound());
                 assert!(self.flip.is_registered(destination));
+            }
+            Input::Multicast {
+                length,
+                destination,
+                ..
+            } => {
+                assert!(PREFIX + length <= frame.length && frame.is_sound());
+                assert!(destination.is_broadcast() || self.flip.is_registered(destination));
             }
             Input::Reassembled {
                 length,
@@ -159,6 +215,8 @@ impl Node {
             }
             Input::Absorbed | Input::Dropped(_) => {}
         }
+        assert_eq!(pages.len(), count);
+        assert!(pages.iter_mut().all(|page| page.bytes_mut().is_some()));
     }
 
     fn send(&mut self, to: Address, length: u16) {
@@ -168,13 +226,36 @@ impl Node {
             pages: &mut pages,
             length: 0,
         };
-        let length = usize::from(length).min(self.flip.max_payload(NetworkId::FIRST));
+        let network = self.flip.network_of(self.now, to).unwrap_or_default();
+        let length = usize::from(length).min(self.flip.max_payload(network));
         if self
             .flip
-            .emit(self.now, NetworkId::FIRST, to, self.own, length, &mut frame)
+            .emit(self.now, network, to, self.own, length, &mut frame)
             .is_ok()
         {
             assert_eq!(frame.length, PREFIX + length);
+        }
+    }
+
+    fn multicast(&mut self, to: Address, length: usize) {
+        let mut head = [0; HEAD];
+        let mut pages = heapless::Vec::new();
+        let count = (PREFIX + length)
+            .saturating_sub(HEAD)
+            .div_ceil(layout::PAGE)
+            .min(16);
+        (0..count).for_each(|_| drop(pages.push(page(&[]))));
+        let mut frame = Outgoing {
+            head: &mut head,
+            pages: &mut pages,
+            length: PREFIX + length,
+        };
+        if self
+            .flip
+            .multicast(self.now, to, self.own, 1, &mut frame)
+            .is_err()
+        {
+            assert_eq!(frame.pages.len(), count);
         }
     }
 
@@ -207,15 +288,27 @@ impl Node {
             pages: &mut pages,
             length: 0,
         };
-        let mut sent = 0;
-        while self
-            .flip
-            .poll_transmit(self.now, NetworkId::FIRST, &mut frame, &mut self.memory)
-        {
-            assert!(frame.length >= PREFIX && frame.length <= 14 + 1500);
-            sent += 1;
-            assert!(sent < 10_000);
+        let (mut sent, mut rounds) = (0, 0);
+        // What one network is asked for may bring forth something for another.
+        for number in (0..self.flip.networks()).cycle() {
+            if !self.flip.wants_transmit(self.now) {
+                break;
+            }
+            let network = NetworkId(number as u8);
+            let most = 14 + usize::from(MTUS[number]);
+            while self
+                .flip
+                .poll_transmit(self.now, network, &mut frame, &mut self.memory)
+            {
+                assert!(frame.length >= PREFIX && frame.length <= most);
+                let held = HEAD + frame.pages.len() * layout::PAGE;
+                assert!(frame.length <= held);
+                sent += 1;
+            }
+            rounds += 1;
+            assert!(sent < 30_000 && rounds < 1000);
         }
+        assert!(!self.flip.is_crowded());
         while self.flip.poll_event().is_some() {}
     }
 }
@@ -234,15 +327,16 @@ fn page(bytes: &[u8]) -> HeapPage {
     page
 }
 
-fuzz_target!(|input: (u8, Vec<Step<'_>>)| {
-    let (memory, steps) = input;
-    let mut flip = Flip::new(
-        Config {
-            mac: STATION,
-            mtu: 1500,
-        },
-        [7; 32],
-    );
+fuzz_target!(|input: (u8, u8, Vec<Step<'_>>)| {
+    let (memory, networks, steps) = input;
+    let config = |network: NetworkId| Config {
+        mac: station(network),
+        mtu: MTUS[usize::from(network.0)],
+    };
+    let mut flip = Flip::new(config(NetworkId::FIRST), [7; 32]);
+    for number in 1..=networks % 4 {
+        flip.add_network(config(NetworkId(number))).unwrap();
+    }
     let private = flip.draw_address(1);
     let own = flip.register(private).unwrap();
     let memory = HeapPages {

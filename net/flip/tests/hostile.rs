@@ -3,7 +3,9 @@
 mod common;
 
 use common::{Frame, Node, cases};
-use norma_flip::{Address, DropReason, Duration, HEAD, Incoming, Input, Instant, Route};
+use norma_flip::{
+    Address, Config, DropReason, Duration, HEAD, Incoming, Input, Instant, NetworkId, Route,
+};
 use norma_wire::ethernet::{self, EthernetAddress};
 use norma_wire::{Error, flip};
 use proptest::prelude::*;
@@ -294,6 +296,47 @@ proptest! {
         }
         let counters = node.flip.counters();
         prop_assert!(counters.delivered + counters.dropped_in_all() <= counters.received);
+    }
+
+    /// The same at a router between a large and a small network. Whatever it is told to pass on,
+    /// what waits is bounded, fits its network, and drains.
+    #[test]
+    fn no_sequence_of_frames_harms_a_router(steps in steps(), sides in proptest::collection::vec(any::<bool>(), 80), memory in 0usize..60) {
+        let mut node = Node::new(1, 9000);
+        let second = Config { mac: node.station.0, mtu: 576 };
+        let networks = [NetworkId::FIRST, node.flip.add_network(second).unwrap()];
+        node.memory.left = memory;
+        let mut now = START;
+        for (step, side) in steps.into_iter().zip(sides) {
+            match step {
+                Step::Frame(bytes) => {
+                    let mut frame = Frame::from_bytes(&bytes);
+                    let mut incoming = Incoming { head: &frame.head, length: frame.length, pages: &mut frame.pages };
+                    let network = networks[usize::from(side)];
+                    drop(node.flip.handle_frame(now, network, &mut incoming, &mut node.memory));
+                }
+                Step::Locate(number) => { let _ = node.flip.locate(now, Address(number)); },
+                Step::Wait(milliseconds) => {
+                    now += Duration::from_millis(milliseconds);
+                    node.flip.handle_timeout(now);
+                }
+                Step::Poll => drop(node.events()),
+            }
+        }
+        for (network, mtu) in networks.into_iter().zip([9000, 576]) {
+            let mut sent = 0;
+            loop {
+                let mut frame = Frame::new();
+                let mut outgoing = frame.outgoing();
+                if !node.flip.poll_transmit(now, network, &mut outgoing, &mut node.memory) {
+                    break;
+                }
+                prop_assert!(outgoing.length <= 14 + mtu);
+                sent += 1;
+                prop_assert!(sent < 1000);
+            }
+        }
+        prop_assert!(!node.flip.is_crowded() && !node.flip.wants_transmit(now));
     }
 
     /// Lengths that contradict the memory in which the frame lies, as from a hostile device.
