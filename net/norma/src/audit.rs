@@ -1,32 +1,35 @@
 //! The audit: looks at all that a node believes about rights of others, and compares.
 //!
 //! Tests call it after every step. It walks everything and allocates, so no kernel calls it.
-//! What it checks are the rules W-102 to W-104 of `docs/wire.md`, on each node by itself.
+//! What it checks are the rules W-102 to W-104 of `docs/wire.md`, on each node by itself; what
+//! nodes believe of each other is in `audit_network`.
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use norma_ipc::{PageSource, PortId, Sink};
 
 use crate::node::Node;
 use crate::rights::{Destination, token};
 
-fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+pub(crate) fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(otherwise()) }
 }
 
-/// Looks at all `nodes` of a network, those that live.
+/// Looks at all `nodes` of a network, those that live; of a part of them, at what they share.
 ///
 /// # Errors
 /// The first thing that must not be.
 pub fn audit<'a, S: PageSource + 'a>(
     nodes: impl IntoIterator<Item = &'a Node<S>>,
 ) -> Result<(), String> {
-    for node in nodes {
+    let nodes: Vec<&Node<S>> = nodes.into_iter().collect();
+    for node in &nodes {
         node.audit_stand_ins()
             .map_err(|what| format!("node {}: {what}", node.name()))?;
     }
-    Ok(())
+    crate::audit_network::audit(&nodes)
 }
 
 impl<S: PageSource> Node<S> {

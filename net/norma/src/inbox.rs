@@ -278,6 +278,12 @@ impl<P: Page> Inbox<P> {
     }
 
     /// Puts the head of a message into its record, with the memory that it has already.
+    /// Whether the message whose MESSAGE frame has that number is not decided yet.
+    #[cfg(feature = "audit")]
+    pub(crate) fn has_partial(&self, sequence: u32) -> bool {
+        self.partial.iter().any(|p| p.sequence == sequence)
+    }
+
     pub(crate) fn put_parcel(&mut self, index: usize, mut parcel: Parcel<P>) {
         let partial = &mut self.partial[index];
         let memory = parcel.message.memory_mut();

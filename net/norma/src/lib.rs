@@ -27,6 +27,9 @@ mod arrive;
 #[cfg(feature = "audit")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_macros)] // For tests, on hosts.
 mod audit;
+#[cfg(feature = "audit")]
+#[allow(clippy::disallowed_methods, clippy::disallowed_macros)] // For tests, on hosts.
+mod audit_network;
 mod carry;
 mod check;
 mod confirm;

@@ -102,6 +102,12 @@ impl<P> Outbox<P> {
         self.promised = self.promised.saturating_sub(count);
     }
 
+    /// Control frames that wait for a number.
+    #[cfg(feature = "audit")]
+    pub(crate) fn unsent(&self) -> impl Iterator<Item = &Control> {
+        self.controls.iter()
+    }
+
     /// Control frames that are promised.
     pub(crate) fn promised(&self) -> usize {
         self.promised

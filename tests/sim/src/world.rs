@@ -47,6 +47,9 @@ const MANY_STEPS: u64 = 10_000;
 /// Sees each frame that a machine sends to another.
 type Watcher = Box<dyn FnMut(usize, usize, &[u8])>;
 
+/// Nodes that are few enough to look at all of them after each step.
+const AUDITED_TOGETHER: usize = 12;
+
 /// The whole simulation.
 pub struct World {
     pub(crate) config: Config,
@@ -464,6 +467,7 @@ impl World {
             } else {
                 self.audit(index)?;
             }
+            self.audit_network()?;
         }
         if self.books.is_open() && !self.machines[index].dead {
             self.books.now = self.now;
@@ -487,6 +491,19 @@ impl World {
             }),
             None => Ok(()),
         }
+    }
+
+    /// Compares what the nodes believe of each other, where they are few.
+    ///
+    /// # Errors
+    /// When they do not agree.
+    pub fn audit_network(&self) -> Result<(), Failure> {
+        if self.machines.len() > AUDITED_TOGETHER || self.config.corruption {
+            return Ok(());
+        }
+        let alive = self.machines.iter().filter(|machine| !machine.dead);
+        norma_net::audit(alive.map(|machine| &machine.node))
+            .map_err(|what| self.failure(format!("audit: {what}")))
     }
 
     /// Counts all rights of a node anew.
