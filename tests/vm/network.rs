@@ -295,8 +295,8 @@ fn hundred_senders(lab: &Lab) -> Result<()> {
     })
 }
 
-/// Node `b` passes a right to a port of `c` on to `a` and relays; when it dies, `c` is as near to
-/// `a` as before.
+/// Node `b` passes a right to a port of `c` on to `a`, which then talks to `c` directly: when `b`
+/// dies, nothing changes for the two.
 fn third_node(lab: &Lab) -> Result<()> {
     let c = lab.node("c", "nettest")?.argument("test=serve");
     let b = lab
