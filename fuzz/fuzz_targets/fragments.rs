@@ -56,6 +56,7 @@ fuzz_target!(|pieces: Vec<(u16, u8, u8)>| {
                 model.fill(None);
             }
             Input::Deliver { .. } => assert_eq!(length, TOTAL),
+            Input::Multicast { .. } => panic!("it was sent to one"),
         }
     }
 });
@@ -93,5 +94,10 @@ fn take(
         length: PREFIX + length,
         pages: &mut [page],
     };
-    node.handle_frame(Instant::ZERO, norma_flip::NetworkId::FIRST, &mut frame, &mut HeapPages::default())
+    node.handle_frame(
+        Instant::ZERO,
+        norma_flip::NetworkId::FIRST,
+        &mut frame,
+        &mut HeapPages::default(),
+    )
 }

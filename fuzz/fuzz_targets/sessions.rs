@@ -80,7 +80,8 @@ impl Machine {
         let port = node.ipc().allocate_port(space).unwrap();
         let right = node.ipc().make_right(space, port, RightKind::Send).unwrap();
         let name = node.ipc().insert(space, right).unwrap();
-        node.check_in(Instant::ZERO, space, name, "service").unwrap();
+        node.check_in(Instant::ZERO, space, name, "service")
+            .unwrap();
         Machine {
             node,
             space,
@@ -286,7 +287,7 @@ fuzz_target!(|steps: Vec<Step<'_>>| {
                 a.node.ipc().renew_reply_port(thread);
             }
             Step::Wait(time) => {
-                now = now + Duration::from_micros(u64::from(time) * 10);
+                now += Duration::from_micros(u64::from(time) * 10);
                 for machine in [&mut a, &mut b] {
                     if machine.node.poll_timeout().is_some_and(|due| due <= now) {
                         machine.node.handle_timeout(now);
