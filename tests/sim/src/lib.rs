@@ -33,7 +33,7 @@ pub use ledger::Ledger;
 pub use link::Link;
 pub use machine::Machine;
 pub use report::{Failure, Report};
-pub use run::run;
+pub use run::{run, run_prepared};
 pub use topology::Segment;
 pub use wild::Books;
 pub use world::World;

@@ -19,10 +19,19 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// # Errors
 /// The first promise that did not hold, with the seed that repeats it.
 pub fn run(config: &Config) -> Result<Report, Failure> {
-    if config.wild.is_some() {
-        return wild::run(config);
-    }
+    run_prepared(config, |_| {})
+}
+
+/// As [`run`], after `prepare` was given the world in which nothing has happened yet.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_prepared(config: &Config, prepare: impl FnOnce(&mut World)) -> Result<Report, Failure> {
     let mut world = World::new(config);
+    prepare(&mut world);
+    if let Some(wild) = &config.wild {
+        return wild::run(world, wild);
+    }
     for index in 0..config.nodes {
         populate(&mut world, config, index);
     }

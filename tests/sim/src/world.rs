@@ -50,6 +50,9 @@ type Watcher = Box<dyn FnMut(usize, usize, &[u8])>;
 /// Nodes that are few enough to look at all of them after each step.
 const AUDITED_TOGETHER: usize = 12;
 
+/// Changes frames as they leave a node.
+type Tamper = Box<dyn FnMut(usize, &mut Vec<u8>)>;
+
 /// The whole simulation.
 pub struct World {
     pub(crate) config: Config,
@@ -70,6 +73,7 @@ pub struct World {
     report: Report,
     steps_at_now: u64,
     watcher: Option<Watcher>,
+    tamper: Option<Tamper>,
     /// The books.
     pub ledger: Ledger,
     /// The books of the wild.
@@ -106,6 +110,7 @@ impl World {
             trace: Trace::default(),
             steps_at_now: 0,
             watcher: None,
+            tamper: None,
             report: Report {
                 seed: config.seed,
                 nodes: config.nodes,
@@ -177,6 +182,12 @@ impl World {
         self.machine(index).dead = true;
         self.books.now = self.now;
         self.books.forget_machine(index, false);
+    }
+
+    /// Has every frame changed as it leaves its node, from now on: a bug planted in all nodes,
+    /// to see that it is found.
+    pub fn tamper(&mut self, tamper: impl FnMut(usize, &mut Vec<u8>) + 'static) {
+        self.tamper = Some(Box::new(tamper));
     }
 
     /// Whether a machine was stopped for ever.
@@ -451,7 +462,10 @@ impl World {
             while let Some(thread) = node(&mut self.machines[index]) {
                 self.machines[index].wake(thread);
             }
-            while let Some((network, bytes)) = self.machines[index].transmit(self.now) {
+            while let Some((network, mut bytes)) = self.machines[index].transmit(self.now) {
+                if let Some(tamper) = &mut self.tamper {
+                    tamper(index, &mut bytes);
+                }
                 self.put_on_network(network, index, bytes.into());
             }
             self.machines[index].set_timer();

@@ -8,8 +8,8 @@ use norma_ipc::{Name, RightTypes};
 
 use super::books::Phase;
 use super::calm::HARMLESS;
-use super::{Abilities, Rover};
-use crate::config::{Config, Event};
+use super::{Abilities, Rover, Wild};
+use crate::config::Event;
 use crate::report::{Failure, Report};
 use crate::world::World;
 
@@ -35,16 +35,13 @@ pub(crate) fn populate(world: &mut World, index: usize) {
 ///
 /// # Errors
 /// The first promise that did not hold.
-pub(crate) fn run(config: &Config) -> Result<Report, Failure> {
-    let mut world = World::new(config);
-    let Some(wild) = config.wild.clone() else {
-        return Ok(world.report());
-    };
-    world.books.open(config.nodes);
+pub(crate) fn run(mut world: World, wild: &Wild) -> Result<Report, Failure> {
+    let nodes = world.machines();
+    world.books.open(nodes);
     world.books.merge = wild.abilities.contains(Abilities::DIRECT);
     world.books.calm.relayed = !wild.abilities.contains(Abilities::DIRECT);
     foresee(&mut world);
-    for index in 0..config.nodes {
+    for index in 0..nodes {
         populate(&mut world, index);
     }
     world.run_for(wild.play)?;
@@ -62,7 +59,7 @@ pub(crate) fn run(config: &Config) -> Result<Report, Failure> {
         let held = world.holdings();
         return Err(world.failure(format!("something is still shared: {held}")));
     }
-    for index in 0..config.nodes {
+    for index in 0..nodes {
         world.audit(index)?;
     }
     Ok(world.report())
