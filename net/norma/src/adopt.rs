@@ -10,7 +10,9 @@
 //! the owner of a port of which a third node tells (`acquire`).
 
 use norma_flip::Instant;
-use norma_ipc::{Label, Message, NoMemory, PageSource, PortId, RemoteToken, Right, Sink};
+use norma_ipc::{
+    Label, Message, NoMemory, PageSource, PortId, RemoteToken, Right, RightError, Sink,
+};
 use norma_wire::control::{self, Control};
 use norma_wire::descriptor::{Kind, Origin, Repr};
 use norma_wire::session::Flags;
@@ -127,6 +129,14 @@ impl<S: PageSource> Node<S> {
             Err(Hitch::New) => {}
         }
         let known = self.directory.get(repr.port).copied();
+        if repr.origin == Origin::Receiver {
+            let right = known.map(|known| self.ipc.add_send(known.port));
+            return match right {
+                Some(Ok(right)) => Ok(right),
+                Some(Err(RightError::NoMemory)) => Err(NoMemory),
+                _ => dead_right(&mut self.ipc, repr.kind),
+            };
+        }
         if let Some(known) = known {
             match self.ipc.sink(known.port) {
                 Ok(Sink::Queue) => return self.merge(place, known.port),

@@ -124,6 +124,9 @@ impl<P: Page> Session<P> {
                 let port = export.and_then(|export| export.right.port());
                 match port.map(|port| ipc.add_send(port)) {
                     Some(Ok(right)) => Ok(right),
+                    // Its sender has come to know the port by another way, and gave this export
+                    // back meanwhile.
+                    None if repr.port != 0 => Err(Hitch::New),
                     _ => Ok(dead_right(ipc, repr.kind)?),
                 }
             }

@@ -47,6 +47,28 @@ fn a_third_nodes_right_is_used_directly_and_the_giver_forgotten() {
     drained(&mut w);
 }
 
+/// It is on its way back when its new holder, who has found the owner, lets the giver's go.
+#[test]
+fn a_right_that_goes_straight_back_to_its_giver_is_the_one_that_it_has() {
+    for seed in 1..60 {
+        let mut w = World::new(&Config {
+            seed,
+            rules: bad_network(0.0),
+            ..calm(3)
+        });
+        let p = Places::new(&mut w);
+        let port = p.port(&mut w, 1);
+        p.give(&mut w, 1, port, 0);
+        let at_0 = p.take(&mut w, 0);
+        p.give(&mut w, 0, at_0, 2);
+        let at_2 = p.take(&mut w, 2);
+        p.give(&mut w, 2, at_2, 0);
+        w.run_for(MS(20)).unwrap();
+        assert_eq!(p.take(&mut w, 0), at_0, "seed {seed}");
+        assert!(p.reaches(&mut w, 0, at_0, 1, port));
+    }
+}
+
 #[test]
 fn equal_rights_by_different_ways_have_one_name() {
     // Node 2 hears of node 1's port from node 0, from node 3, and from node 1 itself.
