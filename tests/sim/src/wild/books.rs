@@ -678,7 +678,8 @@ impl Books {
         }
         if let Dest::Port(port) = cargo.dest {
             let lane = match self.merge {
-                true => 0,
+                // A thread that was handed a message may run after another that took the next.
+                true => who.thread,
                 false => self.lanes.get(&number).copied().unwrap_or(0),
             };
             let last = self.last.insert((cargo.from, port, lane), number);
