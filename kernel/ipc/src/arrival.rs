@@ -9,11 +9,13 @@
 //! from a port, puts it into a set or moves it on while its queue is torn between two nodes.
 
 use crate::depart::PortState;
-use crate::error::{NoMemory, RightError};
+use crate::error::{NoMemory, RightError, SendError};
 use crate::ipc::Ipc;
+use crate::message::Message;
 use crate::page::Page;
-use crate::port::{Barred, Holder, PortId, Queued, RemoteToken, Sink};
+use crate::port::{Barred, Holder, Port, PortId, Queued, RemoteToken, Sink};
 use crate::right::{Right, RightKind, Target};
+use crate::send::{Sent, refuse};
 use crate::wait::Delivery;
 
 impl<P: Page> Ipc<P> {
@@ -126,6 +128,72 @@ impl<P: Page> Ipc<P> {
         Ok(())
     }
 
+    /// Whether the receive right of a port is here, and not all that was queued where it came
+    /// from.
+    pub fn is_arriving(&self, id: PortId) -> bool {
+        self.port(id).is_some_and(Port::is_arriving)
+    }
+
+    /// Makes sure that the next [`Ipc::deliver_arriving`] succeeds.
+    ///
+    /// # Errors
+    /// [`RightError::NoMemory`], or the port is dead.
+    pub fn reserve_arriving(&mut self, id: PortId) -> Result<(), RightError> {
+        Ok(self.live_port_mut(id)?.reserve_place()?)
+    }
+
+    /// How many send-once rights there are to a stand-in, with those that were spent on what
+    /// still lies there.
+    pub fn onces_here(&self, id: PortId) -> u32 {
+        self.port(id)
+            .map_or(0, |port| port.send_onces + port.queue.len() as u32)
+    }
+
+    /// A message for a port that was accepted earlier, and had to wait for its receive rights:
+    /// it is not refused for a full queue.
+    ///
+    /// # Errors
+    /// The message comes back: the port is dead, no memory, or [`RightError::Circular`].
+    pub fn post_late(&mut self, id: PortId, message: Message<P>) -> Result<Sent<P>, SendError<P>> {
+        if message.has_receive_right() && self.closes_cycle(id, &message) {
+            return Err(refuse(RightError::Circular, message));
+        }
+        let port = match self.live_port_mut(id) {
+            Ok(port) => port,
+            Err(error) => return Err(refuse(error, message)),
+        };
+        if let (Sink::Remote(token), false) = (port.sink, port.is_arriving()) {
+            port.under_way = port.under_way.saturating_add(1);
+            return Ok(Sent::Forward {
+                token,
+                via: Some(id),
+                message,
+            });
+        }
+        if port.reserve_place().is_err() {
+            return Err(refuse(RightError::NoMemory, message));
+        }
+        Ok(self.hand_or_queue(id, message))
+    }
+
+    /// Says to whoever sent a message that it is in the queue of its receiver. Without memory to
+    /// say so, the right is destroyed, and the sender learns that nobody knows.
+    pub fn confirm(&mut self, right: Right) -> Sent<P> {
+        match self.new_message() {
+            Ok(receipt) => match self.spend(right, receipt) {
+                Ok(sent) => sent,
+                Err(error) => {
+                    self.discard(error.message);
+                    Sent::Queued
+                }
+            },
+            Err(NoMemory) => {
+                self.release(right);
+                Sent::Queued
+            }
+        }
+    }
+
     /// All is here: the port is a port like any other from now on. Threads that waited to send
     /// are let in.
     ///
@@ -170,6 +238,17 @@ impl<P: Page> Ipc<P> {
         let port = self.port_mut(id)?;
         port.lent = port.lent.checked_sub(1)?;
         Some(Right::to_port(RightKind::SendOnce, id))
+    }
+
+    /// So many of the rights that were lent are known elsewhere by now, and forgotten here.
+    pub fn retract_lent(&mut self, id: PortId, count: u32) {
+        if let Some(port) = self.port_mut(id) {
+            let count = count.min(port.lent);
+            port.lent -= count;
+            port.send_onces -= count;
+            self.tally.destroy(count);
+            self.collect(id);
+        }
     }
 
     /// How many of the send-once rights to a port are lent.

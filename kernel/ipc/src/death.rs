@@ -106,7 +106,7 @@ impl<P: Page> Ipc<P> {
         }
     }
 
-    fn discard_notification(&mut self, notification: Notification) {
+    pub(crate) fn discard_notification(&mut self, notification: Notification) {
         if let Notification::PortDestroyed(right) = notification {
             self.release(right);
         }
@@ -133,6 +133,12 @@ impl<P: Page> Ipc<P> {
             return;
         };
         if !port.is_unreferenced() {
+            // What holds it may be send-once rights alone, which need no way for messages.
+            if let (Sink::Remote(token), None, Keep::Yes) = (port.sink, port.dead, port.keep)
+                && port.is_senderless()
+            {
+                self.tell_unused(id, token);
+            }
             return;
         }
         if let (Sink::Remote(token), None) = (port.sink, port.dead) {

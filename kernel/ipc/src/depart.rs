@@ -47,9 +47,7 @@ pub struct Carried<P> {
 
 impl<P: Page> Ipc<P> {
     /// The receive right has arrived on another node: its port becomes a stand-in for messages
-    /// to `to`, and `onces_to` is where goes what comes by the send-once rights that exist.
-    /// `home` of these, lent to that node ([`Ipc::lend`]), are there now, and are forgotten here.
-    /// To be followed by [`Ipc::next_queued`] until it gives `None`.
+    /// to `to`, and `onces_to` is where goes what comes by the send-once rights that exist. To be followed by [`Ipc::next_queued`] until it gives `None`.
     ///
     /// # Errors
     /// The right comes back, unless it is the receive right of a live port of this node.
@@ -58,7 +56,6 @@ impl<P: Page> Ipc<P> {
         right: Right,
         to: RemoteToken,
         onces_to: RemoteToken,
-        home: u32,
     ) -> Result<PortState, Right> {
         let (RightKind::Receive, Target::Port(id)) = (right.kind, right.target) else {
             return Err(right);
@@ -69,7 +66,6 @@ impl<P: Page> Ipc<P> {
         if port.sink != Sink::Queue {
             return Err(right);
         }
-        let home = home.min(port.lent);
         port.sink = Sink::Remote(to);
         port.onces_to = onces_to;
         port.holder = Holder::Elsewhere;
@@ -80,8 +76,6 @@ impl<P: Page> Ipc<P> {
         port.barred.set(Barred::BACKLOG, port.backlog > 0);
         // Peers learn where it went, not that there is room.
         port.room_wanted = false;
-        port.lent -= home;
-        port.send_onces -= home;
         let no_senders = core::mem::replace(&mut port.no_senders, PortId::NONE);
         let destroyed = core::mem::replace(&mut port.destroyed, PortId::NONE);
         let to_port = |id| (id != PortId::NONE).then(|| Right::to_port(RightKind::SendOnce, id));
@@ -93,7 +87,7 @@ impl<P: Page> Ipc<P> {
             no_senders: to_port(no_senders),
             destroyed: to_port(destroyed),
         };
-        self.tally.destroy(1 + home);
+        self.tally.destroy(1);
         self.tell_room(id);
         Ok(state)
     }
@@ -162,6 +156,42 @@ impl<P: Page> Ipc<P> {
         }
     }
 
+    /// Nobody can send through a stand-in any more, but send-once rights to it are left, which
+    /// lead where they led: it hangs on nothing else from now on.
+    pub fn leave_onces(&mut self, id: PortId) {
+        if let Some(port) = self.port_mut(id)
+            && matches!(port.sink, Sink::Remote(_))
+        {
+            port.sink = Sink::Remote(RemoteToken::NOWHERE);
+            port.keep = Keep::No;
+            self.collect(id);
+        }
+    }
+
+    /// Where goes what comes to a stand-in by send-once rights.
+    pub fn onces_to(&self, id: PortId) -> Option<RemoteToken> {
+        let port = self.port(id)?;
+        matches!(port.sink, Sink::Remote(_)).then_some(port.onces_to)
+    }
+
+    /// Whether there is no send right to a stand-in, no thread that waits to send through it,
+    /// and nothing more to be carried but what comes by send-once rights.
+    pub fn is_senderless(&self, id: PortId) -> bool {
+        self.port(id).is_none_or(Port::is_senderless)
+    }
+
+    /// Whether something lies at a stand-in that [`Ipc::next_queued`] would give.
+    pub fn has_queued(&self, id: PortId) -> bool {
+        self.port(id).is_some_and(|port| {
+            matches!(port.sink, Sink::Remote(_)) && !port.is_arriving() && !port.queue.is_empty()
+        })
+    }
+
+    /// Whether a port stands in for one send-once right alone ([`Ipc::seat`]).
+    pub fn is_seat(&self, id: PortId) -> bool {
+        self.port(id).is_some_and(|port| port.is_seat)
+    }
+
     /// Something was queued: if the port is a stand-in, the layer above is to carry it.
     pub(crate) fn offer(&mut self, id: PortId) {
         let Ipc { ports, events, .. } = self;
@@ -177,6 +207,13 @@ impl<P: Page> Ipc<P> {
 }
 
 impl<P> Port<P> {
+    pub(crate) fn is_senderless(&self) -> bool {
+        self.holder == Holder::Elsewhere
+            && self.sends == 0
+            && self.senders.is_empty()
+            && self.backlog == 0
+    }
+
     /// Its receive right is here, and it is not open yet.
     #[inline]
     pub(crate) fn is_arriving(&self) -> bool {

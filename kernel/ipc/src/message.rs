@@ -355,13 +355,45 @@ impl<P> Message<P> {
         Ok(())
     }
 
+    /// Takes out the right of a sender that waits to hear that the message is in the queue of
+    /// its receiver, if there is one.
+    pub fn take_confirmation(&mut self) -> Option<Right> {
+        if self.expects() != Expects::RECEIPT {
+            return None;
+        }
+        self.set_expects(Expects::NOTHING);
+        self.take_reply()
+    }
+
+    /// Puts back what [`Message::take_confirmation`] took.
+    pub fn ask_confirmation(&mut self, right: Right) {
+        let body = self.body_mut();
+        body.reply = Some(right);
+        self.set_expects(Expects::RECEIPT);
+    }
+
     /// Makes room for one more right, so that pushing it cannot fail.
-    pub(crate) fn reserve_right(&mut self) -> Result<(), NoMemory> {
+    ///
+    /// # Errors
+    /// [`NoMemory`], also when it holds as many as it can.
+    pub fn reserve_right(&mut self) -> Result<(), NoMemory> {
         let rights = &mut self.body_mut().rights;
         if rights.len() >= MAX_RIGHTS {
             return Err(NoMemory);
         }
         rights.try_reserve(1).map_err(|_| NoMemory)
+    }
+
+    /// The same for `count` more.
+    ///
+    /// # Errors
+    /// As [`Message::reserve_right`].
+    pub fn reserve_rights(&mut self, count: usize) -> Result<(), NoMemory> {
+        let rights = &mut self.body_mut().rights;
+        if rights.len() + count > MAX_RIGHTS {
+            return Err(NoMemory);
+        }
+        rights.try_reserve(count).map_err(|_| NoMemory)
     }
 
     /// Takes the first right out.

@@ -290,6 +290,21 @@ impl<P: Page> Ipc<P> {
         Ok(Right::to_port(RightKind::SendOnce, id))
     }
 
+    /// Spends a send-once right on news of another node's kernel. If it leads on to a third node
+    /// and there is no memory to pass the news on, only the right is given up.
+    pub fn announce(&mut self, right: Right, notification: Notification) {
+        match self.seat(right) {
+            Ok(Right {
+                kind: RightKind::SendOnce,
+                target: Target::Port(port),
+            }) => self.tell(port, notification),
+            Ok(right) | Err((NoMemory, right)) => {
+                self.discard_notification(notification);
+                self.release(right);
+            }
+        }
+    }
+
     /// Destroys a right whose session is over: as [`Ipc::release_because`], but nobody needs
     /// to be told about a bare remote right.
     pub fn forget_right(&mut self, right: Right, reason: Reason) {

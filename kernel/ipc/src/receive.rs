@@ -7,6 +7,7 @@ use crate::name::Name;
 use crate::page::Page;
 use crate::port::{Holder, PortId, Queued, Sink};
 use crate::right::Target;
+use crate::send::Sent;
 use crate::space::{Entry, SpaceId};
 use crate::wait::{Completion, Delivery, Source, State, ThreadId};
 
@@ -231,7 +232,7 @@ impl<P: Page> Ipc<P> {
         let mut let_in = false;
         while let Some(thread) = self.next_sender(id) {
             let waiter = &mut self.waiters[thread as usize];
-            let State::Sending(_, message) =
+            let State::Sending(_, mut message) =
                 core::mem::replace(&mut waiter.state, State::Done(Completion::Sent))
             else {
                 break;
@@ -240,7 +241,14 @@ impl<P: Page> Ipc<P> {
             waiter.wake(ThreadId(thread), &mut self.events);
             // Room is made by whoever has the receive right, so that it is not in the message.
             debug_assert!(!message.has_receive_right() || !self.closes_cycle(id, &message));
+            // The port was elsewhere when it was sent.
+            let waits = message.take_confirmation();
             self.push_queued(id, Queued::Message(message));
+            if let Some(right) = waits
+                && let Sent::Handed(thread) = self.confirm(right)
+            {
+                self.defer_wake(thread);
+            }
         }
         self.tell_room(id);
         if let_in {

@@ -284,10 +284,6 @@ impl<P: Page> Ipc<P> {
         message: Message<P>,
         wait: Option<ThreadId>,
     ) -> Result<Sent<P>, SendError<P>> {
-        if message.has_receive_right() {
-            // A receive right cannot leave its node.
-            return Err(refuse(RightError::InvalidRight, message));
-        }
         let Some(port) = self.port_mut(id) else {
             return Err(refuse(RightError::InvalidName, message));
         };
@@ -321,7 +317,7 @@ impl<P: Page> Ipc<P> {
 
     /// Gives a message to a thread that waits at the port or at its set and can take it, or
     /// puts it into the queue, where its place is reserved.
-    fn hand_or_queue(&mut self, id: PortId, mut message: Message<P>) -> Sent<P> {
+    pub(crate) fn hand_or_queue(&mut self, id: PortId, mut message: Message<P>) -> Sent<P> {
         let Some((thread, others)) = self.find_receiver(id, message.data().len()) else {
             self.push_queued(id, Queued::Message(message));
             return Sent::Queued;
@@ -479,9 +475,6 @@ impl<P: Page> Ipc<P> {
         token: RemoteToken,
         message: Message<P>,
     ) -> Result<Sent<P>, SendError<P>> {
-        if message.has_receive_right() {
-            return Err(refuse(RightError::InvalidRight, message));
-        }
         self.events.release(PER_TOKEN);
         self.tally.destroy(1);
         Ok(Sent::Forward {
@@ -572,7 +565,7 @@ impl<P> Port<P> {
 }
 
 #[cold]
-fn refuse<P>(error: RightError, message: Message<P>) -> SendError<P> {
+pub(crate) fn refuse<P>(error: RightError, message: Message<P>) -> SendError<P> {
     SendError {
         failure: SendFailure::Right(error),
         message,

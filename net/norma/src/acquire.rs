@@ -19,7 +19,7 @@ use norma_ipc::{Message, NoMemory, PageSource, PortId, Reason, RightKind};
 use norma_wire::descriptor::{Kind, Origin, Repr};
 
 use crate::carry::Target;
-use crate::limits::{ACQUIRE_AGAIN, MAX_ACQUISITIONS, MAX_STEPS};
+use crate::limits::{ACQUIRE_AGAIN, GO_ROUND_AGAIN, MAX_ACQUISITIONS, MAX_STEPS};
 use crate::node::{Node, PLACE_MASK};
 use crate::rights::parse_token;
 use crate::service::operation;
@@ -299,15 +299,7 @@ impl<S: PageSource> Node<S> {
             return;
         };
         let (port, giver, steps) = (entry.port, entry.giver, entry.steps);
-        let found = self.active(port).and_then(|token| self.import_at(token));
-        let whence = found.and_then(|(place, import)| {
-            let session = self.sessions.get(place)?;
-            Some(Whence {
-                node: session.peer,
-                session: session.peer_number,
-                there: import.index,
-            })
-        });
+        let whence = self.whence_of_giver(port);
         let (Some(whence), false, true) = (whence, giver, steps < MAX_STEPS) else {
             self.acquisitions.remove(identity);
             return self.kill_stand_in(now, port, Reason::Destroyed);
@@ -315,9 +307,41 @@ impl<S: PageSource> Node<S> {
         self.go_on(now, identity, whence, true);
     }
 
+    /// Whoever was asked has it from this node, which has not heard yet that the port has gone
+    /// on from here, or has not been heard: the giver is asked again, a little later each time.
+    fn ask_giver_later(&mut self, now: Instant, identity: u64) {
+        let Some(entry) = self.acquisitions.find_mut(identity) else {
+            return;
+        };
+        if entry.steps >= MAX_STEPS {
+            return self.not_there(now, identity);
+        }
+        entry.steps += 1;
+        entry.stage = Stage::Idle;
+        entry.due = now + GO_ROUND_AGAIN * u32::from(entry.steps);
+        let (port, due) = (entry.port, entry.due);
+        if let Some(whence) = self.whence_of_giver(port)
+            && let Some(entry) = self.acquisitions.find_mut(identity)
+        {
+            (entry.whence, entry.giver) = (whence, true);
+        }
+        self.deadline = self.deadline.min(due);
+    }
+
+    /// What the giver itself exported.
+    fn whence_of_giver(&self, port: PortId) -> Option<Whence> {
+        let (place, import) = self.import_at(self.active(port)?)?;
+        let session = self.sessions.get(place)?;
+        Some(Whence {
+            node: session.peer,
+            session: session.peer_number,
+            there: import.index,
+        })
+    }
+
     fn go_on(&mut self, now: Instant, identity: u64, whence: Whence, giver: bool) {
         if whence.node == self.address {
-            return self.not_there(now, identity);
+            return self.ask_giver_later(now, identity);
         }
         let Some(entry) = self.acquisitions.find_mut(identity) else {
             return;
@@ -399,6 +423,7 @@ impl<S: PageSource> Node<S> {
             let repr = rights.first().filter(|repr| repr.port == identity);
             match repr.map(|repr| (repr, repr.kind, repr.origin)) {
                 Some((_, Kind::Send, Origin::Sender)) if !self.is_acquiring(identity) => {}
+                Some((_, Kind::Send, Origin::Receiver)) => self.ask_giver_later(now, identity),
                 Some((repr, Kind::Send, Origin::Third)) => {
                     let whence = Whence::of(repr);
                     let steps = self

@@ -17,11 +17,13 @@ use norma_wire::control::{self, Control};
 use norma_wire::descriptor::{Kind, Origin, Repr};
 use norma_wire::session::Flags;
 
-use crate::deliver::After;
+use crate::arriving::Within;
+use crate::deliver::{After, Refusal, to_confirm};
 use crate::directory::newer;
 use crate::import::{Hitch, dead_right, is_counted};
 use crate::inbox::{Contents, Parcel};
 use crate::node::Node;
+use crate::outbound::Via;
 use crate::rights::{Destination, NO_EXPORT, NODE_SERVICE, token};
 use crate::service::operation;
 
@@ -35,6 +37,14 @@ impl<S: PageSource> Node<S> {
         place: u32,
         parcel: Parcel<S::Page>,
     ) -> Option<After<S::Page>> {
+        if self.is_backlog(place, parcel.label.destination) {
+            self.take_backlog(now, place, parcel);
+            return None;
+        }
+        if matches!(parcel.contents, Contents::News(_)) {
+            self.take_news(now, place, parcel);
+            return None;
+        }
         let Parcel {
             label,
             mut message,
@@ -44,10 +54,15 @@ impl<S: PageSource> Node<S> {
             self.ipc.discard(message);
             return None;
         };
-        let acquired = label.destination == NODE_SERVICE && message.id() == operation::ACQUIRED;
+        let acquired = label.destination == NODE_SERVICE
+            && message.id() == operation::ACQUIRED
+            && rights.iter().all(|repr| repr.kind != Kind::Receive);
         let admitted =
             self.admit_adopted(place, label.reply, &mut message, &rights, |session, ipc| {
-                session.knock(ipc, label)
+                session.knock(ipc, label).map_err(|refusal| match refusal {
+                    Refusal::Because(reason) => reason,
+                    Refusal::New => control::Reason::Full,
+                })
             });
         let Node { sessions, ipc, .. } = self;
         let session = sessions.get_mut(place)?;
@@ -68,11 +83,21 @@ impl<S: PageSource> Node<S> {
             return None;
         }
         self.settle_adopted(now, place, &rights);
+        let door = match label.flags.contains(Flags::CONFIRM) && label.reply != NO_EXPORT {
+            true => to_confirm(&self.ipc, door, &mut message),
+            false => door,
+        };
+        let within = Within::Held(self.moves.held.next_place());
+        let waits = self.begin_arrivals(now, &message, &rights, within);
+        if waits > 0 {
+            self.hold(place, label, door, message, false, waits);
+            return None;
+        }
         let Node { sessions, ipc, .. } = self;
         sessions.get_mut(place)?.enter(ipc, label, door, message)
     }
 
-    fn admit_adopted<D>(
+    pub(crate) fn admit_adopted<D>(
         &mut self,
         place: u32,
         reply: u32,
@@ -126,6 +151,9 @@ impl<S: PageSource> Node<S> {
         match session.import(ipc, repr) {
             Ok(right) => return Ok(right),
             Err(Hitch::NoMemory) => return Err(NoMemory),
+            Err(Hitch::New) if repr.kind == Kind::Receive => {
+                return self.adopt_receive(place, repr);
+            }
             Err(Hitch::New) => {}
         }
         let known = self.directory.get(repr.port).copied();
@@ -185,11 +213,15 @@ impl<S: PageSource> Node<S> {
         if newer(repr.moves, newest.moves) {
             return true;
         }
-        if next.is_some() || newest.moves != repr.moves {
+        if newest.moves != repr.moves {
             return false;
         }
+        // What it hangs on, or is to hang on, is a giver's.
         if self.is_acquiring(repr.port) {
             return true;
+        }
+        if next.is_some() {
+            return false;
         }
         // Of two sessions with the owner the newer is used (W-35).
         let superseded = |at| {
@@ -250,7 +282,12 @@ impl<S: PageSource> Node<S> {
         Ok(right)
     }
 
-    fn disown_all(&mut self, place: u32, message: &mut Message<S::Page>, rights: &[Repr]) {
+    pub(crate) fn disown_all(
+        &mut self,
+        place: u32,
+        message: &mut Message<S::Page>,
+        rights: &[Repr],
+    ) {
         // The last first: so each finds the tables as it left them.
         for (repr, right) in rights.iter().zip(message.take_rights()).rev() {
             self.disown(place, repr, right);
@@ -259,6 +296,9 @@ impl<S: PageSource> Node<S> {
 
     /// As if a right had never arrived.
     fn disown(&mut self, place: u32, repr: &Repr, right: Right) {
+        if repr.kind == Kind::Receive {
+            return self.disown_receive(place, repr, right);
+        }
         let Node { sessions, ipc, .. } = self;
         let Some(session) = sessions.get_mut(place) else {
             return self.ipc.release(right);
@@ -302,7 +342,25 @@ impl<S: PageSource> Node<S> {
         let Some(port) = session.imports.get(at).map(|import| import.port) else {
             return;
         };
+        if self.ipc.is_arriving(port) {
+            // What it hung on is given back when the port is open.
+            return;
+        }
         let identity = self.ipc.label(port).identity;
+        if let Some(import) = self.import_at_mut(token)
+            && newer(repr.moves, import.moves)
+        {
+            import.moves = repr.moves;
+            // It may have been away, and is where it was.
+            import.moved &= repr.origin != Origin::Sender;
+            let serial = import.serial;
+            let via = Via {
+                import: at,
+                serial,
+                port,
+            };
+            self.resume(now, place, Some(via));
+        }
         let Some(known) = self.directory.get(identity) else {
             // Without an identity it stays with whoever gave it.
             return self.open(now, port);

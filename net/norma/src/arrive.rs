@@ -355,7 +355,7 @@ impl<S: PageSource> Node<S> {
 
     /// Does what is left to do about a message that was delivered.
     #[cold]
-    fn follow(&mut self, now: Instant, place: u32, after: After<S::Page>) {
+    pub(crate) fn follow(&mut self, now: Instant, place: u32, after: After<S::Page>) {
         match after {
             After::Adopt(parcel) => {
                 if let Some(after) = self.adopt_message(now, place, parcel) {

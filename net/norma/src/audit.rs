@@ -51,6 +51,12 @@ impl<S: PageSource> Node<S> {
                 Sink::Queue => ensure(known.next.is_none(), || {
                     format!("{known:?} is here and yet to hang on an import")
                 })?,
+                // It hangs on nothing, or on what it hung on before.
+                Sink::Remote(_) if self.ipc.is_arriving(known.port) => {
+                    ensure(known.next.is_none(), || {
+                        format!("{known:?} arrives here and is yet to hang on an import")
+                    })?;
+                }
                 Sink::Remote(active) => {
                     for token in [Some(active), known.next].into_iter().flatten() {
                         let import = self.import_at(token);

@@ -9,7 +9,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use norma_ipc::{PageSource, RightKind, Sink};
+use norma_ipc::{PageSource, PortId, RightKind, Sink};
 use norma_wire::control::Control;
 use norma_wire::descriptor::Kind;
 
@@ -18,7 +18,7 @@ use crate::import::is_counted;
 use crate::node::Node;
 use crate::outbound::{Outbound, Verdict};
 use crate::outbox::Cargo;
-use crate::rights::parse_token;
+use crate::rights::{Barred, parse_token};
 use crate::session::{Session, State};
 
 /// Where a session is: number of the node, place.
@@ -51,7 +51,7 @@ fn owners<S: PageSource>(nodes: &[&Node<S>]) -> Result<BTreeMap<u64, usize>, Str
     let mut owners = BTreeMap::new();
     for (index, node) in nodes.iter().enumerate() {
         for (identity, known) in node.directory.iter() {
-            if node.ipc.sink(known.port) == Ok(Sink::Queue) {
+            if node.ipc.sink(known.port) == Ok(Sink::Queue) && !is_departing(node, known.port) {
                 let other = owners.insert(identity, index);
                 ensure(other.is_none(), || {
                     format!("{identity:#x} is at {} and elsewhere", node.name())
@@ -60,6 +60,16 @@ fn owners<S: PageSource>(nodes: &[&Node<S>]) -> Result<BTreeMap<u64, usize>, Str
         }
     }
     Ok(owners)
+}
+
+/// Whether the receive right of a port is on its way to a peer, who may have it already.
+fn is_departing<S: PageSource>(node: &Node<S>, port: PortId) -> bool {
+    let exports = node
+        .sessions
+        .iter()
+        .flat_map(|(_, session)| session.exports.iter());
+    let mut rights = exports.map(|(_, export)| &export.right);
+    rights.any(|right| right.kind() == RightKind::Receive && right.port() == Some(port))
 }
 
 fn session<'a, S: PageSource>(nodes: &[&'a Node<S>], at: At) -> Option<&'a Session<S::Page>> {
@@ -95,6 +105,10 @@ fn count<S: PageSource>(nodes: &[&Node<S>], here: At, there: At) -> Result<(), S
         let received = import.map_or(0, |import| import.received);
         let coming = under_way(exporter, importer, index);
         let going = released(exporter, importer, index);
+        if export.barred == Barred::Backlog && received + coming + going == 0 {
+            // The peer has not read of it: TAKEN is no descriptor.
+            continue;
+        }
         ensure(export.sent == received + coming + going, || {
             format!(
                 "{index:#x}: {} sent, {received} received, {coming} on their way, {going} on \
@@ -170,7 +184,7 @@ fn news<P>(session: &Session<P>) -> impl Iterator<Item = (Option<u32>, Control)>
 fn lead<S: PageSource>(
     nodes: &[&Node<S>],
     mut at: usize,
-    mut port: norma_ipc::PortId,
+    mut port: PortId,
     owner: Option<usize>,
 ) -> Result<(), String> {
     let mut passed = Vec::new();
@@ -178,6 +192,10 @@ fn lead<S: PageSource>(
         let Ok(sink) = nodes[at].ipc.sink(port) else {
             return Ok(());
         };
+        // Of a receive right that goes from node to node both are the owner, or neither.
+        if nodes[at].ipc.is_arriving(port) || is_departing(nodes[at], port) {
+            return Ok(());
+        }
         let Sink::Remote(token) = sink else {
             return ensure(owner == Some(at), || {
                 format!("it leads to {}, which is not its owner", nodes[at].name())

@@ -12,11 +12,14 @@ use norma_ipc::{
     RightKind, SendError, SendFailure, Sink,
 };
 use norma_wire::descriptor;
+use norma_wire::session::Flags;
 
 use crate::node::Node;
 use crate::outbound::{Outbound, Packed, Via};
 use crate::queue::Queue;
-use crate::rights::{Destination, NO_EXPORT, NODE_ITSELF, NODE_SERVICE, parse_token};
+use crate::rights::{
+    Barred, Destination, NO_EXPORT, NODE_ITSELF, NODE_SERVICE, PER_EXPORT, parse_token,
+};
 use crate::session::Session;
 
 /// How a right leaves: as an export of ours, or home to the peer.
@@ -34,10 +37,16 @@ enum Leaving {
 pub(crate) enum Target {
     /// To a send-once right of the peer: its export index.
     Once(u32),
+    /// The same, with news of this node's kernel.
+    NewsOnce(u32),
+    /// To a send-once right of the peer that has several uses; perhaps with news.
+    Counted(u32, bool),
     /// To the peer itself (`service`).
     NodeService,
     /// Through a stand-in: the place of the import, and the stand-in.
     Through(u32, PortId),
+    /// The same, with news.
+    NewsThrough(u32, PortId),
 }
 
 impl<S: PageSource> Node<S> {
@@ -106,7 +115,7 @@ impl<S: PageSource> Node<S> {
         mut message: Message<S::Page>,
     ) -> Result<(), SendError<S::Page>> {
         let session = self.sessions.get(place);
-        if let Target::Through(import, _) = target
+        if let Target::Through(import, _) | Target::NewsThrough(import, _) = target
             && session.is_none_or(|session| session.imports.get(import).is_none())
         {
             return Err(refuse(RightError::InvalidName, message));
@@ -145,8 +154,7 @@ impl<S: PageSource> Node<S> {
         // The one of the message before.
         let mut rights = core::mem::take(&mut self.spare);
         rights.try_reserve(count).map_err(|_| NoMemory)?;
-        // DEAD and ROOM for each.
-        session.out.promise(2 * count)?;
+        session.out.promise(PER_EXPORT * count)?;
         // From here nothing fails.
         for right in message.drain_rights() {
             let packed = match self.pack_again(place, &right) {
@@ -170,8 +178,12 @@ impl<S: PageSource> Node<S> {
         let Label { identity, moves } = self.ipc.label_here(port)?;
         let session = self.sessions.get_mut(place)?;
         let index = session.exports.of_port(port)?;
-        session.exports.get_mut(index)?.sent += 1;
-        session.out.forgive(2);
+        let export = session.exports.get_mut(index)?;
+        export.sent += 1;
+        if core::mem::take(&mut export.pinned) {
+            self.ipc.unpin(&export.right);
+        }
+        session.out.forgive(PER_EXPORT);
         Some(descriptor::Repr {
             kind: descriptor::Kind::Send,
             origin: descriptor::Origin::Sender,
@@ -187,7 +199,11 @@ impl<S: PageSource> Node<S> {
     fn leaving(&self, place: u32, generation: u16, right: &Right) -> Leaving {
         let token = match (right.port().map(|port| self.ipc.sink(port)), right.remote()) {
             (Some(Ok(Sink::Queue)), _) => return Leaving::Export,
-            (Some(Ok(Sink::Remote(token))), _) | (None, Some(token)) => token,
+            (Some(Ok(Sink::Remote(token))), _) => match self.leading(right, token) {
+                Some(token) => token,
+                None => return Leaving::Export,
+            },
+            (None, Some(token)) => token,
             _ => return Leaving::Dead,
         };
         let (of, of_generation, destination) = parse_token(token);
@@ -210,7 +226,20 @@ impl<S: PageSource> Node<S> {
         }
     }
 
-    /// Turns one right into a descriptor. Room was reserved; two control frames promised.
+    /// Where a right to a stand-in leads, whose sink is `token`; `None` if to this node, for the
+    /// port is arriving here.
+    fn leading(&self, right: &Right, token: RemoteToken) -> Option<RemoteToken> {
+        let port = right.port()?;
+        if self.ipc.is_arriving(port) {
+            return None;
+        }
+        match right.kind() {
+            RightKind::SendOnce => self.ipc.onces_to(port),
+            _ => Some(token),
+        }
+    }
+
+    /// Turns one right into a descriptor. Room was reserved; control frames were promised.
     fn pack_right(&mut self, place: u32, right: Right) -> Packed {
         let kind = match right.kind() {
             RightKind::Send => descriptor::Kind::Send,
@@ -233,17 +262,21 @@ impl<S: PageSource> Node<S> {
             .map_or(0, |session| session.generation);
         let mut held = None;
         let leaving = self.leaving(place, generation, &right);
-        if kind == descriptor::Kind::Send
+        if kind != descriptor::Kind::SendOnce
             && !matches!(leaving, Leaving::Dead)
             && let Some(port) = right.port()
         {
             let label = self.identify(port);
             (repr.port, repr.moves) = (label.identity, label.moves);
         }
+        if kind == descriptor::Kind::Receive {
+            repr.moves = repr.moves.wrapping_add(1);
+        }
         match leaving {
             Leaving::Export => repr.index = self.export(place, right),
             Leaving::Third(token) => {
                 repr.index = self.export(place, right);
+                self.bar(place, repr.index);
                 if let Some((of, import)) = self.import_at(token)
                     && let Some(session) = self.sessions.get(of)
                 {
@@ -253,11 +286,11 @@ impl<S: PageSource> Node<S> {
                 }
             }
             Leaving::Dead => {
-                self.forgive(place, 2);
+                self.forgive(place, PER_EXPORT);
                 self.ipc.release(right);
             }
             Leaving::Home(index) => {
-                self.forgive(place, 2);
+                self.forgive(place, PER_EXPORT);
                 repr.origin = descriptor::Origin::Receiver;
                 repr.index = index;
                 held = Some(right);
@@ -284,16 +317,29 @@ impl<S: PageSource> Node<S> {
         };
         let port = match (right.kind(), right.port()) {
             (RightKind::Send, Some(port)) => port,
-            _ => {
-                session.out.forgive(2);
-                return session.exports.add(right);
+            (kind, port) => {
+                session.out.forgive(PER_EXPORT);
+                let index = session.exports.add(right);
+                if kind == RightKind::Receive
+                    && let Some(port) = port
+                {
+                    // Nobody has a right by this index to send anything.
+                    if let Some(export) = session.exports.get_mut(index) {
+                        export.barred = Barred::Moved;
+                    }
+                    self.ipc.watch(port);
+                }
+                return index;
             }
         };
         if let Some(index) = session.exports.of_port(port)
             && let Some(export) = session.exports.get_mut(index)
         {
             export.sent += 1;
-            session.out.forgive(2);
+            session.out.forgive(PER_EXPORT);
+            if core::mem::take(&mut export.pinned) {
+                self.ipc.unpin(&export.right);
+            }
             // The entry holds one right for all of them.
             self.ipc.release(right);
             return index;
@@ -302,6 +348,14 @@ impl<S: PageSource> Node<S> {
         session.exports.remember_port(port, index);
         self.ipc.watch(port);
         index
+    }
+
+    /// The port of an export is elsewhere: what is sent to it is refused, not passed on.
+    fn bar(&mut self, place: u32, index: u32) {
+        let session = self.sessions.get_mut(place);
+        if let Some(export) = session.and_then(|session| session.exports.get_mut(index)) {
+            export.barred = Barred::Moved;
+        }
     }
 
     pub(crate) fn forgive(&mut self, place: u32, count: usize) {
@@ -351,7 +405,7 @@ impl<P: Page> Session<P> {
             return Err((RightError::NoMemory, message));
         }
         // With a stand-in, something is shared.
-        if !matches!(target, Target::Through(..)) && !self.shares() {
+        if !matches!(target, Target::Through(..) | Target::NewsThrough(..)) && !self.shares() {
             self.liveness.pause(now);
         }
         let Session {
@@ -367,15 +421,28 @@ impl<P: Page> Session<P> {
         match target {
             Target::Once(index) => {
                 let reply = reply(&mut message);
-                out.enqueue(|| Outbound::new(message, index, None, true, reply, rights));
+                let flags = Flags::SEND_ONCE;
+                out.enqueue(|| Outbound::new(message, index, None, flags, reply, rights));
                 // A right that is used up needs no NO_REPLY.
                 out.forgive(1);
             }
+            Target::NewsOnce(index) => {
+                let flags = Flags::SEND_ONCE | Flags::NOTIFICATION;
+                out.enqueue(|| Outbound::new(message, index, None, flags, NO_EXPORT, rights));
+                out.forgive(1);
+            }
+            Target::Counted(index, news) => {
+                let reply = reply(&mut message);
+                let mut flags = Flags::empty();
+                flags.set(Flags::NOTIFICATION, news);
+                out.enqueue(|| Outbound::new(message, index, None, flags, reply, rights));
+            }
             Target::NodeService => {
                 let reply = reply(&mut message);
-                out.enqueue(|| Outbound::new(message, NODE_SERVICE, None, false, reply, rights));
+                let flags = Flags::empty();
+                out.enqueue(|| Outbound::new(message, NODE_SERVICE, None, flags, reply, rights));
             }
-            Target::Through(place, port) => {
+            Target::Through(place, port) | Target::NewsThrough(place, port) => {
                 let Some(import) = imports.get_mut(place) else {
                     return Err((RightError::InvalidName, message));
                 };
@@ -389,7 +456,11 @@ impl<P: Page> Session<P> {
                     serial,
                     port,
                 });
-                let outbound = || Outbound::new(message, index, via, false, reply, rights);
+                let mut flags = Flags::empty();
+                if matches!(target, Target::NewsThrough(..)) {
+                    flags = Flags::NOTIFICATION;
+                }
+                let outbound = || Outbound::new(message, index, via, flags, reply, rights);
                 if import.refused.is_empty() {
                     import.unsettled += 1;
                     import.tail = Some(out.enqueue_behind(outbound, import.tail));

@@ -102,6 +102,7 @@ impl<P: Page> Session<P> {
         };
         let read = read_message(header, &plan, frame, here, &mut message, desk, spare);
         let contents = match read {
+            Ok(rights) if header.flags().contains(Flags::NOTIFICATION) => Contents::News(rights),
             Ok(rights) => Contents::Rights(rights),
             Err(Drop::NoMemory) => Contents::Hopeless,
             Err(reason) => {

@@ -44,6 +44,7 @@ impl<S: PageSource> Node<S> {
                 self.list(place);
             }
         }
+        self.moves_timeout(now);
         self.names_timeout(now);
         self.lookups_timeout(now);
         if self.share_again <= now {
@@ -53,7 +54,7 @@ impl<S: PageSource> Node<S> {
         let deadlines = self.sessions.iter().map(|(_, session)| session.deadline);
         let names = self.names.next().min(self.lookups.next());
         let deadline = deadlines.min().unwrap_or(Instant::NEVER).min(names);
-        self.deadline = deadline.min(self.acquisitions.due());
+        self.deadline = deadline.min(self.acquisitions.due()).min(self.moves.due);
     }
 
     fn session_timeout(&mut self, now: Instant, place: u32) {
@@ -267,10 +268,11 @@ impl<S: PageSource> Node<S> {
                 self.ipc.discard(parcel.message);
             }
         }
-        while let Some(right) = session.exports.remove_any() {
-            self.ipc.release_because(right, reason);
+        while let Some(export) = session.exports.remove_any() {
+            export.release(&mut self.ipc, reason);
         }
         self.acquire_lost(now, place, generation);
+        self.moves_lost(now, place, generation);
     }
 
     /// The session of an import is over: its stand-in dies, unless it hangs on another one, or
@@ -286,6 +288,9 @@ impl<S: PageSource> Node<S> {
     ) {
         let token = token(place, generation, Destination::Import(at));
         let port = import.port;
+        if self.ipc.is_arriving(port) {
+            return;
+        }
         let known = self.directory.get_mut(self.ipc.label(port).identity);
         let next = known.and_then(|known| known.next.take());
         if next == Some(token) {
@@ -297,7 +302,8 @@ impl<S: PageSource> Node<S> {
             if !self.is_acquiring(self.ipc.label(port).identity) {
                 self.open(now, port);
             }
-            if self.ipc.keep_unused(port) {
+            self.ipc.keep_unused(port);
+            if self.ipc.is_senderless(port) {
                 self.import_unused(next);
             }
             return;

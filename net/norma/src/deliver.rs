@@ -16,7 +16,7 @@ use crate::counters::Counters;
 use crate::import::Hitch;
 use crate::inbox::{Contents, Label, Parcel};
 use crate::limits::KEEP_RIGHTS;
-use crate::rights::{Export, NO_EXPORT, NODE_SERVICE};
+use crate::rights::{Barred, Export, NO_EXPORT, NODE_SERVICE};
 use crate::session::Session;
 
 /// What is left to do about a message that was delivered.
@@ -32,9 +32,9 @@ pub(crate) enum After<P> {
 
 /// Why a message was not delivered.
 #[derive(Clone, Copy)]
-enum Refusal {
+pub(crate) enum Refusal {
     Because(control::Reason),
-    /// The node must be asked about its rights.
+    /// The node must be asked: about its rights, or because it is no plain message to a port.
     New,
 }
 
@@ -45,19 +45,48 @@ pub(crate) enum Door {
     /// The same, and its sender waits to hear that it is there.
     Confirm(PortId),
     Once,
+    /// The same, one of several uses.
+    Counted,
     Node,
 }
 
 /// The last node on the way of a message confirms it: here its port has a queue. Where it is for
 /// no port, nobody does.
 #[cold]
-fn to_confirm<P: Page>(ipc: &Ipc<P>, door: Door, message: &mut Message<P>) -> Door {
+pub(crate) fn to_confirm<P: Page>(ipc: &Ipc<P>, door: Door, message: &mut Message<P>) -> Door {
     match door {
         Door::Post(port) if ipc.sink(port) == Ok(Sink::Queue) => return Door::Confirm(port),
         Door::Post(_) => {}
         _ => message.set_expects(Expects::NOTHING),
     }
     door
+}
+
+const DEAD: Refusal = Refusal::Because(control::Reason::Dead);
+const FULL: Refusal = Refusal::Because(control::Reason::Full);
+
+/// An export of a receive right, or of a send-once right by a message that does not say so.
+#[cold]
+fn knock_at_counted(export: &Export) -> Result<Door, Refusal> {
+    match export.barred {
+        Barred::Counted => Ok(Door::Counted),
+        _ => Err(DEAD),
+    }
+}
+
+/// An export to which messages do not go the usual way.
+#[cold]
+fn knock_at_barred(barred: &mut Barred, label: Label) -> Result<(), Refusal> {
+    match barred {
+        Barred::Full if label.flags.contains(Flags::FRESH) => Ok(()),
+        Barred::Moved => Err(Refusal::Because(control::Reason::Moved)),
+        Barred::Backlog => Err(Refusal::New),
+        Barred::Holding => {
+            *barred = Barred::HoldingFull;
+            Err(FULL)
+        }
+        _ => Err(FULL),
+    }
 }
 
 impl<P: Page> Session<P> {
@@ -109,9 +138,12 @@ impl<P: Page> Session<P> {
     ) -> Result<Door, Refusal> {
         let no_memory = Refusal::Because(control::Reason::NoMemory);
         let Contents::Rights(rights) = contents else {
-            return Err(no_memory);
+            return Err(match contents {
+                Contents::News(_) => Refusal::New,
+                _ => no_memory,
+            });
         };
-        let door = self.knock(ipc, label).map_err(Refusal::Because)?;
+        let door = self.knock(ipc, label)?;
         if !rights.is_empty() {
             self.admit_rights(ipc, label, message, rights)?;
         }
@@ -153,38 +185,34 @@ impl<P: Page> Session<P> {
     }
 
     #[inline(always)]
-    pub(crate) fn knock(
-        &mut self,
-        ipc: &mut Ipc<P>,
-        label: Label,
-    ) -> Result<Door, control::Reason> {
+    pub(crate) fn knock(&mut self, ipc: &mut Ipc<P>, label: Label) -> Result<Door, Refusal> {
         if label.destination == NODE_SERVICE {
             return Ok(Door::Node);
         }
         let export = self.exports.get_mut(label.destination);
-        let export = export.ok_or(control::Reason::Dead)?;
+        let export = export.ok_or(DEAD)?;
         let once = label.flags.contains(Flags::SEND_ONCE);
         if once != export.is_once() {
-            return Err(control::Reason::Dead);
+            return knock_at_counted(export);
         }
         if once {
             return Ok(Door::Once);
         }
-        let port = export.right.port().ok_or(control::Reason::Dead)?;
-        if export.refusing && !label.flags.contains(Flags::FRESH) {
-            return Err(control::Reason::Full);
+        let port = export.right.port().ok_or(DEAD)?;
+        if export.barred != Barred::No {
+            knock_at_barred(&mut export.barred, label)?;
         }
         match ipc.is_full(port) {
             Ok(false) => {
-                export.refusing = false;
+                export.barred = Barred::No;
                 Ok(Door::Post(port))
             }
             Ok(true) => {
-                export.refusing = true;
+                export.barred = Barred::Full;
                 ipc.want_room(port);
-                Err(control::Reason::Full)
+                Err(FULL)
             }
-            Err(_) => Err(control::Reason::Dead),
+            Err(_) => Err(DEAD),
         }
     }
 
@@ -201,6 +229,13 @@ impl<P: Page> Session<P> {
             Door::Post(port) => ipc.post(port, message, None),
             Door::Once => {
                 let Some(right) = self.exports.remove(label.destination) else {
+                    ipc.discard(message);
+                    return None;
+                };
+                ipc.spend(right, message)
+            }
+            Door::Counted => {
+                let Some(right) = self.exports.use_up(ipc, label.destination) else {
                     ipc.discard(message);
                     return None;
                 };

@@ -172,7 +172,7 @@ impl<P: Page> Session<P> {
         let said = message.format().bits() | message.expects().bits();
         let mut flags = Flags::from_bits_retain(said.into());
         flags.set(Flags::CONTEXT, with_context);
-        flags.set(Flags::SEND_ONCE, outbound.once);
+        flags |= outbound.flags;
         flags.set(Flags::FRESH, outbound.fresh);
         let header = Repr {
             flags,

@@ -28,7 +28,9 @@ impl From<NoMemory> for Hitch {
 
 /// Whether a descriptor adds to what the peer's export table counts, if its index is one.
 pub(crate) fn is_counted(repr: &Repr) -> bool {
-    matches!(repr.origin, Origin::Sender | Origin::Third) && repr.index != NO_EXPORT
+    matches!(repr.origin, Origin::Sender | Origin::Third)
+        && repr.kind != Kind::Receive
+        && repr.index != NO_EXPORT
 }
 
 impl<P: Page> Session<P> {
@@ -132,11 +134,12 @@ impl<P: Page> Session<P> {
             }
             (Origin::Receiver, Kind::SendOnce) => {
                 let once = self.exports.get(repr.index).is_some_and(Export::is_once);
-                match once.then(|| self.exports.remove(repr.index)).flatten() {
+                match once.then(|| self.exports.use_up(ipc, repr.index)).flatten() {
                     Some(right) => Ok(right),
                     None => Ok(dead_right(ipc, repr.kind)?),
                 }
             }
+            (Origin::Sender, Kind::Receive) if repr.index != NO_EXPORT => Err(Hitch::New),
             (_, kind) => Ok(dead_right(ipc, kind)?),
         }
     }

@@ -52,6 +52,8 @@ pub(crate) struct Parcel<P> {
 pub(crate) enum Contents {
     /// These rights.
     Rights(Vec<descriptor::Repr>),
+    /// It is news of the peer's kernel, with these rights.
+    News(Vec<descriptor::Repr>),
     /// There was no memory for all of it: it will be refused.
     Hopeless,
 }

@@ -232,3 +232,22 @@ pub const SURELY_ALIVE: Duration = Duration::from_millis(500);
 
 /// How many dead peers' names are remembered, to name them in errors.
 pub const REMEMBERED_PEERS: usize = 32;
+
+/// Ports that arrive at a node at one time; a message that brings one more is refused for memory.
+/// Each lasts for some round trips.
+pub const MAX_ARRIVALS: usize = 1024;
+
+/// Messages that wait until the receive rights in them have arrived: one for each port at most.
+pub const MAX_HELD: usize = MAX_ARRIVALS;
+
+/// Receive rights that have arrived elsewhere, and whose ports cannot leave yet: for want of
+/// memory, or because a message for them waits for receive rights itself. Whoever sends one to
+/// and fro makes few of these.
+pub const MAX_TAKEN: usize = 64;
+
+/// When to try again what a receive right on its way needed memory for.
+pub const MOVE_AGAIN: Duration = Duration::from_millis(10);
+
+/// When to ask again for a port that keeps moving, times the questions asked so far: what the
+/// nodes must hear of each other first takes a retransmission at worst.
+pub const GO_ROUND_AGAIN: Duration = Duration::from_millis(10);

@@ -70,7 +70,7 @@ impl<S: PageSource> Node<S> {
                 continue;
             };
             let (port, received) = (import.port, import.received);
-            if !self.ipc.is_unused(port) {
+            if !self.ipc.is_senderless(port) {
                 // It is in use: let it be said when it is not.
                 self.ipc.keep_unused(port);
                 continue;

@@ -8,7 +8,7 @@ use norma_wire::control::{self, Control};
 use crate::counters::Drop;
 use crate::node::Node;
 use crate::outbound::{Verdict, Via};
-use crate::rights::{Destination, token};
+use crate::rights::{Barred, Destination, token};
 
 impl<S: PageSource> Node<S> {
     // What the peer says.
@@ -16,12 +16,14 @@ impl<S: PageSource> Node<S> {
     pub(crate) fn handle_control(&mut self, now: Instant, place: u32, control: Control) {
         let known = match control {
             Control::Release { export, count } => {
-                self.unexport(place, export, count, Reason::Unanswered)
+                self.went_home(place, export, count)
+                    || self.unexport(place, export, count, Reason::Unanswered)
             }
             Control::NoReply { export } => self.unexport(place, export, 1, Reason::Unanswered),
             Control::Dead { export } => self.import_died(now, place, export),
             Control::Room { export } => self.import_has_room(now, place, export),
             Control::Refused { sequence, reason } => self.message_refused(place, sequence, reason),
+            Control::Moved { export } => self.import_moved(now, place, export),
         };
         if !known {
             self.counters.drop(Drop::Stale);
@@ -42,6 +44,7 @@ impl<S: PageSource> Node<S> {
             control::Reason::Full => Verdict::Full,
             control::Reason::Dead => Verdict::Dead,
             control::Reason::NoMemory => Verdict::NoMemory,
+            control::Reason::Moved => Verdict::Moved,
         };
         true
     }
@@ -57,11 +60,15 @@ impl<S: PageSource> Node<S> {
             return false;
         };
         entry.room = true;
+        let moved = core::mem::take(&mut entry.moved);
         let via = Via {
             import,
             serial: entry.serial,
             port: entry.port,
         };
+        if moved {
+            self.came_back(now, place, via);
+        }
         self.resume(now, place, Some(via));
         true
     }
@@ -77,6 +84,10 @@ impl<S: PageSource> Node<S> {
             return false;
         };
         let port = import.port;
+        if self.ipc.is_arriving(port) {
+            // What the peer had of it is gone, as it should be.
+            return true;
+        }
         let token = token(place, session.generation, Destination::Import(found));
         let known = self.directory.get_mut(self.ipc.label(port).identity);
         match known {
@@ -123,7 +134,7 @@ impl<S: PageSource> Node<S> {
             let refusing = session
                 .exports
                 .get(index)
-                .is_some_and(|export| export.refusing);
+                .is_some_and(|export| export.barred == Barred::Full);
             if let Some(control) = what(index, refusing) {
                 session.out.control(control);
                 self.list(place);

@@ -20,6 +20,7 @@ use crate::deliver::After;
 use crate::directory::Directory;
 use crate::limits::{MAX_SESSIONS, REMEMBERED_PEERS};
 use crate::lookups::Lookups;
+use crate::moves::Moves;
 use crate::names::Names;
 use crate::outbound::Packed;
 use crate::queue::Queue;
@@ -121,6 +122,8 @@ pub struct Holdings {
     pub incoming: usize,
     /// Rights that third nodes gave, and that are being acquired from their owners.
     pub acquiring: usize,
+    /// Receive rights that come or go, and messages that wait for them.
+    pub moving: usize,
     /// Frames about rights that might still have to be sent.
     pub promised: usize,
 }
@@ -157,6 +160,7 @@ pub struct Node<S: PageSource> {
     /// An empty list for the rights of the next message.
     pub(crate) spare: Vec<Packed>,
     pub(crate) acquisitions: Acquisitions,
+    pub(crate) moves: Moves<S::Page>,
     pub(crate) random: Random,
     pub(crate) graves: heapless::Deque<Grave, REMEMBERED_PEERS>,
     pub(crate) counters: Counters,
@@ -221,6 +225,7 @@ impl<S: PageSource> Node<S> {
             directory: Directory::default(),
             spare: Vec::new(),
             acquisitions: Acquisitions::new(),
+            moves: Moves::new(),
             random,
             graves: heapless::Deque::new(),
             counters: Counters::default(),
@@ -322,12 +327,14 @@ impl<S: PageSource> Node<S> {
             .chain(self.names.rights())
             .chain(self.lookups.rights())
             .chain(self.special.rights())
+            .chain(self.moves.rights())
     }
 
     /// What the sessions hold now: all of it zero when no right and no message is shared.
     pub fn holdings(&self) -> Holdings {
         let mut holdings = Holdings {
             acquiring: self.acquisitions.len(),
+            moving: self.moves.len(),
             ..Holdings::default()
         };
         for (_, session) in self.sessions.iter() {

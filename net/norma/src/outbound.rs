@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use norma_ipc::{Message, PortId, Right};
 use norma_wire::descriptor;
+use norma_wire::session::Flags;
 
 /// What the receiver made of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub(crate) enum Verdict {
     Accepted,
     /// Its queue was full: to be sent again.
     Full,
+    /// Its receive right has moved: to be sent where it is.
+    Moved,
     /// There is nothing any more to which it could be sent.
     Dead,
     /// There was no memory for it.
@@ -49,8 +52,8 @@ pub(crate) struct Outbound<P> {
     pub(crate) message: Message<P>,
     /// The peer's export index.
     pub(crate) destination: u32,
-    /// The destination is a send-once right.
-    pub(crate) once: bool,
+    /// What the header says besides what follows from the message: SEND_ONCE, NOTIFICATION.
+    pub(crate) flags: Flags,
     pub(crate) via: Option<Via>,
     /// Our export index of the reply right.
     pub(crate) reply: u32,
@@ -75,14 +78,14 @@ impl<P> Outbound<P> {
         message: Message<P>,
         destination: u32,
         via: Option<Via>,
-        once: bool,
+        flags: Flags,
         reply: u32,
         rights: Vec<Packed>,
     ) -> Self {
         Outbound {
             message,
             destination,
-            once,
+            flags,
             via,
             reply,
             rights,

@@ -358,6 +358,7 @@ mod tests {
     use crate::outbound::Via;
     use alloc::vec::Vec;
     use norma_ipc::{HeapPage, HeapPages, Ipc, Memory, PageSource, RemoteToken};
+    use norma_wire::session::Flags;
 
     const PAGES_PER_FRAME: u32 = 2;
 
@@ -378,7 +379,14 @@ mod tests {
             memory.push(source.allocate().unwrap(), 4096).unwrap();
         }
         let _ = message.replace_memory(memory).unwrap();
-        Outbound::new(message, via.import, Some(via), false, 0, Vec::new())
+        Outbound::new(
+            message,
+            via.import,
+            Some(via),
+            Flags::empty(),
+            0,
+            Vec::new(),
+        )
     }
 
     /// Takes frames until there are none; each is acknowledged and settled at once.

@@ -13,7 +13,7 @@
 //! Objects", 1993).
 
 use hashbrown::HashMap;
-use norma_ipc::{Ipc, NoMemory, Page, PortId, RemoteToken, Right, RightKind};
+use norma_ipc::{Ipc, NoMemory, Page, PortId, Reason, RemoteToken, Right, RightKind};
 
 use crate::limits::MAX_EXPORTS;
 use crate::outbound::Via;
@@ -51,20 +51,65 @@ impl core::hash::Hasher for NumberHash {
 
 pub(crate) type Map<K, V> = HashMap<K, V, core::hash::BuildHasherDefault<NumberHash>>;
 
+/// CONTROL frames about an export of a send right that room is kept for: DEAD, ROOM and MOVED.
+pub(crate) const PER_EXPORT: usize = 3;
+
+/// Whether messages to an export go the usual way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Barred {
+    /// They do.
+    No,
+    /// The port refused one for a full queue; all others are refused too, until the peer begins
+    /// anew, so that their order is kept.
+    Full,
+    /// One was accepted that still waits for its receive rights (`hold`): all others are refused
+    /// as for a full queue.
+    Holding,
+    /// The same, and others were.
+    HoldingFull,
+    /// The receive right has left: the peer is to ask where it is.
+    Moved,
+    /// The receive right came from this peer, and what comes here was queued there (`arriving`).
+    Backlog,
+    /// A send-once right with as many uses as `sent` says: those to the port of a receive right
+    /// that came from this peer.
+    Counted,
+    /// The same, before the peer said how many.
+    Uncounted,
+}
+
 #[derive(Debug)]
 pub(crate) struct Export {
     pub(crate) right: Right,
     generation: u16,
     /// Send rights sent and not yet given back; 1 for a send-once right.
     pub(crate) sent: u32,
-    /// The port refused a message of this peer for a full queue; all others are refused too,
-    /// until the peer begins anew, so that their order is kept.
-    pub(crate) refusing: bool,
+    pub(crate) barred: Barred,
+    /// The send right only keeps the port: nobody can send through it.
+    pub(crate) pinned: bool,
 }
 
 impl Export {
     pub(crate) fn is_once(&self) -> bool {
         self.right.kind() == RightKind::SendOnce
+    }
+
+    /// Releases what it held.
+    pub(crate) fn release<P: Page>(self, ipc: &mut Ipc<P>, reason: Reason) {
+        let port = self.right.port();
+        match self.barred {
+            Barred::Uncounted => ipc.retract(self.right),
+            _ if self.pinned => ipc.release_pin(self.right),
+            Barred::Counted => {
+                ipc.release_because(self.right, reason);
+                for _ in 1..self.sent {
+                    if let Some(right) = port.and_then(|port| ipc.claim(port)) {
+                        ipc.release_because(right, reason);
+                    }
+                }
+            }
+            _ => ipc.release_because(self.right, reason),
+        }
     }
 }
 
@@ -128,7 +173,8 @@ impl Exports {
                 right,
                 generation,
                 sent: 1,
-                refusing: false,
+                barred: Barred::No,
+                pinned: false,
             }
         });
         index_of(place, generation)
@@ -206,9 +252,37 @@ impl Exports {
         self.remove(index).map(|right| (right, true))
     }
 
+    /// Takes an export out with all that there is to it.
+    #[cold]
+    pub(crate) fn take(&mut self, index: u32) -> Option<Export> {
+        let export = self.get(index)?;
+        let (sent, barred, pinned) = (export.sent, export.barred, export.pinned);
+        Some(Export {
+            right: self.remove(index)?,
+            generation: 0,
+            sent,
+            barred,
+            pinned,
+        })
+    }
+
     /// Takes any export out, for a session that ends.
-    pub(crate) fn remove_any(&mut self) -> Option<Right> {
+    pub(crate) fn remove_any(&mut self) -> Option<Export> {
         let (index, _) = self.iter().next()?;
+        self.take(index)
+    }
+
+    /// Uses one up of a send-once right that has several uses, or that right itself.
+    #[cold]
+    pub(crate) fn use_up<P: Page>(&mut self, ipc: &mut Ipc<P>, index: u32) -> Option<Right> {
+        let export = self.get_mut(index)?;
+        if export.barred == Barred::Counted && export.sent > 1 {
+            export.sent -= 1;
+            return ipc.claim(export.right.port()?);
+        }
+        if export.barred == Barred::Uncounted {
+            return None;
+        }
         self.remove(index)
     }
 
@@ -248,6 +322,8 @@ pub(crate) struct Import {
     pub(crate) fresh: bool,
     /// The peer said that there is room again.
     pub(crate) room: bool,
+    /// The peer said that the receive right has left it.
+    pub(crate) moved: bool,
     /// It is to go when nothing is under way through it any more: the last right to the
     /// stand-in is gone, or the stand-in is to hang on another import.
     pub(crate) ending: bool,
@@ -289,8 +365,11 @@ impl Imports {
             tail: None,
             unsettled: 0,
             refused: alloc::collections::VecDeque::new(),
-            fresh: false,
+            // The index may be that of an import that was given back a moment ago, and messages
+            // through that may have been refused.
+            fresh: true,
             room: false,
+            moved: false,
             ending: false,
         })?;
         self.by_index.insert(index, place);
@@ -334,7 +413,6 @@ impl Imports {
         Some((place, self.remove(place)?))
     }
 
-    #[cfg(feature = "audit")]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Import)> {
         self.entries.iter()
     }

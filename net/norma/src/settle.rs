@@ -13,7 +13,7 @@ use crate::import::is_counted;
 use crate::limits::KEEP_RIGHTS;
 use crate::node::Node;
 use crate::outbound::{Outbound, Packed, Verdict, Via};
-use crate::rights::NO_EXPORT;
+use crate::rights::{Barred, NO_EXPORT, PER_EXPORT};
 use crate::session::Session;
 use crate::window::before;
 
@@ -71,7 +71,10 @@ impl<S: PageSource> Node<S> {
             return;
         };
         let (via, verdict) = (outbound.via, outbound.verdict);
-        if verdict == Verdict::Full && self.set_aside(place, slot) {
+        if matches!(verdict, Verdict::Full | Verdict::Moved) && self.set_aside(place, slot) {
+            if verdict == Verdict::Moved {
+                self.refused_for_move(now, place, via);
+            }
             return self.resume(now, place, via);
         }
         let Some(session) = self.sessions.get_mut(place) else {
@@ -83,7 +86,9 @@ impl<S: PageSource> Node<S> {
         match verdict {
             Verdict::Accepted => self.accepted(place, outbound),
             Verdict::NoMemory => self.failed(place, outbound, Reason::NoMemory),
-            Verdict::Dead | Verdict::Full => self.failed(place, outbound, Reason::Destroyed),
+            Verdict::Dead | Verdict::Full | Verdict::Moved => {
+                self.failed(place, outbound, Reason::Destroyed)
+            }
         }
         if let Some(via) = via {
             let session = self.sessions.get_mut(place);
@@ -103,6 +108,10 @@ impl<S: PageSource> Node<S> {
                 Some(right) if right.remote().is_some() => {
                     self.ipc.forget_send_once(right);
                     self.forgive(place, 1);
+                }
+                // The same, of one that has a stand-in here.
+                Some(right) if right.kind() == RightKind::SendOnce => {
+                    self.retract_home(place, right)
                 }
                 Some(right) => self.ipc.release(right),
                 None => {}
@@ -202,6 +211,7 @@ impl<S: PageSource> Node<S> {
         let session = self.sessions.get_mut(place);
         if let Some(entry) = session.and_then(|session| session.imports.of(via))
             && entry.room
+            && !entry.moved
             && !entry.refused.is_empty()
         {
             self.send_again(now, place, via);
@@ -216,12 +226,16 @@ impl<S: PageSource> Node<S> {
             return true;
         };
         let port = entry.port;
+        if self.ipc.is_arriving(port) {
+            self.way_is_clear(now, port);
+            return true;
+        }
         let known = self.directory.get(self.ipc.label(port).identity);
         if known.is_some_and(|known| known.next.is_some()) {
             self.follow_next(now, port);
             return true;
         }
-        if !self.ipc.is_unused(port) {
+        if !self.ipc.is_senderless(port) {
             // It has come into use again.
             entry.ending = false;
             self.ipc.keep_unused(port);
@@ -292,14 +306,17 @@ impl<S: PageSource> Node<S> {
         let Some(left) = export.sent.checked_sub(count) else {
             return false;
         };
+        if export.barred == Barred::Counted {
+            return self.use_up(place, index, reason);
+        }
         export.sent = left;
         if left == 0
-            && let Some(right) = session.exports.remove(index)
+            && let Some(export) = session.exports.take(index)
         {
-            if right.kind() == RightKind::Send {
-                session.out.forgive(2);
+            if export.right.kind() == RightKind::Send {
+                session.out.forgive(PER_EXPORT);
             }
-            self.ipc.release_because(right, reason);
+            export.release(&mut self.ipc, reason);
         }
         true
     }

@@ -18,7 +18,7 @@ use norma_wire::control::Control;
 
 use crate::node::Node;
 use crate::outbound::{Outbound, Packed, Verdict};
-use crate::rights::{Destination, Import, NO_EXPORT, parse_token};
+use crate::rights::{Destination, Import, NO_EXPORT, PER_EXPORT, parse_token};
 
 impl<S: PageSource> Node<S> {
     /// The import that a token means, with the place of its session.
@@ -33,7 +33,7 @@ impl<S: PageSource> Node<S> {
         }
     }
 
-    fn import_at_mut(&mut self, token: RemoteToken) -> Option<&mut Import> {
+    pub(crate) fn import_at_mut(&mut self, token: RemoteToken) -> Option<&mut Import> {
         let (place, generation, destination) = parse_token(token);
         let session = self.sessions.get_mut(place)?;
         match destination {
@@ -115,7 +115,8 @@ impl<S: PageSource> Node<S> {
             self.open(now, port);
         }
         // That it was unused may have been said of the old import.
-        if self.ipc.keep_unused(port) {
+        self.ipc.keep_unused(port);
+        if self.ipc.is_senderless(port) {
             self.import_unused(next);
         }
     }
@@ -176,7 +177,7 @@ impl<S: PageSource> Node<S> {
             let right = held.or_else(|| {
                 let (right, last) = session.exports.take_back(ipc, repr.index)?;
                 if last && right.kind() == RightKind::Send {
-                    session.out.forgive(2); // DEAD and ROOM
+                    session.out.forgive(PER_EXPORT);
                 }
                 Some(right)
             });
@@ -193,8 +194,19 @@ impl<S: PageSource> Node<S> {
         if complete { Ok(message) } else { Err(message) }
     }
 
-    /// Lets senders through a stand-in go that had to wait.
+    /// Lets senders through a stand-in go that had to wait; if the port has left where it hangs,
+    /// they wait until it is found.
     pub(crate) fn open(&mut self, now: Instant, port: PortId) {
+        if self.is_acquiring(self.ipc.label(port).identity) {
+            return;
+        }
+        let active = self.active(port).and_then(|token| self.import_at(token));
+        if let Some((place, import)) = active
+            && import.moved
+        {
+            let index = import.index;
+            return self.ask_where(now, place, index, port);
+        }
         self.ipc.hold_back(port, false);
         let waiting = self.ipc.next_to_carry(port);
         self.carry_all(now, port, waiting);
@@ -209,12 +221,16 @@ impl<S: PageSource> Node<S> {
         if let Some(active) = active {
             self.let_go(active);
         }
-        self.ipc.remove_unused_proxy(port);
+        if self.ipc.is_unused(port) {
+            self.ipc.remove_unused_proxy(port);
+        } else {
+            self.ipc.leave_onces(port);
+        }
     }
 
     /// A stand-in leads nowhere any more.
     pub(crate) fn kill_stand_in(&mut self, now: Instant, port: PortId, reason: Reason) {
-        let Some(active) = self.active(port) else {
+        let Some(active) = self.active(port).filter(|_| !self.ipc.is_arriving(port)) else {
             return;
         };
         self.forget_stand_in(port);

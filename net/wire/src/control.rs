@@ -15,6 +15,8 @@ pub enum Reason {
     Dead = 2,
     /// There was no memory to take it.
     NoMemory = 3,
+    /// The port's receive right has moved away; MOVED says so too.
+    Moved = 4,
 }
 
 /// A control operation.
@@ -49,6 +51,11 @@ pub enum Control {
         /// Export index at the receiver of the frame.
         export: u32,
     },
+    /// The port of this export of the sender has moved to another node.
+    Moved {
+        /// Export index at the sender of the frame.
+        export: u32,
+    },
 }
 
 impl Control {
@@ -72,6 +79,7 @@ impl Control {
                     1 => Reason::Full,
                     2 => Reason::Dead,
                     3 => Reason::NoMemory,
+                    4 => Reason::Moved,
                     _ => return Err(Error::BadField),
                 };
                 Control::Refused {
@@ -81,6 +89,7 @@ impl Control {
             }
             4 => Control::Room { export: reply },
             5 => Control::NoReply { export: reply },
+            6 => Control::Moved { export: reply },
             _ => return Err(Error::WrongType),
         })
     }
@@ -94,6 +103,7 @@ impl Control {
             Control::Refused { sequence, reason } => (3, sequence, reason as u32, 0),
             Control::Room { export } => (4, export, 0, 0),
             Control::NoReply { export } => (5, export, 0, 0),
+            Control::Moved { export } => (6, export, 0, 0),
         }
     }
 

@@ -99,6 +99,8 @@ bitflags::bitflags! {
         const TYPED = 0x20;
         /// The sender waits to hear that the message is in the queue of its receiver.
         const CONFIRM = 0x40;
+        /// The message is news of the sender's kernel; its id says what.
+        const NOTIFICATION = 0x80;
     }
 }
 

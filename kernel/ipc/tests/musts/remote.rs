@@ -139,22 +139,28 @@ fn i_9_the_death_of_a_node_makes_dead_names_and_refuses_who_waits() {
 }
 
 #[test]
-fn i_13_a_receive_right_does_not_leave_its_node() {
+fn i_13_a_receive_right_on_its_way_queues_until_it_is_elsewhere() {
     let mut ipc = core();
     let home = space(&mut ipc);
     let (_, name) = proxy(&mut ipc, home);
     let port = ipc.allocate_port(home).unwrap();
+    let send = give_send(&mut ipc, home, port, home);
     let right = ipc.extract(home, port, RightKind::Receive).unwrap();
+    let id = right.port().unwrap();
     let mut moving = message(&mut ipc, 1);
     moving.push_right(right).unwrap();
-    let error = ipc.send(home, name, moving, Some(ALICE)).unwrap_err();
-    assert_eq!(error.failure, SendFailure::Right(RightError::InvalidRight));
-    let once = ipc.import_send_once(TOKEN).unwrap();
-    let (once, error) = ipc.send_to(once, error.message, None).unwrap_err();
-    assert_eq!(error.failure, SendFailure::Right(RightError::InvalidRight));
-    assert_eq!(error.message.rights().len(), 1);
-    ipc.forget_send_once(once);
-    ipc.discard(error.message);
+    let Ok(Sent::Forward { mut message, .. }) = ipc.send(home, name, moving, None) else {
+        panic!("it does not leave")
+    };
+    fill(&mut ipc, home, send, [1, 2]);
+    assert_eq!(ipc.sink(id), Ok(Sink::Queue));
+    // It may not be taken there, and is as it was.
+    let right = message.take_right().unwrap();
+    ipc.discard(message);
+    assert_eq!(ipc.insert(home, right).unwrap(), send);
+    for number in [1, 2] {
+        assert_eq!(receive_id(&mut ipc, home, send), Some(number));
+    }
     audit(&ipc);
 }
 

@@ -58,10 +58,6 @@ fn messages_that_cannot_be_sent() {
         let sent = s.ipc.post(id, message, Some(ALICE));
         s.sent(sent)
     });
-    for kind in ["stand-in", "remote"] {
-        let at = (home, stage.named(kind));
-        refused(stage, kind, INVALID_RIGHT, |s| s.send(at, Some(ALICE)));
-    }
     refused(stage, "a reply to nobody", INVALID_RIGHT, |s| {
         let mut message = s.messages.pop().unwrap();
         let reply = message.take_reply().unwrap();

@@ -88,6 +88,19 @@ impl Places {
         port
     }
 
+    /// The right by which one node sends to another's inbox.
+    pub fn way(&self, from: usize, to: usize) -> Name {
+        self.ways[from][to].expect("another node")
+    }
+
+    /// Gives up a receive right.
+    pub fn drop_receive(&self, w: &mut World, node: usize, port: Name) {
+        let space = w.machine(node).space();
+        let ipc = w.machine(node).node().ipc();
+        ipc.deallocate(space, port, RightKind::Receive).unwrap();
+        must(w.after(node).map_err(CallError::Failure));
+    }
+
     /// Gives up the send right beside a receive right.
     pub fn drop_own(&self, w: &mut World, node: usize, port: Name) {
         must(w.give_up(node, port).map_err(CallError::Failure));
@@ -130,6 +143,16 @@ impl Places {
             Ok(Delivery::Message(message)) => Some(self.unpack(w, node, message)),
             _ => None,
         }
+    }
+
+    /// Takes the receive right that has come, if one has.
+    pub fn try_take_receive(&self, w: &mut World, node: usize) -> Option<Name> {
+        let name = self.try_take(w, node)?;
+        let space = w.machine(node).space();
+        let types = w.machine(node).node().ipc().right_types(space, name);
+        let receive = types.is_ok_and(|types| types.contains(norma_ipc::RightTypes::RECEIVE));
+        assert!(receive, "{types:?}");
+        Some(name)
     }
 
     /// Asks to be told when a port has no senders: the port at which that comes.

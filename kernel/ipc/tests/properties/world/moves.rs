@@ -53,12 +53,16 @@ impl World {
         right
     }
 
-    /// A receive right at hand leaves; some send-once rights that were lent go home by that.
+    /// A receive right at hand leaves; before that some send-once rights that were lent are known
+    /// elsewhere.
     pub fn depart(&mut self, right: Right, home: u32) {
         let what = held(&right);
+        if let (_, Target::Port(id)) = what {
+            self.retract_lent(id, home);
+        }
         let (to, onces_to) = (self.number(), self.number());
         let token = |number: u32| RemoteToken(number.into());
-        let result = self.ipc.depart(right, token(to), token(onces_to), home);
+        let result = self.ipc.depart(right, token(to), token(onces_to));
         let id = match what {
             (RightKind::Receive, Target::Port(id)) if self.model.ports[&id].dead.is_none() => id,
             _ => {
@@ -68,9 +72,6 @@ impl World {
             }
         };
         let port = self.model.port(id);
-        let home = home.min(port.lent);
-        port.lent -= home;
-        port.onces -= home;
         port.proxy = Some(to.into());
         port.onces_to = Some(onces_to.into());
         port.holder = Holder::Nobody;
@@ -84,7 +85,6 @@ impl World {
         assert_eq!(state.queued as usize, port.backlog);
         assert_eq!(state.senders, port.sends > 0 || !port.senders.is_empty());
         assert_eq!(state.send_onces, port.onces);
-        self.model.ledger.taken_back += u64::from(home);
         self.model.tell_room(id);
         for (right, notify) in [state.no_senders, state.destroyed]
             .into_iter()
@@ -239,6 +239,16 @@ impl World {
         port.proxy = None;
         port.under_way = 0;
         self.model.refill(id);
+    }
+
+    fn retract_lent(&mut self, id: PortId, count: u32) {
+        self.ipc.retract_lent(id, count);
+        let port = self.model.port(id);
+        let count = count.min(port.lent);
+        port.lent -= count;
+        port.onces -= count;
+        self.model.ledger.taken_back += u64::from(count);
+        self.model.collect(id);
     }
 
     /// A right that was lent is used up or given up elsewhere.

@@ -16,15 +16,11 @@ impl Model {
         let unmovable = Fate::refused(RightError::InvalidRight);
         let id = match target {
             Target::Set(_) => return unmovable,
-            Target::Token(_) if letter.moves_a_receive_right() => return unmovable,
             Target::Token(token) => return Fate::Forward(token),
             Target::Port(id) => id,
         };
         if let Some(error) = self.trouble(id) {
             return Fate::refused(error);
-        }
-        if !once && self.ports[&id].proxy.is_some() && letter.moves_a_receive_right() {
-            return unmovable;
         }
         if self.closes_cycle(id, &letter) {
             return Fate::refused(RightError::Circular);

@@ -1,0 +1,700 @@
+//! Receive rights that arrive: from the message that brings one until its port is open.
+//!
+//! Owns: the ports that are arriving, and the exports by which their backlog comes. When a
+//! message with a receive right is taken, its port is *arriving* in the core: everybody waits.
+//! TAKEN tells the peer two exports: Y, to which it sends what was queued and what waits there,
+//! and W, a send-once right that is used as often as there are send-once rights there. The first
+//! message to Y is STATE and says how many items follow. They go into the queue whatever its
+//! limit; then come messages of this node's own that were under way and have come back; then the
+//! port opens (W-122 to W-126).
+//! Leaves to others: the message that brought the right, which waits meanwhile (`hold`).
+
+use norma_flip::Instant;
+use norma_ipc::{
+    Delivery, Label, Message, NoMemory, PageSource, PortId, PortState, RemoteToken, Right,
+    RightError, RightKind,
+};
+use norma_wire::control::{self, Control};
+use norma_wire::descriptor::{Kind, Repr};
+use norma_wire::session::Flags;
+
+use crate::carry::Target;
+use crate::depart::{STATE, State, TAKEN_LENGTH};
+use crate::import::dead_right;
+use crate::inbox::{self, Contents, Parcel};
+use crate::node::Node;
+use crate::notice;
+use crate::rights::{Barred, Destination, PER_EXPORT, parse_token};
+use crate::service::operation;
+
+/// What waits until a port is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Within {
+    Nothing,
+    /// The message that brought the receive right.
+    Held(u32),
+    /// The port in whose backlog that message is.
+    Arrival(u32),
+}
+
+#[derive(Debug)]
+pub(crate) struct Arrival<P> {
+    port: PortId,
+    /// Where it comes from.
+    place: u32,
+    generation: u16,
+    /// Our exports Y and W.
+    index: u32,
+    onces: u32,
+    /// TAKEN, until it is sent.
+    taken: Option<Message<P>>,
+    /// How many items are still to come; `None` before STATE.
+    left: Option<u32>,
+    /// One to Y was refused: so are all others, until the peer begins anew.
+    refusing: bool,
+    /// The peer is to be told that it may begin anew, when there is memory.
+    owes_room: bool,
+    within: Within,
+    /// Ports in its backlog that have not arrived themselves.
+    waits: u32,
+    /// Send-once rights that were here before it came.
+    home: u32,
+}
+
+impl<S: PageSource> Node<S> {
+    /// Makes one receive right: its port is arriving. All that follows has room.
+    pub(crate) fn adopt_receive(&mut self, place: u32, repr: &Repr) -> Result<Right, NoMemory> {
+        self.directory.reserve(1)?;
+        self.moves.arrivals.reserve(1)?;
+        self.moves.held.reserve(1)?;
+        let known = self.directory.get(repr.port).map(|known| known.port);
+        let known = known.filter(|port| self.ipc.sink(*port).is_ok());
+        let home = known.map_or(0, |port| self.ipc.onces_here(port));
+        let counted = known.and_then(|port| self.ipc.onces_to(port));
+        let right = match known {
+            Some(port) => match self.ipc.begin_arrival(port) {
+                Ok(right) => right,
+                // The peer says that it had what is here: it is not to be believed.
+                Err(_) => return dead_right(&mut self.ipc, Kind::Receive),
+            },
+            None => self.ipc.create_arriving()?,
+        };
+        let Some(port) = right.port() else {
+            return Err(NoMemory);
+        };
+        let promised = counted.map_or(Ok(()), |token| self.promise_home(token));
+        let prepared = promised.and_then(|()| {
+            self.prepare_arrival(place, port, home).inspect_err(|_| {
+                if let Some(token) = counted {
+                    self.forgive_home(token);
+                }
+            })
+        });
+        if prepared.is_err() {
+            self.undo_core_arrival(right);
+            return Err(NoMemory);
+        }
+        if known.is_none() {
+            let label = Label {
+                identity: repr.port,
+                moves: repr.moves,
+            };
+            self.ipc.set_label(port, label);
+            self.directory.insert(repr.port, port);
+        }
+        Ok(right)
+    }
+
+    /// Makes the exports and the record.
+    fn prepare_arrival(&mut self, place: u32, port: PortId, home: u32) -> Result<(), NoMemory> {
+        let mut taken = self.ipc.new_message()?;
+        taken.set_id(operation::TAKEN);
+        if taken.set_data(&[0; TAKEN_LENGTH]).is_err() {
+            self.ipc.discard(taken);
+            return Err(NoMemory);
+        }
+        let made = self.make_exports(place, port);
+        let (Ok((index, onces)), Some(session)) = (made, self.sessions.get(place)) else {
+            self.ipc.discard(taken);
+            return Err(NoMemory);
+        };
+        let generation = session.generation;
+        self.moves.arrivals.insert_reserved(|_| Arrival {
+            port,
+            place,
+            generation,
+            index,
+            onces,
+            taken: Some(taken),
+            left: None,
+            refusing: false,
+            owes_room: false,
+            within: Within::Nothing,
+            waits: 0,
+            home,
+        });
+        Ok(())
+    }
+
+    /// Y and W.
+    fn make_exports(&mut self, place: u32, port: PortId) -> Result<(u32, u32), NoMemory> {
+        let Node { sessions, ipc, .. } = self;
+        let session = sessions.get_mut(place).ok_or(NoMemory)?;
+        session.exports.reserve(2)?;
+        session.exports.reserve_ports(1)?;
+        session.out.promise(PER_EXPORT)?;
+        let rights = ipc.add_send(port).and_then(|send| {
+            let once = ipc.add_send_once(port);
+            once.map(|once| (send, once))
+        });
+        let Ok((send, once)) = rights else {
+            session.out.forgive(PER_EXPORT);
+            return Err(NoMemory);
+        };
+        // Until STATE says that there is anybody who can send.
+        ipc.pin(&send);
+        let index = session.exports.add(send);
+        session.exports.remember_port(port, index);
+        let onces = session.exports.add(once);
+        if let Some(export) = session.exports.get_mut(index) {
+            export.barred = Barred::Backlog;
+            export.pinned = true;
+        }
+        if let Some(export) = session.exports.get_mut(onces) {
+            export.barred = Barred::Uncounted;
+        }
+        Ok((index, onces))
+    }
+
+    fn undo_core_arrival(&mut self, right: Right) {
+        if let Err(right) = self.ipc.undo_arrival(right) {
+            self.ipc.release(right);
+        }
+    }
+
+    /// As if a receive right had never arrived.
+    pub(crate) fn disown_receive(&mut self, place: u32, repr: &Repr, right: Right) {
+        let at = right.port().and_then(|port| self.arrival_of(port));
+        let Some(arrival) = at.and_then(|at| self.moves.arrivals.remove(at)) else {
+            // It was dead.
+            return self.ipc.release(right);
+        };
+        let Node { sessions, ipc, .. } = self;
+        if let Some(session) = sessions.get_mut(place) {
+            for index in [arrival.index, arrival.onces] {
+                if let Some(export) = session.exports.take(index) {
+                    export.release(ipc, norma_ipc::Reason::Unanswered);
+                }
+            }
+            session.out.forgive(PER_EXPORT);
+        }
+        if let Some(taken) = arrival.taken {
+            self.ipc.discard(taken);
+        }
+        if let Some(token) = self.ipc.onces_to(arrival.port) {
+            self.forgive_home(token);
+        }
+        if self.ipc.sink(arrival.port) == Ok(norma_ipc::Sink::Remote(RemoteToken::NOWHERE)) {
+            self.directory.remove(repr.port, arrival.port);
+        }
+        self.undo_core_arrival(right);
+    }
+
+    fn arrival_of(&self, port: PortId) -> Option<u32> {
+        let mut arrivals = self.moves.arrivals.iter();
+        arrivals
+            .find(|(_, arrival)| arrival.port == port)
+            .map(|(at, _)| at)
+    }
+
+    /// The message that brings receive rights was taken: says so to the peer, and lets go what
+    /// led to these ports. Returns for how many that have not arrived the message must wait.
+    pub(crate) fn begin_arrivals(
+        &mut self,
+        now: Instant,
+        message: &Message<S::Page>,
+        rights: &[Repr],
+        within: Within,
+    ) -> u32 {
+        let mut waits = 0;
+        for (right, repr) in message.rights().iter().zip(rights) {
+            if right.kind() != RightKind::Receive {
+                continue;
+            }
+            let at = right.port().and_then(|port| self.arrival_of(port));
+            if let Some(at) = at
+                && let Some(arrival) = self.moves.arrivals.get_mut(at)
+                && arrival.within == Within::Nothing
+            {
+                arrival.within = within;
+                waits += 1;
+                self.begin_arrival(now, at, repr);
+            }
+        }
+        waits
+    }
+
+    fn begin_arrival(&mut self, now: Instant, at: u32, repr: &Repr) {
+        let Some(arrival) = self.moves.arrivals.get_mut(at) else {
+            return;
+        };
+        let (port, home) = (arrival.port, arrival.home);
+        let data = [repr.index, arrival.index, arrival.onces].map(u32::to_le_bytes);
+        if let Some(taken) = &mut arrival.taken {
+            // It has that length already.
+            let _ = taken.set_data(data.as_flattened());
+        }
+        let label = Label {
+            identity: repr.port,
+            moves: repr.moves,
+        };
+        self.ipc.set_label(port, label);
+        self.ipc.watch(port);
+        self.acquisitions.remove(repr.port);
+        let known = self.directory.get_mut(repr.port);
+        if let Some(next) = known.and_then(|known| known.next.take()) {
+            self.let_go(next);
+        }
+        if let Some(active) = self.active(port)
+            && let Some(import) = self.import_at_mut(active)
+        {
+            import.ending = true;
+        }
+        self.give_home(port, home);
+        self.say_taken(now, at);
+    }
+
+    fn say_taken(&mut self, now: Instant, at: u32) {
+        let Some(arrival) = self.moves.arrivals.get_mut(at) else {
+            return;
+        };
+        let place = arrival.place;
+        let Some(message) = arrival.taken.take() else {
+            return;
+        };
+        if let Err(refused) = self.dispatch(now, place, Target::NodeService, message) {
+            if let Some(arrival) = self.moves.arrivals.get_mut(at) {
+                arrival.taken = Some(refused.message);
+            }
+            self.move_later(now);
+        }
+    }
+
+    /// Whether what comes to an export was queued where a receive right came from.
+    pub(crate) fn is_backlog(&self, place: u32, index: u32) -> bool {
+        let session = self.sessions.get(place);
+        let export = session.and_then(|session| session.exports.get(index));
+        export.is_some_and(|export| export.barred == Barred::Backlog)
+    }
+
+    /// The port whose backlog comes by an export.
+    fn arrival_by(&self, place: u32, index: u32) -> Option<u32> {
+        let generation = self.sessions.get(place)?.generation;
+        let wanted = (place, generation, index);
+        let mut arrivals = self.moves.arrivals.iter();
+        let found = arrivals.find(|(_, a)| (a.place, a.generation, a.index) == wanted);
+        found.map(|(at, _)| at)
+    }
+
+    /// A message to Y, whose turn it is. Room for a refusal was promised.
+    pub(crate) fn take_backlog(&mut self, now: Instant, place: u32, parcel: Parcel<S::Page>) {
+        let Parcel {
+            label,
+            message,
+            contents,
+        } = parcel;
+        let at = self.arrival_by(place, label.destination);
+        let Some(arrival) = at.and_then(|at| self.moves.arrivals.get_mut(at)) else {
+            return self.refuse_backlog(place, label, message, control::Reason::Dead);
+        };
+        let at = at.unwrap_or_default();
+        if arrival.refusing && !label.flags.contains(Flags::FRESH) {
+            return self.refuse_backlog(place, label, message, control::Reason::Full);
+        }
+        arrival.refusing = false;
+        let port = arrival.port;
+        match (arrival.left, contents) {
+            (None, Contents::News(rights)) if message.id() == STATE => {
+                self.take_state(now, at, label, message, &rights);
+            }
+            (Some(1..), Contents::Hopeless) => {
+                // Lost for want of memory, as it might be anywhere.
+                self.refuse_backlog(place, label, message, control::Reason::NoMemory);
+                self.one_less(now, at);
+            }
+            (Some(1..), Contents::Rights(rights)) => {
+                self.take_item(now, at, label, message, &rights, false);
+            }
+            (Some(1..), Contents::News(rights)) => {
+                self.take_item(now, at, label, message, &rights, true);
+            }
+            _ => {
+                // It is no part of the backlog, and waits as anybody's until the port is open.
+                if let Some(arrival) = self.moves.arrivals.get_mut(at) {
+                    arrival.refusing = true;
+                }
+                self.ipc.want_room(port);
+                self.refuse_backlog(place, label, message, control::Reason::Full);
+            }
+        }
+    }
+
+    fn refuse_backlog(
+        &mut self,
+        place: u32,
+        label: inbox::Label,
+        message: Message<S::Page>,
+        reason: control::Reason,
+    ) {
+        self.counters.refused += 1;
+        let Node { sessions, ipc, .. } = self;
+        match sessions.get_mut(place) {
+            Some(session) => session.refuse(ipc, label.sequence, None, message, reason),
+            None => ipc.discard(message),
+        }
+        self.list(place);
+    }
+
+    /// There is no memory for it now: the peer sends it again when it is told to.
+    fn stall(&mut self, now: Instant, at: u32, label: inbox::Label, message: Message<S::Page>) {
+        let Some(arrival) = self.moves.arrivals.get_mut(at) else {
+            return self.ipc.discard(message);
+        };
+        arrival.refusing = true;
+        arrival.owes_room = true;
+        let place = arrival.place;
+        self.refuse_backlog(place, label, message, control::Reason::Full);
+        self.move_later(now);
+    }
+
+    fn take_item(
+        &mut self,
+        now: Instant,
+        at: u32,
+        label: inbox::Label,
+        mut message: Message<S::Page>,
+        rights: &[Repr],
+        news: bool,
+    ) {
+        let Some((port, place)) = self.moves.arrivals.get(at).map(|a| (a.port, a.place)) else {
+            return self.ipc.discard(message);
+        };
+        let room = self.ipc.reserve_arriving(port);
+        if let Err(RightError::Dead(_)) = room {
+            self.refuse_backlog(place, label, message, control::Reason::Dead);
+            return self.one_less(now, at);
+        }
+        let admitted = match room {
+            Ok(()) => self.admit_adopted(place, label.reply, &mut message, rights, |_, _| Ok(())),
+            Err(_) => Err(control::Reason::NoMemory),
+        };
+        if admitted.is_err() {
+            return self.stall(now, at, label, message);
+        }
+        self.accept_backlog(now, place, rights);
+        let within = Within::Arrival(at);
+        let waits = self.begin_arrivals(now, &message, rights, within);
+        if let Some(arrival) = self.moves.arrivals.get_mut(at) {
+            arrival.waits += waits;
+        }
+        let what = match news.then(|| notice::read(&mut message)) {
+            None => Delivery::Message(message),
+            Some(Some(notification)) => {
+                self.ipc.discard(message);
+                Delivery::Notification(notification)
+            }
+            Some(None) => {
+                self.ipc.discard(message);
+                return self.one_less(now, at);
+            }
+        };
+        // There is a place, if the port lives.
+        if let Err(what) = self.ipc.deliver_arriving(port, what) {
+            self.ipc.discard_delivery(what);
+        }
+        self.one_less(now, at);
+    }
+
+    fn accept_backlog(&mut self, now: Instant, place: u32, rights: &[Repr]) {
+        self.forgive(place, 1);
+        self.counters.delivered += 1;
+        self.settle_adopted(now, place, rights);
+    }
+
+    /// An item of the backlog has been decided.
+    fn one_less(&mut self, now: Instant, at: u32) {
+        if let Some(arrival) = self.moves.arrivals.get_mut(at) {
+            arrival.left = arrival.left.map(|left| left.saturating_sub(1));
+        }
+        self.open_arrival(now, at);
+    }
+
+    fn take_state(
+        &mut self,
+        now: Instant,
+        at: u32,
+        label: inbox::Label,
+        mut message: Message<S::Page>,
+        rights: &[Repr],
+    ) {
+        let arrival = self.moves.arrivals.get(at);
+        let Some((port, place, index, onces)) =
+            arrival.map(|a| (a.port, a.place, a.index, a.onces))
+        else {
+            return self.ipc.discard(message);
+        };
+        let Some(state) = State::read(message.data()) else {
+            return self.refuse_backlog(place, label, message, control::Reason::Dead);
+        };
+        // The first of them is W itself.
+        let lent = state.send_onces.saturating_sub(1);
+        match self.ipc.lend(port, lent) {
+            Ok(()) => {}
+            Err(RightError::NoMemory) => return self.stall(now, at, label, message),
+            Err(_) => return self.refuse_backlog(place, label, message, control::Reason::Dead),
+        }
+        let admitted = self.admit_adopted(place, label.reply, &mut message, rights, |_, _| Ok(()));
+        let seated = admitted
+            .map_err(|_| ())
+            .and_then(|()| self.seat_requests(&mut message));
+        if seated.is_err() {
+            self.ipc.retract_lent(port, lent);
+            self.disown_all(place, &mut message, rights);
+            return self.stall(now, at, label, message);
+        }
+        self.accept_backlog(now, place, rights);
+        let mut next = |wanted: bool| wanted.then(|| message.take_right()).flatten();
+        let core = PortState {
+            limit: state.limit,
+            no_senders: next(state.no_senders),
+            destroyed: next(state.destroyed),
+            ..PortState::default()
+        };
+        // A dead name, or another kind of right, is nobody to be told.
+        if let Err(core) = self.ipc.set_state(port, core) {
+            for right in [core.no_senders, core.destroyed].into_iter().flatten() {
+                self.ipc.release(right);
+            }
+        }
+        self.ipc.discard(message);
+        let Node { sessions, ipc, .. } = self;
+        if let Some(session) = sessions.get_mut(place) {
+            if state.senders
+                && let Some(export) = session.exports.get_mut(index)
+                && core::mem::take(&mut export.pinned)
+            {
+                ipc.unpin(&export.right);
+            }
+            match session.exports.get_mut(onces) {
+                Some(export) if state.send_onces > 0 => {
+                    export.barred = Barred::Counted;
+                    export.sent = state.send_onces;
+                }
+                _ => {
+                    if let Some(export) = session.exports.take(onces) {
+                        export.release(ipc, norma_ipc::Reason::Unanswered);
+                    }
+                }
+            }
+        }
+        if let Some(arrival) = self.moves.arrivals.get_mut(at) {
+            arrival.left = Some(state.queued);
+        }
+        self.open_arrival(now, at);
+    }
+
+    /// Gives the rights of requests that lead to other nodes ports here.
+    fn seat_requests(&mut self, message: &mut Message<S::Page>) -> Result<(), ()> {
+        for _ in 0..message.rights().len() {
+            let Some(right) = message.take_right() else {
+                return Ok(());
+            };
+            let (seated, right) = match self.ipc.seat(right) {
+                Ok(right) => (Ok(()), right),
+                Err((NoMemory, right)) => (Err(()), right),
+            };
+            // In the place that it had.
+            if let Err(right) = message.push_right(right) {
+                self.ipc.release(right);
+            }
+            if seated.is_err() {
+                for _ in 0..message.rights().len() {
+                    if let Some(right) = message.take_right() {
+                        let right = self.ipc.unseat(right);
+                        let _ = message
+                            .push_right(right)
+                            .map_err(|right| self.ipc.release(right));
+                    }
+                }
+                return Err(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing is under way any more through what a stand-in hung on that is arriving now.
+    #[cold]
+    pub(crate) fn way_is_clear(&mut self, now: Instant, port: PortId) {
+        if let Some(at) = self.arrival_of(port) {
+            self.open_arrival(now, at);
+        }
+    }
+
+    /// Opens a port if nothing is missing, and whatever waited for it.
+    fn open_arrival(&mut self, now: Instant, mut at: u32) {
+        while let Some(within) = self.try_open(now, at) {
+            match within {
+                Within::Nothing => return,
+                Within::Held(held) => {
+                    if let Some(held) = self.moves.held.get_mut(held) {
+                        held.waits = held.waits.saturating_sub(1);
+                    }
+                    return self.release_held(now, held);
+                }
+                Within::Arrival(above) => {
+                    if let Some(arrival) = self.moves.arrivals.get_mut(above) {
+                        arrival.waits = arrival.waits.saturating_sub(1);
+                    }
+                    at = above;
+                }
+            }
+        }
+    }
+
+    /// Opens a port if nothing is missing; tells what waited for it.
+    fn try_open(&mut self, now: Instant, at: u32) -> Option<Within> {
+        let arrival = self.moves.arrivals.get(at)?;
+        let (port, within) = (arrival.port, arrival.within);
+        if arrival.left != Some(0) || arrival.waits > 0 || arrival.taken.is_some() {
+            return None;
+        }
+        let old = self.active(port);
+        let import = old.and_then(|old| self.import_at(old));
+        if import.is_some_and(|(_, import)| import.unsettled > 0) {
+            return None;
+        }
+        if let Some(old) = old
+            && !self.take_returned(now, port, old)
+        {
+            return None;
+        }
+        match self.ipc.open(port) {
+            Ok(()) | Err(RightError::Dead(_)) => {}
+            Err(_) => {
+                self.move_later(now);
+                return None;
+            }
+        }
+        if let Some(old) = old {
+            self.let_go(old);
+        }
+        self.unbar_moved(port);
+        let arrival = self.moves.arrivals.remove(at)?;
+        let session = self.sessions.get_mut(arrival.place);
+        let session = session.filter(|session| session.generation == arrival.generation);
+        if let Some(export) = session.and_then(|session| session.exports.get_mut(arrival.index)) {
+            export.barred = if arrival.refusing {
+                self.ipc.want_room(port);
+                Barred::Full
+            } else {
+                Barred::No
+            };
+        }
+        Some(within)
+    }
+
+    /// Peers that were told that the port had left may send to it here again.
+    fn unbar_moved(&mut self, port: PortId) {
+        for place in 0..self.sessions.places() {
+            let Some(session) = self.sessions.get_mut(place) else {
+                continue;
+            };
+            let index = session.exports.of_port(port);
+            if let Some(export) = index.and_then(|index| session.exports.get_mut(index))
+                && export.barred == Barred::Moved
+            {
+                export.barred = Barred::Full;
+                self.ipc.want_room(port);
+            }
+        }
+    }
+
+    /// What this node had sent, and was refused where the port was, goes behind the backlog. A
+    /// `false` means to try again.
+    fn take_returned(&mut self, now: Instant, port: PortId, old: RemoteToken) -> bool {
+        let (place, _, destination) = parse_token(old);
+        let Destination::Import(_) = destination else {
+            return true;
+        };
+        while let Some(slot) = self
+            .import_at_mut(old)
+            .and_then(|import| import.refused.front().copied())
+        {
+            match self.ipc.reserve_arriving(port) {
+                Ok(()) | Err(RightError::Dead(_)) => {}
+                Err(_) => {
+                    self.move_later(now);
+                    return false;
+                }
+            }
+            if let Some(import) = self.import_at_mut(old) {
+                import.refused.pop_front();
+            }
+            let session = self.sessions.get_mut(place);
+            let Some(outbound) = session.and_then(|session| session.out.messages.remove(slot))
+            else {
+                continue;
+            };
+            let put = match self.take_apart(place, outbound) {
+                Ok(mut message) => {
+                    let waits = message.take_confirmation();
+                    let put = self.ipc.deliver_arriving(port, Delivery::Message(message));
+                    match (waits, &put) {
+                        (Some(right), Ok(())) => {
+                            let said = self.ipc.confirm(right);
+                            self.follow_sent(now, said);
+                        }
+                        (Some(right), Err(_)) => self.ipc.release(right),
+                        (None, _) => {}
+                    }
+                    put
+                }
+                Err(message) => Err(Delivery::Message(message)),
+            };
+            if let Err(what) = put {
+                self.counters.failed += 1;
+                self.ipc.discard_delivery(what);
+            }
+        }
+        true
+    }
+
+    /// What could not be done for want of memory, or waited for it.
+    pub(crate) fn arrive_again(&mut self, now: Instant, at: u32) {
+        self.say_taken(now, at);
+        if let Some(arrival) = self.moves.arrivals.get_mut(at)
+            && core::mem::take(&mut arrival.owes_room)
+        {
+            let (place, export) = (arrival.place, arrival.index);
+            if let Some(session) = self.sessions.get_mut(place) {
+                session.out.control(Control::Room { export });
+            }
+            self.list(place);
+        }
+        self.open_arrival(now, at);
+    }
+
+    /// The session with whoever had the port is over: what has come of it is all there is.
+    pub(crate) fn arrival_lost(&mut self, now: Instant, at: u32, place: u32, generation: u16) {
+        if let Some(arrival) = self.moves.arrivals.get_mut(at)
+            && (arrival.place, arrival.generation) == (place, generation)
+        {
+            arrival.left = Some(0);
+            if let Some(taken) = arrival.taken.take() {
+                self.ipc.discard(taken);
+            }
+        }
+        // It may be that its own messages were under way in that session.
+        self.open_arrival(now, at);
+    }
+}
