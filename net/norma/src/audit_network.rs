@@ -156,12 +156,18 @@ fn released<P: norma_ipc::Page>(exporter: &Session<P>, importer: &Session<P>, in
     let unread = news(importer).filter(|(sequence, _)| {
         sequence.is_none_or(|sequence| !exporter.inbox.window.contains(sequence))
     });
-    unread
+    let said: u32 = unread
         .map(|(_, control)| match control {
             Control::Release { export, count } if export == index => count,
             _ => 0,
         })
-        .sum()
+        .sum();
+    let messages = importer.out.messages.iter();
+    let owed = messages
+        .flat_map(|(_, outbound)| &outbound.rights)
+        .filter(|packed| packed.repr.index == index)
+        .map(|packed| packed.owed);
+    said + owed.sum::<u32>()
 }
 
 /// CONTROL frames that wait, or whose fate is not known, with their numbers.

@@ -161,7 +161,11 @@ impl<S: PageSource> Node<S> {
                 Some(repr) => {
                     // The entry holds one right for all of them.
                     self.ipc.release(right);
-                    Packed { repr, held: None }
+                    Packed {
+                        repr,
+                        held: None,
+                        owed: 0,
+                    }
                 }
                 None => self.pack_right(place, right),
             };
@@ -296,7 +300,11 @@ impl<S: PageSource> Node<S> {
                 held = Some(right);
             }
         }
-        Packed { repr, held }
+        Packed {
+            repr,
+            held,
+            owed: 0,
+        }
     }
 
     /// What other nodes call a port. Room in the directory was made.

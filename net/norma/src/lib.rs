@@ -58,6 +58,7 @@ mod node;
 mod notice;
 mod outbound;
 mod outbox;
+mod owed;
 mod question;
 mod queue;
 mod queued;

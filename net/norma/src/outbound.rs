@@ -27,6 +27,8 @@ pub(crate) struct Packed {
     pub(crate) repr: descriptor::Repr,
     /// A right that goes home is held until it has arrived.
     pub(crate) held: Option<Right>,
+    /// So many rights to the export by which it goes home are to be given back then (`owed`).
+    pub(crate) owed: u32,
 }
 
 /// Through which stand-in a message goes.

@@ -12,7 +12,7 @@ use norma_wire::descriptor;
 use crate::import::is_counted;
 use crate::limits::KEEP_RIGHTS;
 use crate::node::Node;
-use crate::outbound::{Outbound, Packed, Verdict, Via};
+use crate::outbound::{Outbound, Verdict, Via};
 use crate::rights::{Barred, NO_EXPORT, PER_EXPORT};
 use crate::session::Session;
 use crate::window::before;
@@ -101,9 +101,10 @@ impl<S: PageSource> Node<S> {
     }
 
     fn accepted(&mut self, place: u32, mut outbound: Outbound<S::Page>) {
-        for Packed { repr, held } in outbound.rights.drain(..) {
-            self.tell_of_death(place, &repr);
-            match held {
+        for packed in outbound.rights.drain(..) {
+            self.tell_of_death(place, &packed.repr);
+            self.pay(place, &packed);
+            match packed.held {
                 // It is used up here.
                 Some(right) if right.remote().is_some() => {
                     self.ipc.forget_send_once(right);
@@ -147,11 +148,12 @@ impl<S: PageSource> Node<S> {
         if outbound.reply != NO_EXPORT {
             self.unexport(place, outbound.reply, 1, reason);
         }
-        for Packed { repr, held } in outbound.rights {
-            if let Some(right) = held {
+        for packed in outbound.rights {
+            self.pay(place, &packed);
+            if let Some(right) = packed.held {
                 self.ipc.release(right);
-            } else if repr.index != NO_EXPORT {
-                self.unexport(place, repr.index, 1, reason);
+            } else if packed.repr.index != NO_EXPORT {
+                self.unexport(place, packed.repr.index, 1, reason);
             }
         }
         self.counters.failed += 1;

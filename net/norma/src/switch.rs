@@ -14,7 +14,6 @@
 
 use norma_flip::Instant;
 use norma_ipc::{Message, PageSource, PortId, Reason, RemoteToken, RightKind, Sink};
-use norma_wire::control::Control;
 
 use crate::node::Node;
 use crate::outbound::{Outbound, Packed, Verdict};
@@ -65,13 +64,7 @@ impl<S: PageSource> Node<S> {
         let Some(import) = session.imports.remove(at) else {
             return;
         };
-        if import.received > 0 {
-            session.out.control(Control::Release {
-                export: import.index,
-                count: import.received,
-            });
-        }
-        session.out.forgive(1);
+        session.give_back(import.index, import.received);
         self.list(place);
     }
 
@@ -173,7 +166,10 @@ impl<S: PageSource> Node<S> {
             let _ = message.set_reply(right);
         }
         let mut complete = true;
-        for Packed { repr, held } in rights {
+        for Packed { repr, held, owed } in rights {
+            if owed > 0 {
+                session.give_back(repr.index, owed);
+            }
             let right = held.or_else(|| {
                 let (right, last) = session.exports.take_back(ipc, repr.index)?;
                 if last && right.kind() == RightKind::Send {
