@@ -327,6 +327,14 @@ impl Engine {
         self.set_timer();
     }
 
+    /// The same after what mostly has none: rights that come and go.
+    #[inline]
+    pub(crate) fn act_on_events(&mut self) {
+        if self.core.ipc().has_events() {
+            self.act(now());
+        }
+    }
+
     #[cold]
     fn transmit_more(&mut self, now: Instant) {
         self.transmit(now);

@@ -62,6 +62,12 @@ impl<P: Page> Ipc<P> {
         }
     }
 
+    /// Whether [`Ipc::poll_event`] has something to say.
+    #[inline]
+    pub fn has_events(&self) -> bool {
+        self.woken.is_some() || !self.events.is_empty()
+    }
+
     /// What others must act on. Call after every operation until it gives `None`.
     #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {

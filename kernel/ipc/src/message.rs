@@ -399,10 +399,10 @@ impl<P> Message<P> {
     /// Takes the first right out.
     pub fn take_right(&mut self) -> Option<Right> {
         let rights = &mut self.body_mut().rights;
-        if rights.is_empty() {
-            None
-        } else {
-            Some(rights.remove(0))
+        match rights.len() {
+            // Most messages with rights have one.
+            0 | 1 => rights.pop(),
+            _ => Some(rights.remove(0)),
         }
     }
 

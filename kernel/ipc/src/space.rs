@@ -145,6 +145,9 @@ pub(crate) struct Space {
     last_resting: u32,
     /// Under which name send and receive rights to a port are held, so that they merge.
     by_port: HashMap<PortId, Name, BuildPortHash>,
+    /// What was indexed last, and is not in `by_port` yet: a right that comes with a message and
+    /// goes again with its answer needs no table.
+    newest: Option<(PortId, Name)>,
 }
 
 impl Space {
@@ -158,6 +161,7 @@ impl Space {
             first_resting: NONE,
             last_resting: NONE,
             by_port: HashMap::with_hasher(BuildPortHash::default()),
+            newest: None,
         }
     }
 
@@ -187,7 +191,26 @@ impl Space {
 
     /// The name that send and receive rights to `port` share.
     pub(crate) fn name_of(&self, port: PortId) -> Option<Name> {
-        self.by_port.get(&port).copied()
+        match self.newest {
+            Some((newest, name)) if newest == port => Some(name),
+            _ => self.by_port.get(&port).copied(),
+        }
+    }
+
+    /// Room was reserved, and rights to `port` have no name.
+    #[inline]
+    fn index(&mut self, port: PortId, name: Name) {
+        if let Some((earlier, name)) = self.newest.replace((port, name)) {
+            self.by_port.insert(earlier, name);
+        }
+    }
+
+    #[inline]
+    fn unindex(&mut self, port: PortId) {
+        match self.newest {
+            Some((newest, _)) if newest == port => self.newest = None,
+            _ => drop(self.by_port.remove(&port)),
+        }
     }
 
     /// A fresh name for `entry`. Send-once rights never merge, so they are not indexed.
@@ -249,7 +272,7 @@ impl Space {
     }
 
     fn reserve_index(&mut self, entry: &Entry) -> Result<(), NoMemory> {
-        if entry.merging_port().is_some() {
+        if entry.merging_port().is_some() && self.newest.is_some() {
             self.by_port.try_reserve(1).map_err(|_| NoMemory)?;
         }
         Ok(())
@@ -259,7 +282,7 @@ impl Space {
         self.slots[name.index() as usize].entry = Some(entry);
         self.used += 1;
         if let Some(port) = entry.merging_port() {
-            self.by_port.insert(port, name);
+            self.index(port, name);
         }
     }
 
@@ -301,13 +324,18 @@ impl Space {
         self.check_choice(to)?;
         // A quota is not exceeded by a change of names.
         self.reserve_index(&entry)?;
-        self.fill_as(to, entry)?;
-        self.remove(name);
-        if let Some(port) = entry.merging_port() {
-            // The old name took the index with it; its place is there still.
-            self.by_port.insert(port, to);
+        let port = entry.merging_port();
+        // Nothing is indexed twice.
+        port.into_iter().for_each(|port| self.unindex(port));
+        let filled = self.fill_as(to, entry);
+        if filled.is_ok() {
+            self.remove(name);
         }
-        Ok(())
+        if let Some(port) = port {
+            // The old name took the index with it; there is room for it still.
+            self.index(port, if filled.is_ok() { to } else { name });
+        }
+        filled
     }
 
     /// Forgets the name; it denotes nothing from now on.
@@ -326,7 +354,7 @@ impl Space {
             (false, true) => self.rest(index),
         }
         if let Some(port) = entry.merging_port() {
-            self.by_port.remove(&port);
+            self.unindex(port);
         }
         Some(entry)
     }
@@ -404,7 +432,7 @@ impl Space {
                 }
             }
         }
-        if merging != self.by_port.len() {
+        if merging != self.by_port.len() + usize::from(self.newest.is_some()) {
             return Err("the index by port knows a name that denotes nothing");
         }
         Ok(())

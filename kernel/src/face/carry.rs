@@ -122,7 +122,7 @@ impl Message {
             .ipc()
             .push_right(space, name, disposition, message);
         // Threads that waited at a port that goes away are to be told.
-        engine.act(node::now());
+        engine.act_on_events();
         pushed.map_err(|error| Failure::from_right(&engine, error))
     }
 

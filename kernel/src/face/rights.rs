@@ -70,8 +70,7 @@ macro_rules! right {
                 let space = engine.space;
                 // A name whose right is gone already denotes nothing: nothing to release.
                 let _ = engine.core.ipc().deallocate(space, self.name, $kind);
-                let now = node::now();
-                engine.act(now);
+                engine.act_on_events();
             }
         }
     };
