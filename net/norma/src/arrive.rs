@@ -276,7 +276,7 @@ impl<S: PageSource> Node<S> {
         };
         let waits = !session.inbox.is_empty();
         session.acknowledged(now, said);
-        if let Some(pending) = session.settle_plain(&mut self.ipc) {
+        if let Some(pending) = session.settle_plain(&mut self.ipc, &mut self.spare) {
             self.settle_pending(now, place, pending);
         }
         // The message of this frame goes before those that waited for it.
@@ -308,7 +308,7 @@ impl<S: PageSource> Node<S> {
         };
         session.arrived(now, header.sequence(), &mut self.deadline);
         session.acknowledged(now, acknowledgement(header));
-        if let Some(pending) = session.settle_plain(&mut self.ipc) {
+        if let Some(pending) = session.settle_plain(&mut self.ipc, &mut self.spare) {
             self.settle_pending(now, place, pending);
         }
         self.deliver_whole(now, place);
@@ -333,7 +333,7 @@ impl<S: PageSource> Node<S> {
             return;
         };
         session.acknowledged(heard, said);
-        if let Some(pending) = session.settle_plain(&mut self.ipc) {
+        if let Some(pending) = session.settle_plain(&mut self.ipc, &mut self.spare) {
             self.settle_pending(heard, place, pending);
         }
         self.list(place);
@@ -349,7 +349,7 @@ impl<S: PageSource> Node<S> {
                 Pending::Carry(port, waiting) => self.carry_all(now, port, Some(waiting)),
             }
             let session = self.sessions.get_mut(place);
-            next = session.and_then(|session| session.settle_plain(&mut self.ipc));
+            next = session.and_then(|session| session.settle_plain(&mut self.ipc, &mut self.spare));
         }
     }
 

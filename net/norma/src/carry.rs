@@ -8,11 +8,11 @@ use alloc::vec::Vec;
 
 use norma_flip::Instant;
 use norma_ipc::{
-    Label, Message, NoMemory, Page, PageSource, PortId, Reason, RemoteToken, Right, RightError,
-    RightKind, SendError, SendFailure, Sink,
+    Ipc, Label, Message, NoMemory, Page, PageSource, PortId, Reason, RemoteToken, Right,
+    RightError, RightKind, SendError, SendFailure, Sink,
 };
-use norma_wire::descriptor;
 use norma_wire::session::Flags;
+use norma_wire::{Address, descriptor};
 
 use crate::node::Node;
 use crate::outbound::{Outbound, Packed, Via};
@@ -147,57 +147,36 @@ impl<S: PageSource> Node<S> {
     ) -> Result<Vec<Packed>, NoMemory> {
         let session = self.sessions.get_mut(place).ok_or(NoMemory)?;
         session.out.reserve()?;
+        session.exports.reserve(1)?;
+        let rights = core::mem::take(&mut self.spare);
+        let rights = match session.pack_known(&mut self.ipc, self.address, message, rights) {
+            Ok(known) => return Ok(known),
+            Err(empty) => empty,
+        };
+        self.pack_new(place, message, rights)
+    }
+
+    /// Turns rights into descriptors of which one at least is not known to the peer.
+    #[inline(never)]
+    fn pack_new(
+        &mut self,
+        place: u32,
+        message: &mut Message<S::Page>,
+        mut rights: Vec<Packed>,
+    ) -> Result<Vec<Packed>, NoMemory> {
+        let session = self.sessions.get_mut(place).ok_or(NoMemory)?;
         let count = message.rights().len();
         session.exports.reserve(count + 1)?;
         session.exports.reserve_ports(count)?;
         self.directory.reserve(count)?;
-        // The one of the message before.
-        let mut rights = core::mem::take(&mut self.spare);
         rights.try_reserve(count).map_err(|_| NoMemory)?;
         session.out.promise(PER_EXPORT * count)?;
         // From here nothing fails.
         for right in message.drain_rights() {
-            let packed = match self.pack_again(place, &right) {
-                Some(repr) => {
-                    // The entry holds one right for all of them.
-                    self.ipc.release(right);
-                    Packed {
-                        repr,
-                        held: None,
-                        owed: 0,
-                    }
-                }
-                None => self.pack_right(place, right),
-            };
+            let packed = self.pack_right(place, right);
             rights.push(packed);
         }
         Ok(rights)
-    }
-
-    /// The descriptor of a right to a port of this node that the peer has already: what most
-    /// rights are.
-    #[inline]
-    fn pack_again(&mut self, place: u32, right: &Right) -> Option<descriptor::Repr> {
-        let port = right.port().filter(|_| right.kind() == RightKind::Send)?;
-        let Label { identity, moves } = self.ipc.label_here(port)?;
-        let session = self.sessions.get_mut(place)?;
-        let index = session.exports.of_port(port)?;
-        let export = session.exports.get_mut(index)?;
-        export.sent += 1;
-        if core::mem::take(&mut export.pinned) {
-            self.ipc.unpin(&export.right);
-        }
-        session.out.forgive(PER_EXPORT);
-        Some(descriptor::Repr {
-            kind: descriptor::Kind::Send,
-            origin: descriptor::Origin::Sender,
-            moves,
-            index,
-            port: identity,
-            node: self.address,
-            session: 0,
-            there: 0,
-        })
     }
 
     fn leaving(&self, place: u32, generation: u16, right: &Right) -> Leaving {
@@ -394,6 +373,61 @@ impl<S: PageSource> Node<S> {
 }
 
 impl<P: Page> Session<P> {
+    /// The descriptors of rights to ports of this node all of which the peer has already: what
+    /// most rights are. For them nothing can fail.
+    ///
+    /// # Errors
+    /// Gives `rights` back, still empty, if there is another among them, or no memory.
+    fn pack_known(
+        &mut self,
+        ipc: &mut Ipc<P>,
+        node: Address,
+        message: &mut Message<P>,
+        mut rights: Vec<Packed>,
+    ) -> Result<Vec<Packed>, Vec<Packed>> {
+        if rights.try_reserve(message.rights().len()).is_err() {
+            return Err(rights);
+        }
+        for right in message.rights() {
+            let Some(repr) = self.known(ipc, node, right) else {
+                rights.clear();
+                return Err(rights);
+            };
+            rights.push(Packed {
+                repr,
+                held: None,
+                owed: 0,
+            });
+        }
+        for (right, packed) in message.drain_rights().zip(&rights) {
+            if let Some(export) = self.exports.get_mut(packed.repr.index) {
+                export.sent += 1;
+                if core::mem::take(&mut export.pinned) {
+                    ipc.unpin(&export.right);
+                }
+            }
+            // The entry holds one right for all of them.
+            ipc.release(right);
+        }
+        Ok(rights)
+    }
+
+    #[inline]
+    fn known(&self, ipc: &Ipc<P>, node: Address, right: &Right) -> Option<descriptor::Repr> {
+        let port = right.port().filter(|_| right.kind() == RightKind::Send)?;
+        let Label { identity, moves } = ipc.label_here(port)?;
+        Some(descriptor::Repr {
+            kind: descriptor::Kind::Send,
+            origin: descriptor::Origin::Sender,
+            moves,
+            index: self.exports.of_port(port)?,
+            port: identity,
+            node,
+            session: 0,
+            there: 0,
+        })
+    }
+
     /// Puts a message, whose rights are packed, into the outbox.
     ///
     /// # Errors

@@ -238,9 +238,17 @@ fn read_rest<S: PageSource>(
         let count = usize::from(header.rights());
         descriptors.try_reserve(count).map_err(|_| Drop::NoMemory)?;
         for number in 0..count {
+            let at = inline + number * descriptor::LENGTH;
             let mut bytes = [0; descriptor::LENGTH];
-            read_stream(frame, plan, inline + number * bytes.len(), &mut bytes)?;
-            let view = descriptor::Descriptor::from_array(&bytes).map_err(|_| Drop::Malformed)?;
+            let bytes = match frame.head.get(BODY_AT + at..).and_then(<[u8]>::first_chunk) {
+                // The only one mostly is here.
+                Some(bytes) if at + descriptor::LENGTH <= HEAD_BODY => bytes,
+                _ => {
+                    read_stream(frame, plan, at, &mut bytes)?;
+                    &bytes
+                }
+            };
+            let view = descriptor::Descriptor::from_array(bytes).map_err(|_| Drop::Malformed)?;
             descriptors.push(descriptor::Repr::parse(&view));
         }
     }

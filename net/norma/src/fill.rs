@@ -257,9 +257,11 @@ fn fill_large<P: Page>(
     }
     let body = layout::body_mut(frame.head);
     counters.inline_copies += u64::from(plan.stream > 0);
-    if plan.trailer == 0 && outbound.rights.is_empty() && !with_context {
-        body[..inline].copy_from_slice(message.data());
-        body[inline..].fill(0);
+    if plan.trailer == 0 {
+        write_head(outbound, body)?;
+        if count > 0 {
+            body[plan.stream..].fill(0);
+        }
     } else {
         for _ in 0..plan.trailer_pages() {
             frame.pages.push(source.allocate()?).ok()?;
@@ -312,6 +314,33 @@ fn label<P>(imports: &mut Imports, outbound: &mut Outbound<P>, first: u32) {
     }
 }
 
+/// Writes inline data, descriptors and context where they fit into the head.
+fn write_head<P>(outbound: &Outbound<P>, body: &mut [u8; HEAD_BODY]) -> Option<()> {
+    let data = outbound.message.data();
+    let (inline, mut rest) = body.split_at_mut_checked(data.len())?;
+    if !data.is_empty() {
+        inline.copy_from_slice(data);
+    }
+    for Packed { repr, .. } in &outbound.rights {
+        let (place, behind) = rest.split_first_chunk_mut()?;
+        repr.emit(place);
+        rest = behind;
+    }
+    if outbound.message.has_context() {
+        call_context(outbound).emit(rest.first_chunk_mut()?);
+    }
+    Some(())
+}
+
+fn call_context<P>(outbound: &Outbound<P>) -> context::Repr {
+    let call = outbound.message.context();
+    context::Repr {
+        deadline: call.deadline,
+        trace: call.trace,
+        priority: call.priority,
+    }
+}
+
 /// Writes inline data, descriptors and context one behind the other: first into the head, then
 /// into the trailer's pages.
 fn write_stream<P: Page>(
@@ -343,14 +372,8 @@ fn write_stream<P: Page>(
         write(&bytes)?;
     }
     if with_context {
-        let call = outbound.message.context();
         let mut bytes = [0; context::LENGTH];
-        let repr = context::Repr {
-            deadline: call.deadline,
-            trace: call.trace,
-            priority: call.priority,
-        };
-        repr.emit(&mut bytes);
+        call_context(outbound).emit(&mut bytes);
         write(&bytes)?;
     }
     if at < HEAD_BODY {

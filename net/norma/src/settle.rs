@@ -4,6 +4,8 @@
 //! Owns: messages that were refused for a full queue, which wait in the order of sending until
 //! there is room, and the end of exports.
 
+use alloc::vec::Vec;
+
 use norma_flip::Instant;
 use norma_ipc::{Ipc, Message, Page, PageSource, PortId, Reason, RemoteToken, RightKind};
 use norma_wire::control::Control;
@@ -12,8 +14,8 @@ use norma_wire::descriptor;
 use crate::import::is_counted;
 use crate::limits::KEEP_RIGHTS;
 use crate::node::Node;
-use crate::outbound::{Outbound, Verdict, Via};
-use crate::rights::{Barred, NO_EXPORT, PER_EXPORT};
+use crate::outbound::{Outbound, Packed, Verdict, Via};
+use crate::rights::{Barred, Exports, NO_EXPORT, PER_EXPORT};
 use crate::session::Session;
 use crate::window::before;
 
@@ -28,13 +30,18 @@ pub(crate) enum Pending<P> {
 impl<P: Page> Session<P> {
     /// Settles all messages that simply were accepted, until one needs more than that.
     #[inline(always)]
-    pub(crate) fn settle_plain(&mut self, ipc: &mut Ipc<P>) -> Option<Pending<P>> {
+    pub(crate) fn settle_plain(
+        &mut self,
+        ipc: &mut Ipc<P>,
+        spare: &mut Vec<Packed>,
+    ) -> Option<Pending<P>> {
         while let Some(slot) = self.out.poll_settled() {
             let Some(outbound) = self.out.messages.get(slot) else {
                 continue;
             };
             let via = outbound.via;
-            if outbound.verdict != Verdict::Accepted || !outbound.rights.is_empty() {
+            let plain = outbound.rights.is_empty() || are_there(&self.exports, ipc, outbound);
+            if outbound.verdict != Verdict::Accepted || !plain {
                 return Some(Pending::Settle(slot));
             }
             if let Some(import) = via.and_then(|via| self.imports.of(via)) {
@@ -43,11 +50,14 @@ impl<P: Page> Session<P> {
                 }
                 import.unsettled = import.unsettled.saturating_sub(1);
             }
-            let removed =
-                self.out
-                    .messages
-                    .remove_part(slot, |_| true, |outbound| outbound.message);
-            if let Some(message) = removed {
+            let removed = self
+                .out
+                .messages
+                .remove_part(slot, |_| true, |o| (o.message, o.rights));
+            if let Some((message, rights)) = removed {
+                if rights.capacity() > 0 {
+                    keep(rights, spare);
+                }
                 ipc.discard(message);
             }
             if let Some(via) = via
@@ -57,6 +67,25 @@ impl<P: Page> Session<P> {
             }
         }
         None
+    }
+}
+
+/// Whether nothing follows for the rights of a message that was accepted: they are counted in
+/// exports, and none of their ports has died on the way.
+#[inline(never)]
+fn are_there<P: Page>(exports: &Exports, ipc: &Ipc<P>, outbound: &Outbound<P>) -> bool {
+    outbound.rights.iter().all(|packed| {
+        let export = exports.get(packed.repr.index);
+        let port = export.and_then(|export| export.right.port());
+        packed.held.is_none() && port.is_some_and(|port| ipc.sink(port).is_ok())
+    })
+}
+
+/// Keeps the place for the rights of a message for the next one.
+fn keep(mut rights: Vec<Packed>, spare: &mut Vec<Packed>) {
+    if rights.capacity() <= KEEP_RIGHTS {
+        rights.clear();
+        *spare = rights;
     }
 }
 
@@ -118,9 +147,7 @@ impl<S: PageSource> Node<S> {
                 None => {}
             }
         }
-        if outbound.rights.capacity() <= KEEP_RIGHTS {
-            self.spare = outbound.rights;
-        }
+        keep(outbound.rights, &mut self.spare);
         self.ipc.discard(outbound.message);
     }
 
