@@ -42,6 +42,11 @@ enum Step<'a> {
         pages: u8,
         right: bool,
     },
+    /// The same, with the receive right of a new port in which so many messages wait.
+    Move {
+        thread: u8,
+        queued: u8,
+    },
     /// Node b answers, or drops, the first message that it has.
     Serve {
         answer: bool,
@@ -143,7 +148,31 @@ impl Machine {
     }
 }
 
-fn call(a: &mut Machine, now: Instant, service: Option<Name>, step: (u8, u16, u8, bool)) {
+/// A port with something queued, to which node a keeps a send right; its receive right.
+fn loaded(a: &mut Machine, now: Instant, queued: u8) -> Option<norma_ipc::Right> {
+    let space = a.space;
+    let port = a.node.ipc().allocate_port(space).ok()?;
+    if let Ok(right) = a.node.ipc().make_right(space, port, RightKind::Send)
+        && let Err(refused) = a.node.ipc().insert(space, right)
+    {
+        a.node.ipc().release(refused.right);
+    }
+    for _ in 0..queued % 16 {
+        let message = a.node.ipc().new_message().ok()?;
+        if let Err(error) = a.node.send(now, space, port, message, None) {
+            a.node.ipc().discard(error.message);
+        }
+    }
+    a.node.ipc().extract(space, port, RightKind::Receive).ok()
+}
+
+fn call(
+    a: &mut Machine,
+    now: Instant,
+    service: Option<Name>,
+    step: (u8, u16, u8, bool),
+    receive: Option<norma_ipc::Right>,
+) {
     let (thread, inline, pages, with_right) = step;
     let thread = ThreadId(u32::from(thread) % THREADS);
     let Some(service) = service else { return };
@@ -151,6 +180,9 @@ fn call(a: &mut Machine, now: Instant, service: Option<Name>, step: (u8, u16, u8
     let Ok(mut message) = a.node.ipc().new_message() else {
         return;
     };
+    if let Some(Err(right)) = receive.map(|right| message.push_right(right)) {
+        a.node.ipc().release(right);
+    }
     let _ = message.set_data(&vec![1; usize::from(inline) % 8193]);
     for _ in 0..pages % 40 {
         if let Some(page) = a.node.source().allocate() {
@@ -267,7 +299,11 @@ fuzz_target!(|steps: Vec<Step<'_>>| {
                 inline,
                 pages,
                 right,
-            } => call(&mut a, now, service, (thread, inline, pages, right)),
+            } => call(&mut a, now, service, (thread, inline, pages, right), None),
+            Step::Move { thread, queued } => {
+                let right = loaded(&mut a, now, queued);
+                call(&mut a, now, service, (thread, 4, 0, false), right);
+            }
             Step::Serve { answer } => {
                 let (space, port) = (b.space, b.port);
                 if let Ok(norma_ipc::Delivery::Message(message)) = b.node.ipc().receive(space, port)

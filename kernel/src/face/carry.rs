@@ -68,8 +68,7 @@ impl Message {
     /// Moves a right into the message, behind those in it: a send right, a send-once right, or
     /// a receive right, with which the port's queue goes along.
     ///
-    /// A receive right cannot leave its node, nor lie in its own queue: who sends the message
-    /// there gets it back.
+    /// A receive right cannot lie in its own queue: who sends the message there gets it back.
     ///
     /// # Errors
     /// Gives the right back when the message holds as many as it can, or memory is exhausted.

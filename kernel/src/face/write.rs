@@ -132,7 +132,7 @@ impl Writer<'_> {
         self.moved(right, Disposition::MoveSendOnce)
     }
 
-    /// Moves a receive right in, and with it the port. Such a message cannot leave the node.
+    /// Moves a receive right in, and with it the port and what is queued there.
     ///
     /// # Errors
     /// As [`Writer::send_right`].

@@ -446,8 +446,12 @@ impl<S: PageSource> Node<S> {
         let Some(state) = State::read(message.data()) else {
             return self.refuse_backlog(place, label, message, control::Reason::Dead);
         };
+        let session = self.sessions.get(place);
+        let export = session.and_then(|session| session.exports.get(onces));
+        let used = export.map_or(0, |export| export.sent - 1);
+        let send_onces = state.send_onces.saturating_sub(used);
         // The first of them is W itself.
-        let lent = state.send_onces.saturating_sub(1);
+        let lent = send_onces.saturating_sub(1);
         match self.ipc.lend(port, lent) {
             Ok(()) => {}
             Err(RightError::NoMemory) => return self.stall(now, at, label, message),
@@ -486,9 +490,9 @@ impl<S: PageSource> Node<S> {
                 ipc.unpin(&export.right);
             }
             match session.exports.get_mut(onces) {
-                Some(export) if state.send_onces > 0 => {
+                Some(export) if send_onces > 0 => {
                     export.barred = Barred::Counted;
-                    export.sent = state.send_onces;
+                    export.sent = send_onces;
                 }
                 _ => {
                     if let Some(export) = session.exports.take(onces) {

@@ -69,7 +69,7 @@ const FULL: Refusal = Refusal::Because(control::Reason::Full);
 #[cold]
 fn knock_at_counted(export: &Export) -> Result<Door, Refusal> {
     match export.barred {
-        Barred::Counted => Ok(Door::Counted),
+        Barred::Counted | Barred::Uncounted => Ok(Door::Counted),
         _ => Err(DEAD),
     }
 }

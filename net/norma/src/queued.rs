@@ -123,6 +123,11 @@ impl<S: PageSource> Node<S> {
         let Some(export) = session.and_then(|session| session.exports.get_mut(index)) else {
             return false;
         };
+        if export.barred == Barred::Uncounted {
+            // It has overtaken the word of how many there are.
+            export.sent = export.sent.saturating_add(count);
+            return true;
+        }
         if export.barred != Barred::Counted {
             return false;
         }

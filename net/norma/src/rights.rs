@@ -74,7 +74,7 @@ pub(crate) enum Barred {
     /// A send-once right with as many uses as `sent` says: those to the port of a receive right
     /// that came from this peer.
     Counted,
-    /// The same, before the peer said how many.
+    /// The same, before the peer said how many: `sent` is one more than were used by now.
     Uncounted,
 }
 
@@ -281,7 +281,11 @@ impl Exports {
             return ipc.claim(export.right.port()?);
         }
         if export.barred == Barred::Uncounted {
-            return None;
+            // The peer's word of how many there are is behind this one's use.
+            let port = export.right.port()?;
+            ipc.lend(port, 1).ok()?;
+            export.sent += 1;
+            return ipc.claim(port);
         }
         self.remove(index)
     }

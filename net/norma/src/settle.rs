@@ -335,7 +335,7 @@ impl<S: PageSource> Node<S> {
         let Some(left) = export.sent.checked_sub(count) else {
             return false;
         };
-        if export.barred == Barred::Counted {
+        if matches!(export.barred, Barred::Counted | Barred::Uncounted) {
             return self.use_up(place, index, reason);
         }
         export.sent = left;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::{Places, drained, must};
 use norma_faults::Random;
 use norma_flip::Instant;
-use norma_ipc::{Delivery, Name, RightKind, ThreadId};
+use norma_ipc::{Delivery, Name, ThreadId};
 use norma_net::Posted;
 use norma_sim::{CallError, Config, World, bad_network};
 
@@ -24,17 +24,6 @@ fn calm(nodes: usize) -> Config {
 
 fn now(w: &World) -> Instant {
     Instant(1_000_000_000 + w.now().as_nanos() as u64)
-}
-
-/// Moves a receive right into a message to another node.
-fn give_receive(w: &mut World, p: &Places, from: usize, port: Name, to: usize) {
-    let space = w.machine(from).space();
-    let ipc = w.machine(from).node().ipc();
-    let right = ipc.extract(space, port, RightKind::Receive).unwrap();
-    let mut message = w.message(from, b"all yours");
-    message.push_right(right).unwrap();
-    let way = p.way(from, to);
-    must(w.send(from, p.threads[from], way, message));
 }
 
 /// Sends numbers that say by whom and as which one, and remembers what must arrive.
@@ -190,7 +179,7 @@ impl Busy {
     /// Moves on, while everybody goes on sending, and is there.
     fn move_to(&mut self, w: &mut World, p: &Places, to: usize) -> Duration {
         let start = w.now();
-        give_receive(w, p, self.at, self.port, to);
+        p.give_receive(w, self.at, self.port, to);
         self.at = to;
         self.port = loop {
             self.crowd.send_all(w);
@@ -282,7 +271,7 @@ fn a_port_moves_with_its_queue_and_its_names() {
         crowd.send_all(&mut w);
         w.run_for(MS(1)).unwrap();
     }
-    give_receive(&mut w, &p, 0, port, 1);
+    p.give_receive(&mut w, 0, port, 1);
     for _ in 0..4 {
         crowd.send_all(&mut w);
     }

@@ -145,6 +145,16 @@ impl Places {
         }
     }
 
+    /// Moves a receive right into a message to another node.
+    pub fn give_receive(&self, w: &mut World, from: usize, port: Name, to: usize) {
+        let space = w.machine(from).space();
+        let ipc = w.machine(from).node().ipc();
+        let right = ipc.extract(space, port, RightKind::Receive).unwrap();
+        let mut message = w.message(from, b"all yours");
+        message.push_right(right).unwrap();
+        must(w.send(from, self.threads[from], self.way(from, to), message));
+    }
+
     /// Takes the receive right that has come, if one has.
     pub fn try_take_receive(&self, w: &mut World, node: usize) -> Option<Name> {
         let name = self.try_take(w, node)?;
