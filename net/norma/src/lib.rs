@@ -31,6 +31,7 @@ mod audit;
 #[cfg(feature = "audit")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_macros)] // For tests, on hosts.
 mod audit_network;
+mod backlog;
 mod carry;
 mod check;
 mod confirm;
