@@ -319,7 +319,7 @@ impl Engine {
     /// follows overlaps with their flight.
     #[inline(never)]
     pub(crate) fn act(&mut self, now: Instant) {
-        self.transmit(now);
+        self.transmit(now, norma_net::Node::poll_transmit);
         self.wake();
         if self.core.wants_transmit(now) {
             self.transmit_more(now);
@@ -337,7 +337,7 @@ impl Engine {
 
     #[cold]
     fn transmit_more(&mut self, now: Instant) {
-        self.transmit(now);
+        self.transmit(now, norma_net::Node::poll_transmit_apart);
     }
 
     /// The same for frames that have just been received. If a thread for which a message came
@@ -374,7 +374,11 @@ impl Engine {
     }
 
     #[inline(always)]
-    fn transmit(&mut self, now: Instant) {
+    fn transmit(
+        &mut self,
+        now: Instant,
+        poll: impl Fn(&mut norma_net::Node<Frames>, Instant, &mut Outgoing<'_, Frame>) -> bool,
+    ) {
         let Some(card) = &mut self.card else {
             return self.transmit_otherwise(now);
         };
@@ -391,7 +395,7 @@ impl Engine {
                 pages: slot.pages,
                 length: 0,
             };
-            if !self.core.poll_transmit(now, &mut frame) {
+            if !poll(&mut self.core, now, &mut frame) {
                 break;
             }
             let length = frame.length;

@@ -33,6 +33,16 @@ const CFGS: [&str; 8] = [
     "curve25519_dalek_backend=\"serial\"",
 ];
 
+/// How much the compiler inlines unasked. Its own measure (225) makes images half as large again,
+/// and what is to be inlined on the path of a message says so itself; what is called from cold
+/// code, or is cold, is never worth it.
+const INLINING: [&str; 4] = [
+    "inline-threshold=80",
+    "inlinehint-threshold=100",
+    "inlinecold-threshold=5",
+    "inline-cold-callsite-threshold=5",
+];
+
 /// An image that was built.
 #[derive(Clone, Debug)]
 pub struct Image {
@@ -187,6 +197,7 @@ fn flags(root: &Path) -> Vec<String> {
         // A panic walks the frame pointers.
         "-Cforce-frame-pointers=yes".to_owned(),
     ];
+    flags.extend(INLINING.map(|measure| format!("-Cllvm-args=-{measure}")));
     flags.extend(CFGS.map(|cfg| format!("--cfg={cfg}")));
     flags
 }

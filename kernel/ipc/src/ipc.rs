@@ -69,11 +69,18 @@ impl<P: Page> Ipc<P> {
     }
 
     /// What others must act on. Call after every operation until it gives `None`.
-    #[inline]
+    #[inline(always)]
     pub fn poll_event(&mut self) -> Option<Event> {
         if let Some(thread) = self.woken.take() {
             return Some(Event::Wake(thread));
         }
+        if self.events.is_empty() {
+            return None;
+        }
+        self.poll_queued()
+    }
+
+    fn poll_queued(&mut self) -> Option<Event> {
         let event = self.events.pop()?;
         // From now on the object may have the same to say again.
         match event {

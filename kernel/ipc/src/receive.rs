@@ -128,7 +128,7 @@ impl<P: Page> Ipc<P> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn take_or_wait(
         &mut self,
         thread: ThreadId,

@@ -19,7 +19,7 @@ impl SendRight {
     ///
     /// # Errors
     /// [`CallError`]; with the message, if it was not sent.
-    #[inline]
+    #[inline(always)]
     pub fn call(&self, message: Message) -> Result<Message, CallError> {
         call(self.name, message, Patience::Forever)
     }

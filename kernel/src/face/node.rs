@@ -9,6 +9,7 @@ use crate::{counters, timer};
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use norma_drivers::virtio::{NetCounters, NetDevice};
+use norma_ipc::ThreadId;
 
 /// Threads that run or wait, the first included.
 static THREADS: AtomicU32 = AtomicU32::new(1);
@@ -66,19 +67,11 @@ impl Node {
         stack: usize,
         body: impl FnOnce() + Send + 'static,
     ) -> Result<thread::JoinHandle, thread::SpawnError> {
-        let introduce = |thread| {
-            let known = node::lock().core.ipc().register_thread(thread);
-            known.map_err(|_| NoMemory)
-        };
         THREADS.fetch_add(1, Ordering::Relaxed);
         let spawned = thread::spawn_known(name, priority, stack, introduce, move || {
             let this = thread::current();
             body();
-            THREADS.fetch_sub(1, Ordering::Relaxed);
-            let mut engine = node::lock();
-            engine.core.ipc().unregister_thread(this);
-            let now = node::now();
-            engine.act(now);
+            leave(this);
         });
         if spawned.is_err() {
             THREADS.fetch_sub(1, Ordering::Relaxed);
@@ -103,7 +96,7 @@ impl Node {
     }
 
     /// Nanoseconds since the machine was started.
-    #[inline]
+    #[inline(always)]
     pub fn now(&self) -> u64 {
         timer::now()
     }
@@ -160,4 +153,19 @@ impl Drop for RawCard {
     fn drop(&mut self) {
         node::divert(false);
     }
+}
+
+// Apart from the generic function that uses them, which is made anew wherever it is called.
+
+fn introduce(thread: ThreadId) -> Result<(), NoMemory> {
+    let known = node::lock().core.ipc().register_thread(thread);
+    known.map_err(|_| NoMemory)
+}
+
+fn leave(thread: ThreadId) {
+    THREADS.fetch_sub(1, Ordering::Relaxed);
+    let mut engine = node::lock();
+    engine.core.ipc().unregister_thread(thread);
+    let now = node::now();
+    engine.act(now);
 }

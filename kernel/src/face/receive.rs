@@ -73,7 +73,6 @@ macro_rules! receiving {
             /// [`Failure::PortDied`] if what is waited at is destroyed meanwhile,
             /// [`Failure::Moved`] if its receive right goes elsewhere; a notification that came
             /// in place of a message is in the error.
-            #[inline]
             pub fn receive(&self) -> Result<Message, ReceiveError> {
                 receive(self.name, Patience::Forever)
             }
@@ -112,7 +111,6 @@ macro_rules! receiving {
             ///
             /// # Errors
             /// As without a reply.
-            #[inline]
             pub fn reply_and_receive(&self, reply: Message) -> Result<Message, ReceiveError> {
                 answer_and_receive(self.name, reply)
             }

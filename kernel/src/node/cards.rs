@@ -154,7 +154,7 @@ impl Engine {
 fn discard(core: &mut norma_net::Node<Frames>, now: Instant) {
     let mut head = [0; norma_flip::HEAD];
     let mut pages = heapless::Vec::new();
-    while core.poll_transmit(
+    while core.poll_transmit_apart(
         now,
         &mut Outgoing {
             head: &mut head,

@@ -223,7 +223,7 @@ fn hand_off_otherwise(to: Number) {
 }
 
 /// As [`wake`], for a caller that has interrupts off.
-#[inline]
+#[inline(always)]
 pub(crate) fn wake_uninterrupted(thread: ThreadId) {
     if let Some(thread) = number(thread) {
         // SAFETY: interrupts are off, and the reference is gone before anything switches.

@@ -516,7 +516,7 @@ impl<P: Page> Session<P> {
     }
 
     /// There is a message to send. Whether the window is open is asked when its turn comes.
-    #[inline]
+    #[inline(always)]
     fn dispatched(&mut self, now: Instant, place: u32, ready: &mut Queue, earliest: &mut Instant) {
         if self.lost_route {
             self.due(now, earliest);

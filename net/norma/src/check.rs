@@ -21,7 +21,7 @@ const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The sum over the header before the tag and the body in the head. `None` if the head is
 /// shorter than the payload says.
-#[inline]
+#[inline(always)]
 fn sum(head: &[u8], payload: usize) -> Option<u32> {
     let header: &[u8; 46] = head.get(SESSION_AT..)?.first_chunk()?;
     let last: &[u8; 8] = header.last_chunk()?;
@@ -53,7 +53,7 @@ fn tail(bytes: &[u8]) -> u64 {
 }
 
 /// Writes the check into a head whose session header and body are written.
-#[inline]
+#[inline(always)]
 pub(crate) fn write(head: &mut [u8; HEAD], payload: usize) {
     if let Some(sum) = sum(head, payload) {
         head[TAG_AT..TAG_AT + 4].copy_from_slice(&sum.to_le_bytes());
@@ -61,7 +61,7 @@ pub(crate) fn write(head: &mut [u8; HEAD], payload: usize) {
 }
 
 /// Whether a received head is as it was sent.
-#[inline]
+#[inline(always)]
 pub(crate) fn holds(head: &[u8], payload: usize) -> bool {
     let tag = head.get(TAG_AT..).and_then(<[u8]>::first_chunk);
     tag.is_some_and(|tag| sum(head, payload) == Some(u32::from_le_bytes(*tag)))

@@ -166,16 +166,13 @@ impl Exports {
     /// A new export. Room must have been reserved.
     #[inline(always)]
     pub(crate) fn add(&mut self, right: Right) -> u32 {
-        let mut generation = 0;
-        let place = self.entries.insert_reserved(|place| {
-            generation = self.generations[place as usize];
-            Export {
-                right,
-                generation,
-                sent: 1,
-                barred: Barred::No,
-                pinned: false,
-            }
+        let generation = self.generations[self.entries.next_place() as usize];
+        let place = self.entries.insert_reserved(|_| Export {
+            right,
+            generation,
+            sent: 1,
+            barred: Barred::No,
+            pinned: false,
         });
         index_of(place, generation)
     }

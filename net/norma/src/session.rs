@@ -268,6 +268,7 @@ impl<P: norma_ipc::Page> Session<P> {
     }
 
     /// Whether anything would be missed if the peer were dead: then it is worth probing.
+    #[inline(always)]
     pub(crate) fn shares(&self) -> bool {
         !self.imports.is_empty()
             || !self.exports.is_empty()

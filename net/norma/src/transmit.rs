@@ -56,6 +56,14 @@ impl<S: PageSource> Node<S> {
             || (!self.resets.is_empty() && self.emit_reset(now, NETWORK, frame))
     }
 
+    /// As [`Node::poll_transmit`], which is inlined where it is called, but not so: for calls that
+    /// are seldom made.
+    #[cold]
+    #[inline(never)]
+    pub fn poll_transmit_apart(&mut self, now: Instant, frame: &mut Outgoing<'_, S::Page>) -> bool {
+        self.poll_transmit(now, frame)
+    }
+
     /// A session could not make its frame, for want of a route or of memory.
     #[cold]
     pub(crate) fn try_later(
