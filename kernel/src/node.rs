@@ -20,6 +20,7 @@ use crate::sync::{IrqGuard, IrqLock};
 use crate::thread;
 use crate::{interrupt, timer};
 use alloc::vec::Vec;
+use core::mem::MaybeUninit;
 use core::time::Duration;
 use norma_drivers::interrupts::{Polarity, Trigger};
 use norma_drivers::virtio::{
@@ -45,7 +46,18 @@ pub(crate) struct Engine {
     pub(crate) space: SpaceId,
 }
 
-static ENGINE: IrqLock<Option<Engine>> = IrqLock::new(None);
+/// Where the engine is. Not an `Option`: the compiler writes `None` as something else than zeros,
+/// and all of them would be stored in the image.
+struct Place {
+    started: bool,
+    /// Written when that is so, and never taken away.
+    engine: MaybeUninit<Engine>,
+}
+
+static ENGINE: IrqLock<Place> = IrqLock::new(Place {
+    started: false,
+    engine: MaybeUninit::uninit(),
+});
 
 /// Why a node could not be started.
 #[derive(Debug)]
@@ -156,7 +168,8 @@ pub fn start(identity: Identity<'_>, found: FoundNetworkDevices) -> Result<(), N
         space,
     };
     engine.receive_otherwise(now());
-    *place = Some(engine);
+    place.engine.write(engine);
+    place.started = true;
     drop(place);
     timer::set_network_callback(on_timeout);
     Ok(())
@@ -225,12 +238,12 @@ fn lock_in_handler() -> EngineGuard {
 }
 
 /// Access to the node, which is there.
-pub(crate) struct EngineGuard(IrqGuard<'static, Option<Engine>>);
+pub(crate) struct EngineGuard(IrqGuard<'static, Place>);
 
 impl EngineGuard {
     #[inline(always)]
-    fn new(guard: IrqGuard<'static, Option<Engine>>) -> Self {
-        if guard.is_none() {
+    fn new(guard: IrqGuard<'static, Place>) -> Self {
+        if !guard.started {
             not_started();
         }
         Self(guard)
@@ -295,8 +308,8 @@ impl core::ops::Deref for EngineGuard {
 
     #[inline(always)]
     fn deref(&self) -> &Engine {
-        // SAFETY: it was there when the guard was made, and nobody ever takes it away.
-        unsafe { self.0.as_ref().unwrap_unchecked() }
+        // SAFETY: it had been written when the guard was made, and nobody ever takes it away.
+        unsafe { self.0.engine.assume_init_ref() }
     }
 }
 
@@ -304,7 +317,7 @@ impl core::ops::DerefMut for EngineGuard {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut Engine {
         // SAFETY: as above.
-        unsafe { self.0.as_mut().unwrap_unchecked() }
+        unsafe { self.0.engine.assume_init_mut() }
     }
 }
 
