@@ -254,7 +254,8 @@ impl EngineGuard {
     /// without a hand-over, does that, or the timer.
     #[inline(always)]
     pub(crate) fn hand_off(&mut self, this: ThreadId, to: ThreadId) {
-        self.0.unlocked(|| thread::hand_off_uninterrupted(this, to));
+        let _unlocked = self.0.unlocked();
+        thread::hand_off_uninterrupted(this, to);
     }
 
     /// Gives the node up, waits until this thread is woken or `patience` ends, and takes the
@@ -269,7 +270,8 @@ impl EngineGuard {
         if self.core.is_behind() {
             self.act(now());
         }
-        self.0.unlocked(|| thread::wait_uninterrupted(to, deadline));
+        let _unlocked = self.0.unlocked();
+        thread::wait_uninterrupted(to, deadline);
     }
 
     /// As [`EngineGuard::wait`]; mostly there is no end of patience.

@@ -110,15 +110,25 @@ pub struct IrqGuard<'a, T: ?Sized> {
 }
 
 impl<T: ?Sized> IrqGuard<'_, T> {
-    /// Gives the lock up for the time of `wait`, and takes it again. Interrupts stay off, but
-    /// for what `wait` itself does about them.
+    /// Gives the lock up until what this gives is dropped, and takes it again then. Interrupts
+    /// stay off, but for what is done about them meanwhile. Not a function that is given a
+    /// closure: a closure cannot say that it is to be inlined.
     #[inline(always)]
-    pub(crate) fn unlocked<R>(&mut self, wait: impl FnOnce() -> R) -> R {
-        // Nobody can use the guard meanwhile: it is borrowed.
+    pub(crate) fn unlocked(&mut self) -> Unlocked<'_, T> {
         self.lock.release();
-        let result = wait();
-        self.lock.hold();
-        result
+        Unlocked(self.lock)
+    }
+}
+
+/// The time for which a guard has given its lock up. Nobody can use the guard meanwhile: it is
+/// borrowed.
+#[must_use]
+pub(crate) struct Unlocked<'a, T: ?Sized>(&'a IrqLock<T>);
+
+impl<T: ?Sized> Drop for Unlocked<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.0.hold();
     }
 }
 
