@@ -275,6 +275,7 @@ fn push<P: norma_ipc::Page>(
     }
 }
 
-#[cfg(test)]
+// Whole nodes, for seconds of their time: too much for Miri, which sees the same code in `hostile`.
+#[cfg(all(test, not(miri)))]
 #[path = "switch_tests.rs"]
 mod tests;
