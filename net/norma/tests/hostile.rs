@@ -259,6 +259,10 @@ proptest! {
 /// W-95: whoever announces a name has to have it when he is asked; a forged announcement of a
 /// better claim, by a node that there is not, takes nobody's name.
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "seconds of the time of two nodes, with searches that repeat"
+)]
 fn a_forged_announcement_takes_no_name() {
     use norma_wire::ethernet::{self, EthernetAddress};
     use norma_wire::flip::{self, Address, Flags, Kind};
