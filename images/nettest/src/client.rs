@@ -218,11 +218,6 @@ pub fn third(node: &Node) -> Result<(), Error> {
     let broker = node
         .wait_for(BROKER, PATIENCE)
         .doing("looking `broker` up")?;
-    // The broker asks but once; by then, `c` must have its names. What was found is given back,
-    // so that the broker's is the only one.
-    let direct = node.wait_for("c", PATIENCE).doing("looking `c` up")?;
-    drop(direct);
-    node.sleep(Duration::from_millis(100)).doing("waiting")?;
     let right = ask_broker(&broker)?;
     leads_to_c(&right)?;
     println!("ready for the death of b");

@@ -1,5 +1,6 @@
 //! The node that answers.
 
+use crate::client::PATIENCE;
 use crate::remote;
 use crate::typed::{self, TYPED};
 use crate::{Doing, Error};
@@ -37,7 +38,7 @@ pub fn run(node: &Node) -> Result<(), Error> {
         let kernel = **node;
         serve(node, BROKER, move |message, _| {
             let name = core::str::from_utf8(message.data()).map_err(|_| Failure::NameUnknown)?;
-            let right = kernel.look_up(name)?;
+            let right = kernel.wait_for(name, PATIENCE)?;
             message.push_right(right).map_err(|_| Failure::NoMemory)
         })?;
     }

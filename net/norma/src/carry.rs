@@ -114,11 +114,15 @@ impl<S: PageSource> Node<S> {
         target: Target,
         mut message: Message<S::Page>,
     ) -> Result<(), SendError<S::Page>> {
-        let session = self.sessions.get(place);
-        if let Target::Through(import, _) | Target::NewsThrough(import, _) = target
-            && session.is_none_or(|session| session.imports.get(import).is_none())
-        {
-            return Err(refuse(RightError::InvalidName, message));
+        if let Target::Through(import, _) | Target::NewsThrough(import, _) = target {
+            let session = self.sessions.get_mut(place);
+            let Some(import) = session.and_then(|session| session.imports.get_mut(import)) else {
+                return Err(refuse(RightError::InvalidName, message));
+            };
+            // Behind what was refused it needs a place: before its rights are packed.
+            if !import.refused.is_empty() && import.refused.try_reserve(1).is_err() {
+                return Err(refuse(RightError::NoMemory, message));
+            }
         }
         let Ok(rights) = self.pack_rights(place, &mut message) else {
             return Err(refuse(RightError::NoMemory, message));
