@@ -35,7 +35,7 @@ pub(crate) struct Whence {
 }
 
 impl Whence {
-    fn of(repr: &Repr) -> Self {
+    pub(crate) fn of(repr: &Repr) -> Self {
         Whence {
             node: repr.node,
             session: repr.session,
@@ -207,7 +207,7 @@ impl<S: PageSource> Node<S> {
     }
 
     /// A session that is being opened with that node.
-    fn connecting(&self, node: Address) -> Option<u32> {
+    pub(crate) fn connecting(&self, node: Address) -> Option<u32> {
         let mut sessions = self.sessions.iter();
         let found = sessions
             .find(|(_, session)| session.state == State::Connecting && session.peer == node);

@@ -18,7 +18,8 @@ use norma_wire::descriptor::{Kind, Origin, Repr};
 use norma_wire::session::Flags;
 
 use crate::arriving::Within;
-use crate::deliver::{After, Refusal, to_confirm};
+use crate::claim;
+use crate::deliver::{After, Door, Refusal, to_confirm};
 use crate::directory::newer;
 use crate::import::{Hitch, dead_right, is_counted};
 use crate::inbox::{Contents, Parcel};
@@ -50,20 +51,32 @@ impl<S: PageSource> Node<S> {
             mut message,
             contents,
         } = parcel;
-        let Contents::Rights(rights) = contents else {
+        let Contents::Rights(mut rights) = contents else {
             self.ipc.discard(message);
             return None;
         };
+        let claim = claim::of(label, &rights);
+        if claim.is_some() {
+            rights.pop();
+        }
+        let claimed = claim.and_then(|claim| self.claimable(&claim));
         let acquired = label.destination == NODE_SERVICE
             && message.id() == operation::ACQUIRED
             && rights.iter().all(|repr| repr.kind != Kind::Receive);
-        let admitted =
-            self.admit_adopted(place, label.reply, &mut message, &rights, |session, ipc| {
-                session.knock(ipc, label).map_err(|refusal| match refusal {
+        let admitted = self.admit_adopted(
+            place,
+            label.reply,
+            &mut message,
+            &rights,
+            |session, ipc| match (claim, claimed) {
+                (None, _) => session.knock(ipc, label).map_err(|refusal| match refusal {
                     Refusal::Because(reason) => reason,
                     Refusal::New => control::Reason::Full,
-                })
-            });
+                }),
+                (_, Some(_)) => Ok(Door::Once),
+                (_, None) => Err(control::Reason::Dead),
+            },
+        );
         let Node { sessions, ipc, .. } = self;
         let session = sessions.get_mut(place)?;
         let door = match admitted {
@@ -83,6 +96,11 @@ impl<S: PageSource> Node<S> {
             return None;
         }
         self.settle_adopted(now, place, &rights);
+        // From here on it is as if a claim had come to what it claims.
+        let (mut place, mut label) = (place, label);
+        if let Some(claimed) = claimed {
+            (place, label.destination) = claimed;
+        }
         let door = match label.flags.contains(Flags::CONFIRM) && label.reply != NO_EXPORT {
             true => to_confirm(&self.ipc, door, &mut message),
             false => door,
@@ -112,7 +130,8 @@ impl<S: PageSource> Node<S> {
         let session = sessions.get_mut(place).ok_or(control::Reason::Dead)?;
         let door = knock(session, ipc)?;
         let no_memory = |NoMemory| control::Reason::NoMemory;
-        let third = rights.iter().filter(|repr| repr.origin == Origin::Third);
+        let is_acquired = |repr: &&Repr| (repr.origin, repr.kind) == (Origin::Third, Kind::Send);
+        let third = rights.iter().filter(is_acquired);
         self.acquisitions
             .reserve(third.count())
             .map_err(no_memory)?;

@@ -18,7 +18,7 @@ use crate::node::Node;
 use crate::outbound::{Outbound, Packed, Via};
 use crate::queue::Queue;
 use crate::rights::{
-    Barred, Destination, NO_EXPORT, NODE_ITSELF, NODE_SERVICE, PER_EXPORT, parse_token,
+    Barred, Destination, NO_EXPORT, NODE_ITSELF, NODE_SERVICE, PER_EXPORT, home_of, parse_token,
 };
 use crate::session::Session;
 
@@ -99,6 +99,9 @@ impl<S: PageSource> Node<S> {
             self.answered(now, number, message);
             return Ok(());
         }
+        if home_of(place) != place {
+            return self.use_foreign(now, token, message);
+        }
         let reason = Reason::NodeDied(self.buried(place, generation));
         Err(refuse(RightError::Dead(reason), message))
     }
@@ -144,7 +147,7 @@ impl<S: PageSource> Node<S> {
 
     /// Turns the rights of a message into descriptors, and makes room for all that follows: so
     /// that the message can be put into the outbox for certain.
-    fn pack_rights(
+    pub(crate) fn pack_rights(
         &mut self,
         place: u32,
         message: &mut Message<S::Page>,
@@ -194,12 +197,8 @@ impl<S: PageSource> Node<S> {
             _ => return Leaving::Dead,
         };
         let (of, of_generation, destination) = parse_token(token);
-        if (of, of_generation) != (place, generation) {
-            return match destination {
-                Destination::Import(_) => Leaving::Third(token),
-                // This node passes on what is sent to it.
-                Destination::Once(_) => Leaving::Export,
-            };
+        if (home_of(of), of_generation) != (place, generation) {
+            return Leaving::Third(token);
         }
         let session = self.sessions.get(place);
         match destination {
@@ -262,14 +261,16 @@ impl<S: PageSource> Node<S> {
         match leaving {
             Leaving::Export => repr.index = self.export(place, right),
             Leaving::Third(token) => {
+                let whence = self.whence(token, &right);
                 repr.index = self.export(place, right);
-                self.bar(place, repr.index);
-                if let Some((of, import)) = self.import_at(token)
-                    && let Some(session) = self.sessions.get(of)
-                {
+                if kind == descriptor::Kind::Send {
+                    self.bar(place, repr.index);
+                }
+                // Else this node passes on what is sent to it.
+                if let Some(whence) = whence {
                     repr.origin = descriptor::Origin::Third;
-                    repr.there = import.index;
-                    (repr.node, repr.session) = (session.peer, session.peer_number);
+                    repr.there = whence.there;
+                    (repr.node, repr.session) = (whence.node, whence.session);
                 }
             }
             Leaving::Dead => {
@@ -364,9 +365,11 @@ impl<S: PageSource> Node<S> {
         if place == NODE_ITSELF {
             return self.asked_in_vain(index);
         }
+        let place = home_of(place);
         if let Some(session) = self.sessions.get_mut(place)
             && session.generation == generation
         {
+            session.hints.forget(index);
             session
                 .out
                 .control(norma_wire::control::Control::NoReply { export: index });
@@ -438,7 +441,7 @@ impl<P: Page> Session<P> {
     /// The message, when there is no memory, or no such import; never after
     /// [`Node::pack_rights`].
     #[inline(always)]
-    fn dispatch(
+    pub(crate) fn dispatch(
         &mut self,
         now: Instant,
         target: Target,
@@ -521,7 +524,13 @@ impl<P: Page> Session<P> {
 
     /// There is a message to send. Whether the window is open is asked when its turn comes.
     #[inline(always)]
-    fn dispatched(&mut self, now: Instant, place: u32, ready: &mut Queue, earliest: &mut Instant) {
+    pub(crate) fn dispatched(
+        &mut self,
+        now: Instant,
+        place: u32,
+        ready: &mut Queue,
+        earliest: &mut Instant,
+    ) {
         if self.lost_route {
             self.due(now, earliest);
         } else if !self.listed {
@@ -532,7 +541,7 @@ impl<P: Page> Session<P> {
 }
 
 #[cold]
-fn refuse<P>(error: RightError, message: Message<P>) -> SendError<P> {
+pub(crate) fn refuse<P>(error: RightError, message: Message<P>) -> SendError<P> {
     SendError {
         failure: SendFailure::Right(error),
         message,

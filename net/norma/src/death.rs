@@ -5,9 +5,11 @@
 
 use norma_flip::{Address, Event as FlipEvent, Instant, Locate};
 use norma_ipc::{PageSource, Reason};
+use norma_wire::descriptor::Kind;
 
 use crate::limits::{HELLO_INTERVAL, HELLO_TRIES, SHARE_INTERVAL};
 use crate::node::{Grave, Node};
+use crate::outbound::Packed;
 use crate::rights::{Destination, Import, token};
 use crate::session::{Check, Owed, Session, State};
 
@@ -253,8 +255,13 @@ impl<S: PageSource> Node<S> {
             self.import_lost(now, place, generation, at, import, reason);
         }
         while let Some(outbound) = session.out.remove_any() {
-            for right in outbound.rights.into_iter().filter_map(|packed| packed.held) {
-                self.ipc.forget_right(right, reason);
+            for Packed { repr, held, .. } in outbound.rights {
+                match held {
+                    // It is of another session; if it was used, whoever gave it learns nothing.
+                    Some(right) if repr.kind == Kind::Claim => self.ipc.release(right),
+                    Some(right) => self.ipc.forget_right(right, reason),
+                    None => {}
+                }
             }
             self.counters.failed += 1;
             self.ipc.discard_because(outbound.message, reason);

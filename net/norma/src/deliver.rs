@@ -12,6 +12,7 @@ use norma_wire::control::{self, Control};
 use norma_wire::descriptor::Repr;
 use norma_wire::session::Flags;
 
+use crate::claim;
 use crate::counters::Counters;
 use crate::import::Hitch;
 use crate::inbox::{Contents, Label, Parcel};
@@ -36,6 +37,16 @@ pub(crate) enum Refusal {
     Because(control::Reason),
     /// The node must be asked: about its rights, or because it is no plain message to a port.
     New,
+}
+
+/// What becomes of a message whose destination does not take it; one that claims a right is for
+/// none in this session.
+#[cold]
+fn refusal(label: Label, rights: &[Repr], refused: Refusal) -> Refusal {
+    match claim::of(label, rights) {
+        Some(_) => Refusal::New,
+        None => refused,
+    }
 }
 
 /// What the port to which a message is addressed says to it, if it does not refuse it.
@@ -143,7 +154,9 @@ impl<P: Page> Session<P> {
                 _ => no_memory,
             });
         };
-        let door = self.knock(ipc, label)?;
+        let door = self
+            .knock(ipc, label)
+            .map_err(|refused| refusal(label, rights, refused))?;
         if !rights.is_empty() {
             self.admit_rights(ipc, label, message, rights)?;
         }

@@ -29,7 +29,7 @@ impl From<NoMemory> for Hitch {
 /// Whether a descriptor adds to what the peer's export table counts, if its index is one.
 pub(crate) fn is_counted(repr: &Repr) -> bool {
     matches!(repr.origin, Origin::Sender | Origin::Third)
-        && repr.kind != Kind::Receive
+        && matches!(repr.kind, Kind::Send | Kind::SendOnce)
         && repr.index != NO_EXPORT
 }
 
@@ -76,6 +76,7 @@ impl<P: Page> Session<P> {
         if is_counted(repr) {
             if right.kind() == RightKind::SendOnce {
                 self.out.forgive(1);
+                self.hints.forget(repr.index);
                 return ipc.forget_send_once(right);
             }
             match self.imports.find(repr.index) {
@@ -118,8 +119,11 @@ impl<P: Page> Session<P> {
             (Origin::Sender | Origin::Third, Kind::Send) if repr.index != NO_EXPORT => {
                 self.import_again(ipc, repr.index)
             }
-            (Origin::Sender | Origin::Third, Kind::SendOnce) if repr.index != NO_EXPORT => {
+            (Origin::Sender, Kind::SendOnce) if repr.index != NO_EXPORT => {
                 Ok(self.import_once(ipc, repr.index)?)
+            }
+            (Origin::Third, Kind::SendOnce) if repr.index != NO_EXPORT => {
+                Ok(self.import_foreign(ipc, repr)?)
             }
             (Origin::Receiver, Kind::Send) => {
                 let export = self.exports.get(repr.index);
@@ -166,7 +170,7 @@ impl<P: Page> Session<P> {
 pub(crate) fn dead_right<P: Page>(ipc: &mut Ipc<P>, kind: Kind) -> Result<Right, NoMemory> {
     let port = ipc.create_proxy(token(0, 0, Destination::Import(0)))?;
     let right = match kind {
-        Kind::SendOnce => ipc.add_send_once(port),
+        Kind::SendOnce | Kind::Claim => ipc.add_send_once(port),
         Kind::Send | Kind::Receive => ipc.add_send(port),
     };
     let Ok(right) = right else {

@@ -230,6 +230,11 @@ pub const ATTEMPT_FRESH: Duration = Duration::from_millis(240);
 /// nothing for [`DEAD_AFTER`].
 pub const SURELY_ALIVE: Duration = Duration::from_millis(500);
 
+/// Send-once rights of third nodes in a session that are used at their owners; what comes beyond
+/// them is used through its giver. A front-end has as many calls under way at one worker as
+/// that worker has threads, few; each costs 24 bytes, and a look through the list when it is used.
+pub const MAX_HINTS: usize = 64;
+
 /// How many dead peers' names are remembered, to name them in errors.
 pub const REMEMBERED_PEERS: usize = 32;
 

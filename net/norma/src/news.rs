@@ -20,6 +20,7 @@ impl<S: PageSource> Node<S> {
                     || self.unexport(place, export, count, Reason::Unanswered)
             }
             Control::NoReply { export } => self.unexport(place, export, 1, Reason::Unanswered),
+            Control::Spent { export } => self.spent_elsewhere(place, export),
             Control::Dead { export } => self.import_died(now, place, export),
             Control::Room { export } => self.import_has_room(now, place, export),
             Control::Refused { sequence, reason } => self.message_refused(place, sequence, reason),

@@ -124,6 +124,8 @@ pub struct Holdings {
     pub acquiring: usize,
     /// Receive rights that come or go, and messages that wait for them.
     pub moving: usize,
+    /// Send-once rights of third nodes, of which it is known where they are from.
+    pub foreign: usize,
     /// Frames about rights that might still have to be sent.
     pub promised: usize,
 }
@@ -342,6 +344,7 @@ impl<S: PageSource> Node<S> {
             holdings.imports += session.imports.len();
             holdings.outgoing += session.out.messages.len();
             holdings.incoming += session.inbox.len();
+            holdings.foreign += session.hints.len();
             holdings.promised += session.out.promised();
         }
         holdings

@@ -20,7 +20,7 @@ use crate::deliver::Door;
 use crate::inbox::{Contents, Label, Parcel};
 use crate::node::Node;
 use crate::notice;
-use crate::rights::{Barred, Destination, parse_token};
+use crate::rights::{Barred, Destination, home_of, parse_token};
 use crate::session::Session;
 
 /// A message to be carried, and whether it is news.
@@ -32,7 +32,9 @@ impl<S: PageSource> Node<S> {
         let seat = self.ipc.is_seat(port);
         while let Some(carried) = self.ipc.next_queued(port) {
             let Carried { token, once, what } = carried;
+            // What is of a third node is passed on by who gave it.
             let (place, generation, _) = parse_token(token);
+            let place = home_of(place);
             // Whoever asks does not know the time; that of the last frame does as well.
             let session = self.sessions.get(place);
             let session = session.filter(|session| session.generation == generation);
@@ -60,6 +62,7 @@ impl<S: PageSource> Node<S> {
                 Destination::Once(index) => Target::Counted(index, news),
             };
             let Err(refused) = self.dispatch(now, place, target, message) else {
+                self.forget_hint(token);
                 continue;
             };
             let what = if news {
@@ -96,6 +99,9 @@ impl<S: PageSource> Node<S> {
 
     /// A send-once right that had a stand-in here has gone home.
     pub(crate) fn retract_home(&mut self, place: u32, right: Right) {
+        if let Some(token) = right.port().and_then(|port| self.active(port)) {
+            self.forget_hint(token);
+        }
         if right.port().is_some_and(|port| self.ipc.is_seat(port)) {
             self.forgive(place, 1);
         }

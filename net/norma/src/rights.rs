@@ -430,7 +430,18 @@ impl Imports {
 /// The place of a session that there is not: what leads there is for the node itself.
 pub(crate) const NODE_ITSELF: u32 = 0x7fff;
 
-const _: () = assert!(NODE_ITSELF as usize >= crate::limits::MAX_SESSIONS);
+/// In the place of a session: a bare send-once right of a third node, of which the session knows
+/// where its giver has it from (`claim`). Who looks for a session at this place finds none, so
+/// that those who know nothing of third nodes need not ask.
+pub(crate) const FOREIGN: u32 = 0x4000;
+
+/// The place of the session from which a right is, by what [`parse_token`] says.
+pub(crate) const fn home_of(place: u32) -> u32 {
+    place & !FOREIGN
+}
+
+const _: () = assert!(home_of(NODE_ITSELF) as usize >= crate::limits::MAX_SESSIONS);
+const _: () = assert!(FOREIGN as usize >= crate::limits::MAX_SESSIONS);
 
 /// What the IPC core calls a remote right: which session, and which import or export of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -441,7 +452,7 @@ pub(crate) enum Destination {
     Once(u32),
 }
 
-/// Bit 63: a bare send-once right. Bits 48..60: the session's place. Bits 32..48: its
+/// Bit 63: a bare send-once right. Bits 48..63: the session's place. Bits 32..48: its
 /// generation. Bits 0..32: import place or export index.
 #[inline]
 pub(crate) const fn token(session: u32, generation: u16, destination: Destination) -> RemoteToken {

@@ -10,6 +10,7 @@ use norma_flip::{Address, Instant};
 use norma_wire::descriptor;
 use norma_wire::hello::NodeName;
 
+use crate::claim::Hints;
 use crate::flight::Acknowledgement;
 use crate::inbox::Inbox;
 use crate::limits::{
@@ -171,6 +172,8 @@ pub(crate) struct Session<P> {
     pub(crate) imports: Imports,
     /// An empty list for the rights of the next message.
     pub(crate) spare: Vec<descriptor::Repr>,
+    /// Where the peer has send-once rights of third nodes from.
+    pub(crate) hints: Hints,
     /// Imports whose stand-ins are unused.
     pub(crate) lingering: linger::Waiting,
     pub(crate) liveness: Liveness,
@@ -241,6 +244,7 @@ impl<P: norma_ipc::Page> Session<P> {
             exports: Exports::new(),
             imports: Imports::new(),
             spare: Vec::new(),
+            hints: Hints::new(),
             lingering: linger::Waiting::new(),
             liveness: Liveness::new(now),
             owed: Owed::empty(),

@@ -134,11 +134,9 @@ impl<S: PageSource> Node<S> {
             self.tell_of_death(place, &packed.repr);
             self.pay(place, &packed);
             match packed.held {
+                Some(right) if packed.repr.kind == descriptor::Kind::Claim => self.spent(right),
                 // It is used up here.
-                Some(right) if right.remote().is_some() => {
-                    self.ipc.forget_send_once(right);
-                    self.forgive(place, 1);
-                }
+                Some(right) if right.remote().is_some() => self.used_at_home(right),
                 // The same, of one that has a stand-in here.
                 Some(right) if right.kind() == RightKind::SendOnce => {
                     self.retract_home(place, right)

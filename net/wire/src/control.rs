@@ -56,6 +56,11 @@ pub enum Control {
         /// Export index at the sender of the frame.
         export: u32,
     },
+    /// This send-once right of a third node was used there.
+    Spent {
+        /// Export index at the receiver of the frame.
+        export: u32,
+    },
 }
 
 impl Control {
@@ -90,6 +95,7 @@ impl Control {
             4 => Control::Room { export: reply },
             5 => Control::NoReply { export: reply },
             6 => Control::Moved { export: reply },
+            7 => Control::Spent { export: reply },
             _ => return Err(Error::WrongType),
         })
     }
@@ -104,6 +110,7 @@ impl Control {
             Control::Room { export } => (4, export, 0, 0),
             Control::NoReply { export } => (5, export, 0, 0),
             Control::Moved { export } => (6, export, 0, 0),
+            Control::Spent { export } => (7, export, 0, 0),
         }
     }
 

@@ -19,6 +19,9 @@ pub enum Kind {
     SendOnce = 2,
     /// To receive: the port itself moves.
     Receive = 3,
+    /// None: the message is for the send-once right that `session` and `there` name, which the
+    /// receiver had exported to somebody else.
+    Claim = 4,
 }
 
 impl Kind {
@@ -29,6 +32,7 @@ impl Kind {
             1 => Kind::Send,
             2 => Kind::SendOnce,
             3 => Kind::Receive,
+            4 => Kind::Claim,
             _ => return None,
         })
     }
@@ -119,13 +123,13 @@ impl<'a> Descriptor<'a> {
         Address(get_u64::<16, _>(self.0))
     }
 
-    /// That node's number for its session with the sender; THIRD only.
+    /// That node's number for its session with the sender; THIRD and CLAIM only.
     #[inline]
     pub fn session(&self) -> u32 {
         get_u32::<24, _>(self.0)
     }
 
-    /// Index in the export table of that session; THIRD only.
+    /// Index in the export table of that session; THIRD and CLAIM only.
     #[inline]
     pub fn there(&self) -> u32 {
         get_u32::<28, _>(self.0)
@@ -147,9 +151,10 @@ pub struct Repr {
     pub port: u64,
     /// Address of the node from which the right comes: the sender, or where it has it from.
     pub node: Address,
-    /// That node's number for its session with the sender; 0 but for THIRD.
+    /// That node's number for its session with the sender, or for CLAIM with whoever was given
+    /// the right; else 0.
     pub session: u32,
-    /// Index in the export table of that session; 0 but for THIRD.
+    /// Index in the export table of that session; 0 but for THIRD and CLAIM.
     pub there: u32,
 }
 

@@ -5,7 +5,7 @@ pub mod flood;
 
 use std::time::Duration;
 
-use norma_ipc::{Delivery, Name, Notification, Reason, RightKind, ThreadId};
+use norma_ipc::{Delivery, Name, Notification, Reason, Right, RightKind, ThreadId};
 use norma_sim::{CallError, Config, Message, World};
 
 /// A world in which nothing runs yet.
@@ -76,6 +76,30 @@ impl Places {
             inboxes,
             ways,
         }
+    }
+
+    /// Sends one right that is in hand to another node's inbox.
+    pub fn hand(&self, w: &mut World, from: usize, right: Right, to: usize) {
+        let mut message = w.message(from, b"answer this");
+        message.push_right(right).unwrap();
+        must(w.send(from, self.threads[from], self.way(from, to), message));
+    }
+
+    /// The right in the message that comes next to a node's inbox, or `None` if none comes.
+    pub fn receive_right(&self, w: &mut World, node: usize) -> Option<Right> {
+        let end = w.now() + Duration::from_secs(1);
+        while w.now() < end {
+            let space = w.machine(node).space();
+            let ipc = w.machine(node).node().ipc();
+            if let Ok(Delivery::Message(mut message)) = ipc.receive(space, self.inboxes[node]) {
+                let right = message.take_right();
+                must(w.discard(node, message).map_err(CallError::Failure));
+                return right;
+            }
+            let passed = w.run_for(Duration::from_micros(50));
+            must(passed.map_err(CallError::Failure));
+        }
+        None
     }
 
     /// A port with a send right beside its receive right.
