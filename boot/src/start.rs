@@ -13,7 +13,7 @@ use norma_drivers::entropy;
 use norma_drivers::exit::{ExitCode, exit};
 use norma_kernel::arch::{self, layout, tables};
 use norma_kernel::memory::{self, NoMemory, Region, carve::carve};
-use norma_kernel::{console, host, interrupt, panic, println, timer};
+use norma_kernel::{console, face, host, interrupt, panic, println, timer};
 use x86_64::VirtAddr;
 
 /// What an image runs.
@@ -56,13 +56,15 @@ pub fn __start<E: Display>(start_info: u64, main: Main<E>) -> ! {
     if let Err(failure) = host::start() {
         println!("norma: other nodes cannot ask this one about itself: {failure}");
     }
-    match main(node) {
-        Ok(()) => exit(ExitCode::Pass),
-        Err(error) => {
-            println!("norma: failed: {error}");
-            exit(ExitCode::Fail)
-        }
+    let ended = main(node);
+    if let Err(error) = &ended {
+        println!("norma: failed: {error}");
     }
+    face::Node::started().settle();
+    exit(match ended {
+        Ok(()) => ExitCode::Pass,
+        Err(_) => ExitCode::Fail,
+    })
 }
 
 /// Says what is missing and leaves.

@@ -77,6 +77,14 @@ pub const SMALL_MACHINE: usize = 6 * 1024;
 /// notice that it is dead.
 pub const LOOK_UP_PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long a machine whose `main` has returned waits at most for what it sent last: twice what
+/// it takes to notice that a receiver is dead. Only one whose port is full for so long is not
+/// sent for.
+pub const SETTLE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often it looks meanwhile.
+pub const SETTLE_STEP: Duration = Duration::from_millis(1);
+
 /// Network cards that a node tells of: as many as it can have.
 pub const CARDS: usize = norma_flip::limits::NETWORKS;
 

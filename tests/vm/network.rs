@@ -55,6 +55,7 @@ pub fn tests() -> Vec<Test> {
             "network::a_hundred_senders_to_one_receiver",
             hundred_senders,
         ),
+        Test::new("network::last_words", last_words),
         Test::new("network::right_to_a_third_node", third_node),
         Test::new("network::strangers_ignore_each_other", strangers),
         Test::new("network::random_frames", random_frames),
@@ -292,6 +293,18 @@ fn hundred_senders(lab: &Lab) -> Result<()> {
             passes(run, name, "send")?;
         }
         passes(run, "b", "tally")
+    })
+}
+
+/// A node ends with an answer of 1 MiB, of which a fifth of the frames are lost: the machine does
+/// not stop before all of it has arrived.
+fn last_words(lab: &Lab) -> Result<()> {
+    let b = lab.node("b", "nettest")?.argument("test=last");
+    let rules = vec![Rule::new(Action::Drop).with_probability(0.2)];
+    let plan = Plan::pair(b, client(lab, "listen", &[])?).faults(SEED, rules);
+    lab.run(plan, |run| {
+        passes(run, "a", "listen")?;
+        passes(run, "b", "last")
     })
 }
 

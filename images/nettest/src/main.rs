@@ -69,6 +69,8 @@ fn main(node: Node) -> Result<(), Error> {
         "killed" => trouble::killed(&node)?,
         "cut-off" => trouble::cut_off(&node)?,
         "steady" => return trouble::steady(&node),
+        "last" => trouble::last_words()?,
+        "listen" => trouble::listen(&node)?,
         "tally" => trouble::tally()?,
         "send" => trouble::send(&node)?,
         "typed" => typed::run(&node)?,

@@ -20,6 +20,9 @@ const KEEP: u32 = 1;
 /// To be answered with a large message.
 const FETCH: u32 = 2;
 
+/// Answers once.
+const LAST: &str = "last";
+
 /// Takes the messages of a hundred senders, and answers whoever asks what came.
 const TALLY: &str = "tally";
 /// Threads that send to it, over all nodes, and what each sends.
@@ -170,6 +173,29 @@ pub fn steady(node: &Node) -> Result<(), Error> {
         }
         println!("@steady");
     }
+}
+
+/// Answers one call with what came, and ends.
+pub fn last_words() -> Result<(), Error> {
+    let port = port(LAST)?;
+    println!("serving");
+    let message = port
+        .receive()
+        .map_err(|error| Error::Failed("receiving", error.failure()))?;
+    message
+        .reply()
+        .map_err(|error| Error::Failed("answering", error.failure))
+}
+
+/// Calls a node that ends with its answer: all of it arrives.
+pub fn listen(node: &Node) -> Result<(), Error> {
+    let service = node.wait_for(LAST, PATIENCE).doing("looking `last` up")?;
+    let words: Vec<u8> = pattern::bytes(PIECE).collect();
+    let mut message = Message::new().doing("a message")?;
+    message.set_memory(&words).doing("memory for a message")?;
+    let answer = call(&service, message).doing("calling `last`")?;
+    let same = pattern::matches(answer.memory().chunks(), PIECE);
+    require(same, "memory came back otherwise")
 }
 
 /// Takes what a hundred threads on several nodes send at once: of each all, in order. It has

@@ -1,7 +1,7 @@
 //! The node, as `main` is given it.
 
 use crate::face::error::Failure;
-use crate::limits::STACK;
+use crate::limits::{SETTLE_PATIENCE, SETTLE_STEP, STACK};
 use crate::memory::{Frame, NoMemory};
 use crate::node;
 use crate::thread::{self, Wake};
@@ -92,6 +92,17 @@ impl Node {
         match thread::sleep(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)) {
             Wake::Cancelled => Err(Failure::Cancelled),
             Wake::Woken | Wake::TimedOut => Ok(()),
+        }
+    }
+
+    /// Waits until every message that left for another node has arrived there, or come to
+    /// nothing; two seconds at most. What runs when `main` has returned: the machine ends then,
+    /// and what has not arrived is lost.
+    pub fn settle(&self) {
+        let patience = self.now() + SETTLE_PATIENCE.as_nanos() as u64;
+        while node::lock().core.is_unsettled() && self.now() < patience {
+            // Cancelled or not, it looks again.
+            let _ = self.sleep(SETTLE_STEP);
         }
     }
 

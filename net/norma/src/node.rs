@@ -350,6 +350,13 @@ impl<S: PageSource> Node<S> {
         holdings
     }
 
+    /// Whether there is a message that left for another node and of which it is not known whether
+    /// it arrived.
+    pub fn is_unsettled(&self) -> bool {
+        let mut sessions = self.sessions.iter();
+        sessions.any(|(_, session)| session.out.messages.len() > 0)
+    }
+
     // Sending.
 
     /// Sends a message to the send or send-once right under `name`; see
