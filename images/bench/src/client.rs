@@ -110,7 +110,8 @@ pub struct Outcome {
     pub totals: Totals,
 }
 
-/// Warm-up, then a stretch in which each operation is timed.
+/// Warm-up, then a stretch in which each operation is timed. There is one loop for both, and so
+/// one place from which the operation is called: it is compiled into it.
 fn stretch(
     node: &Node,
     peer: &Peer,
@@ -120,15 +121,18 @@ fn stretch(
     times: &mut Vec<u64>,
     mut operation: impl FnMut() -> Result<(), norma_boot::Failure>,
 ) -> Result<Outcome, norma_boot::Failure> {
-    for _ in 0..item.warmup {
-        operation()?;
-    }
-    peer.tell(BEGIN, number, round)?;
-    let counting = Stretch::begin(node);
-    counts::open_calling();
-    let begin = node.now();
-    let mut before = begin;
-    for _ in 0..item.n {
+    let mut counting = Stretch::begin(node);
+    let mut begin = 0;
+    let mut before = 0;
+    for i in 0..item.warmup + item.n {
+        if i == item.warmup {
+            peer.tell(BEGIN, number, round)?;
+            counting = Stretch::begin(node);
+            times.clear();
+            counts::open_calling();
+            begin = node.now();
+            before = begin;
+        }
         operation()?;
         let after = node.now();
         times.push(after - before);
@@ -153,14 +157,15 @@ fn stream(
     round: u32,
     mut operation: impl FnMut() -> Result<(), norma_boot::Failure>,
 ) -> Result<Outcome, norma_boot::Failure> {
-    for _ in 0..item.warmup {
-        operation()?;
-    }
-    peer.tell(BEGIN, number, round)?;
-    let counting = Stretch::begin(node);
-    counts::open_calling();
-    let begin = node.now();
-    for _ in 0..item.n {
+    let mut counting = Stretch::begin(node);
+    let mut begin = 0;
+    for i in 0..item.warmup + item.n {
+        if i == item.warmup {
+            peer.tell(BEGIN, number, round)?;
+            counting = Stretch::begin(node);
+            counts::open_calling();
+            begin = node.now();
+        }
         operation()?;
     }
     let end = node.now();

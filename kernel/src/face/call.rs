@@ -19,7 +19,8 @@ impl SendRight {
     ///
     /// # Errors
     /// [`CallError`]; with the message, if it was not sent.
-    #[inline(always)]
+    // Compiled here, once and for speed, however the image is compiled that calls it.
+    #[inline(never)]
     pub fn call(&self, message: Message) -> Result<Message, CallError> {
         call(self.name, message, Patience::Forever)
     }

@@ -78,7 +78,7 @@ impl<P: Page> Flip<P> {
     ///
     /// Poll [`Flip::poll_transmit`] and [`Flip::poll_event`] afterwards, except after
     /// [`Input::Deliver`], which causes neither.
-    #[inline]
+    #[inline(always)]
     pub fn handle_frame(
         &mut self,
         now: Instant,
@@ -100,7 +100,7 @@ impl<P: Page> Flip<P> {
     }
 
     /// The common packet, if this is one: see the head of this file.
-    #[inline]
+    #[inline(always)]
     fn expected<'f>(
         &self,
         now: Instant,

@@ -49,11 +49,22 @@ impl<S: PageSource> Node<S> {
     /// [`Node::handle_timeout`].
     #[inline(never)]
     pub fn handle_frame(&mut self, now: Instant, frame: &mut Incoming<'_, S::Page>) {
-        self.handle_frame_on(now, NetworkId::FIRST, frame);
+        self.catch_up();
+        let network = NetworkId::FIRST;
+        match self
+            .flip
+            .handle_frame(now, network, frame, &mut self.source)
+        {
+            Input::Deliver { source, length, .. } => {
+                self.handle_datagram(now, source, length, frame);
+            }
+            other => self.handle_input(now, other, frame),
+        }
     }
 
     /// The same for a frame received on one of several networks ([`Node::add_network`]).
-    #[inline(always)]
+    #[cold]
+    #[inline(never)]
     pub fn handle_frame_on(
         &mut self,
         now: Instant,
@@ -61,12 +72,24 @@ impl<S: PageSource> Node<S> {
         frame: &mut Incoming<'_, S::Page>,
     ) {
         self.catch_up();
-        match self
+        let input = self
             .flip
-            .handle_frame(now, network, frame, &mut self.source)
-        {
+            .handle_frame(now, network, frame, &mut self.source);
+        self.handle_input(now, input, frame);
+    }
+
+    /// What FLIP has made of a frame. A datagram in a frame of its own is handled apart from the
+    /// code that a node on one network has for it.
+    #[cold]
+    fn handle_input(
+        &mut self,
+        now: Instant,
+        input: Input<S::Page>,
+        frame: &mut Incoming<'_, S::Page>,
+    ) {
+        match input {
             Input::Deliver { source, length, .. } => {
-                self.handle_datagram(now, source, length, frame);
+                self.handle_datagram_apart(now, source, length, frame);
             }
             Input::Reassembled {
                 multicast: false,
@@ -77,7 +100,7 @@ impl<S: PageSource> Node<S> {
             } => {
                 let mut whole = datagram.incoming();
                 self.counters.page_copies += whole.pages.len() as u64;
-                self.handle_reassembled(now, source, length, &mut whole);
+                self.handle_datagram_apart(now, source, length, &mut whole);
             }
             // A session is between two: nothing in it is ever said to many.
             Input::Multicast { .. } | Input::Reassembled { .. } => {
@@ -88,7 +111,7 @@ impl<S: PageSource> Node<S> {
     }
 
     #[cold]
-    fn handle_reassembled(
+    fn handle_datagram_apart(
         &mut self,
         now: Instant,
         source: Address,
@@ -140,7 +163,7 @@ impl<S: PageSource> Node<S> {
             Some(session) if session.number == number => match session.state {
                 State::Offered if session.peer == source => {
                     self.accept_offer(now, place);
-                    self.handle_reassembled(now, source, length, frame);
+                    self.handle_datagram_apart(now, source, length, frame);
                     return Ok(());
                 }
                 // The peer is ahead of us: its WELCOME is still on the way, or was lost and

@@ -109,7 +109,7 @@ impl<S: PageSource> Node<S> {
                 self.take_road(now, place); // its route has changed meanwhile
                 continue;
             }
-            match self.emit(now, network, place, frame) {
+            match self.emit_apart(now, network, place, frame) {
                 Made::Frame => return true,
                 Made::Queued => {}
                 Made::Nothing => self.try_later(now, place, frame),

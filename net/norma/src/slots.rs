@@ -82,7 +82,6 @@ impl<T> Slots<T> {
         place
     }
 
-    #[inline(always)]
     pub(crate) fn remove(&mut self, index: u32) -> Option<T> {
         self.remove_part(index, |_| true, |value| value)
     }

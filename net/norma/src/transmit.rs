@@ -32,6 +32,24 @@ impl<S: PageSource> Node<S> {
     /// none. Call after every other call until it gives `false`. For a node on one network.
     #[inline(always)]
     pub fn poll_transmit(&mut self, now: Instant, frame: &mut Outgoing<'_, S::Page>) -> bool {
+        self.poll_transmit_by(now, frame, Self::emit)
+    }
+
+    /// As [`Node::poll_transmit`], which is inlined where it is called, but not so: for calls that
+    /// are seldom made.
+    #[cold]
+    #[inline(never)]
+    pub fn poll_transmit_apart(&mut self, now: Instant, frame: &mut Outgoing<'_, S::Page>) -> bool {
+        self.poll_transmit_by(now, frame, Self::emit_apart)
+    }
+
+    #[inline(always)]
+    fn poll_transmit_by(
+        &mut self,
+        now: Instant,
+        frame: &mut Outgoing<'_, S::Page>,
+        emit: impl Fn(&mut Self, Instant, NetworkId, u32, &mut Outgoing<'_, S::Page>) -> Made,
+    ) -> bool {
         const NETWORK: NetworkId = NetworkId::FIRST;
         loop {
             // FLIP cuts one datagram at a time.
@@ -45,7 +63,7 @@ impl<S: PageSource> Node<S> {
             let Some(place) = self.ready.pop() else {
                 break;
             };
-            match self.emit(now, NETWORK, place, frame) {
+            match emit(self, now, NETWORK, place, frame) {
                 Made::Frame => return true,
                 Made::Queued => {}
                 Made::Nothing => self.try_later(now, place, frame),
@@ -54,14 +72,6 @@ impl<S: PageSource> Node<S> {
         self.flip
             .poll_transmit(now, NETWORK, frame, &mut self.source)
             || (!self.resets.is_empty() && self.emit_reset(now, NETWORK, frame))
-    }
-
-    /// As [`Node::poll_transmit`], which is inlined where it is called, but not so: for calls that
-    /// are seldom made.
-    #[cold]
-    #[inline(never)]
-    pub fn poll_transmit_apart(&mut self, now: Instant, frame: &mut Outgoing<'_, S::Page>) -> bool {
-        self.poll_transmit(now, frame)
     }
 
     /// A session could not make its frame, for want of a route or of memory.
@@ -84,8 +94,22 @@ impl<S: PageSource> Node<S> {
         }
     }
 
+    /// As [`Node::emit`], for who need not save the call.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn emit_apart(
+        &mut self,
+        now: Instant,
+        network: NetworkId,
+        place: u32,
+        frame: &mut Outgoing<'_, S::Page>,
+    ) -> Made {
+        self.emit(now, network, place, frame)
+    }
+
+    /// Makes the next frame of a session.
     #[inline(always)]
-    pub(crate) fn emit(
+    fn emit(
         &mut self,
         now: Instant,
         network: NetworkId,
