@@ -377,13 +377,16 @@ impl<P: Page> Ipc<P> {
         self.check_lists(id, port)?;
         let waits = !port.receivers.is_empty() || !port.senders.is_empty();
         if port.dead.is_some() {
-            ensure(port.queue.is_empty() && !waits && !port.doomed, || {
+            let empty = port.queue.is_empty() || port.relays() && port.backlog == 0;
+            ensure(empty && !waits && !port.doomed, || {
                 format!("somebody or something waits at {id:?}, which is dead")
             })?;
             ensure(port.requests == Requests::NONE, || {
                 format!("{id:?} is dead, and somebody was not told")
             })?;
-            return ensure(believed != References::default(), || {
+            // What it relays is carried to the end, and then the record goes.
+            let serves = believed != References::default() || port.relays();
+            return ensure(serves, || {
                 format!("{id:?} is dead and unreferenced, but its record is kept")
             });
         }

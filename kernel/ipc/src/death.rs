@@ -8,7 +8,7 @@ use crate::error::Reason;
 use crate::event::{Event, PER_TOKEN};
 use crate::ipc::Ipc;
 use crate::page::Page;
-use crate::port::{Holder, Keep, Port, PortId, Queued, RemoteToken, Sink};
+use crate::port::{Barred, Holder, Keep, Port, PortId, Queued, RemoteToken, Sink};
 use crate::right::{Right, RightKind, Target};
 use crate::wait::{Completion, Delivery, Notification, State, ThreadId};
 
@@ -88,7 +88,7 @@ impl<P: Page> Ipc<P> {
             return;
         };
         port.send_onces -= 1;
-        let dead = port.dead.is_some();
+        let dead = port.dead.is_some() && !port.relays();
         self.tally.destroy(1);
         if dead {
             self.discard_notification(notification);
@@ -164,7 +164,9 @@ impl<P: Page> Ipc<P> {
     /// Whoever waits at it learns `reason`; its messages are destroyed. A queued message may
     /// hold the receive right of a port whose queue holds another, and so on: dead ports are
     /// emptied one after the other from a list through the ports themselves, so that this needs
-    /// neither stack nor memory. The rights to it stay where they are, as dead names.
+    /// neither stack nor memory. The rights to it stay where they are, as dead names. Only what
+    /// came to a stand-in by send-once rights stays, to be carried: where those lead somebody
+    /// counts them.
     pub fn kill_port(&mut self, id: PortId, reason: Reason) {
         let Ipc {
             ports,
@@ -213,7 +215,13 @@ impl<P: Page> Ipc<P> {
             let Some(port) = self.port_mut(id) else {
                 break;
             };
-            match port.queue.pop_front() {
+            let relays = port.relays();
+            let item = match relays && port.backlog == 0 {
+                true => None,
+                false => port.queue.pop_front(),
+            };
+            port.backlog = port.backlog.saturating_sub(1);
+            match item {
                 // Destroying it may put another port in front.
                 Some(Queued::Message(message)) => self.discard(message),
                 Some(Queued::Notification(notification)) => {
@@ -221,8 +229,11 @@ impl<P: Page> Ipc<P> {
                 }
                 None => {
                     port.doomed = false;
-                    // Dead names may live long: they need no queue.
-                    port.queue = alloc::collections::VecDeque::new();
+                    port.barred.remove(Barred::BACKLOG);
+                    if !relays {
+                        // Dead names may live long: they need no queue.
+                        port.queue = alloc::collections::VecDeque::new();
+                    }
                     let next = core::mem::replace(&mut port.next_doomed, PortId::NONE);
                     self.doomed = (next != PortId::NONE).then_some(next);
                     self.collect(id);

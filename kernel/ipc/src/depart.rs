@@ -92,7 +92,8 @@ impl<P: Page> Ipc<P> {
         Ok(state)
     }
 
-    /// What lies first at a stand-in, to be carried. When nothing does (any more), the stand-in
+    /// What lies first at a stand-in, to be carried; of a dead one, what came by send-once
+    /// rights. When nothing does (any more), the stand-in
     /// goes if nothing refers to it, and [`Ipc::next_to_carry`] is next.
     pub fn next_queued(&mut self, via: PortId) -> Option<Carried<P>> {
         let port = self.port_mut(via)?;
@@ -106,7 +107,7 @@ impl<P: Page> Ipc<P> {
             } else {
                 Barred::HELD_BACK
             };
-        if port.dead.is_some() || port.barred.intersects(barred) {
+        if port.dead.is_some() && !port.relays() || port.barred.intersects(barred) {
             return None;
         }
         let token = if once { port.onces_to } else { to };
@@ -134,7 +135,8 @@ impl<P: Page> Ipc<P> {
     /// again.
     pub fn put_back(&mut self, via: PortId, carried: Carried<P>) {
         let Carried { once, what, .. } = carried;
-        let Ok(port) = self.live_port_mut(via) else {
+        let port = self.port_mut(via);
+        let Some(port) = port.filter(|port| port.dead.is_none() || once && port.relays()) else {
             return self.discard_delivery(what);
         };
         // The place that it had is still there.
@@ -180,11 +182,14 @@ impl<P: Page> Ipc<P> {
         self.port(id).is_none_or(Port::is_senderless)
     }
 
-    /// Whether something lies at a stand-in that [`Ipc::next_queued`] would give.
-    pub fn has_queued(&self, id: PortId) -> bool {
-        self.port(id).is_some_and(|port| {
+    /// The next stand-in at which something lies that [`Ipc::next_queued`] would give. Begin with
+    /// a `from` of 0: it says how far this has come.
+    pub fn next_stand_in_with_queue(&self, from: &mut u32) -> Option<PortId> {
+        let (index, generation) = self.ports.position(*from, |port| {
             matches!(port.sink, Sink::Remote(_)) && !port.is_arriving() && !port.queue.is_empty()
-        })
+        })?;
+        *from = index + 1;
+        Some(PortId { index, generation })
     }
 
     /// Whether a port stands in for one send-once right alone ([`Ipc::seat`]).
@@ -212,6 +217,14 @@ impl<P> Port<P> {
             && self.sends == 0
             && self.senders.is_empty()
             && self.backlog == 0
+    }
+
+    /// Whether what comes by send-once rights to a stand-in is counted where it goes, and so is
+    /// carried there whatever becomes of the way for messages.
+    pub(crate) fn relays(&self) -> bool {
+        matches!(self.sink, Sink::Remote(_))
+            && self.onces_to != RemoteToken::NOWHERE
+            && !self.is_arriving()
     }
 
     /// Its receive right is here, and it is not open yet.

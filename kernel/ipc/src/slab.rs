@@ -119,6 +119,15 @@ impl<T> Slab<T> {
         }
     }
 
+    /// Where the first entry is, from index `from` on, of which `wanted` is true.
+    pub(crate) fn position(&self, from: u32, wanted: impl Fn(&T) -> bool) -> Option<(u32, u32)> {
+        let slots = self.slots.get(from as usize..)?;
+        let at = slots
+            .iter()
+            .position(|slot| slot.next_free == USED && wanted(&slot.value))?;
+        Some((from + at as u32, slots[at].generation))
+    }
+
     /// All entries with their index and generation.
     #[cfg(feature = "audit")]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, u32, &T)> {

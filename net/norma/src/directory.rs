@@ -53,11 +53,6 @@ impl Directory {
         self.0.remove(&identity)
     }
 
-    /// All of them.
-    pub(crate) fn ports(&self) -> impl Iterator<Item = PortId> {
-        self.0.values().map(|known| known.port)
-    }
-
     #[cfg(feature = "audit")]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Known)> {
         self.0.iter().map(|(identity, known)| (*identity, known))

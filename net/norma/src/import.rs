@@ -6,7 +6,7 @@
 //! A message's rights are taken over all or none: what was done for the first ones is undone
 //! when there is no memory for a later one, as if none had ever arrived.
 
-use norma_ipc::{Ipc, Message, NoMemory, Page, Reason, Right, RightError, RightKind};
+use norma_ipc::{Ipc, Message, NoMemory, Page, Reason, RemoteToken, Right, RightError, RightKind};
 use norma_wire::descriptor::{Kind, Origin, Repr};
 
 use crate::rights::{Destination, Export, NO_EXPORT, token};
@@ -168,7 +168,7 @@ impl<P: Page> Session<P> {
 /// A right to a port that is dead already: of the kind that was sent, so that the message says
 /// of its rights what is so, but for a receive right.
 pub(crate) fn dead_right<P: Page>(ipc: &mut Ipc<P>, kind: Kind) -> Result<Right, NoMemory> {
-    let port = ipc.create_proxy(token(0, 0, Destination::Import(0)))?;
+    let port = ipc.create_proxy(RemoteToken::NOWHERE)?;
     let right = match kind {
         Kind::SendOnce | Kind::Claim => ipc.add_send_once(port),
         Kind::Send | Kind::Receive => ipc.add_send(port),

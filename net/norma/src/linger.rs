@@ -98,7 +98,8 @@ impl<S: PageSource> Node<S> {
             return;
         };
         let port = import.port;
-        if !self.ipc.is_unused(port) {
+        // Send-once rights that are left need no way for messages.
+        if !self.ipc.is_senderless(port) {
             self.ipc.keep_unused(port);
             return;
         }

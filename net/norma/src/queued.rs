@@ -286,20 +286,9 @@ impl<S: PageSource> Node<S> {
     /// Carries what lies at stand-ins for which there was no memory.
     pub(crate) fn carry_stalled(&mut self) {
         let mut from = 0;
-        while let Some(port) = self.stalled_port(&mut from) {
+        while let Some(port) = self.ipc.next_stand_in_with_queue(&mut from) {
             self.carry_queued(port);
         }
-    }
-
-    fn stalled_port(&self, from: &mut usize) -> Option<PortId> {
-        let ports = self.directory.ports().enumerate();
-        for (at, port) in ports.skip(*from) {
-            if self.ipc.has_queued(port) {
-                *from = at + 1;
-                return Some(port);
-            }
-        }
-        None
     }
 
     /// News, written into a message.

@@ -5,104 +5,11 @@ mod common;
 
 use std::time::Duration;
 
+use common::moves::*;
 use common::{Places, drained, must};
 use norma_faults::Random;
-use norma_flip::Instant;
 use norma_ipc::{Completion, Delivery, Name, Notification, Reason, RightKind, RightTypes};
 use norma_sim::{CallError, Config, World, bad_network};
-
-const MS: fn(u64) -> Duration = Duration::from_millis;
-
-fn calm(nodes: usize) -> Config {
-    Config {
-        nodes,
-        in_hands: true,
-        ..Config::default().calm()
-    }
-}
-
-fn now(w: &World) -> Instant {
-    Instant(1_000_000_000 + w.now().as_nanos() as u64)
-}
-
-fn after(w: &mut World, node: usize) {
-    must(w.after(node).map_err(CallError::Failure));
-}
-
-/// Moves a receive right to another node, and what it is called there.
-fn move_to(w: &mut World, p: &Places, from: usize, port: Name, to: usize) -> Name {
-    p.give_receive(w, from, port, to);
-    let name = p.take(w, to);
-    let space = w.machine(to).space();
-    let types = w.machine(to).node().ipc().right_types(space, name).unwrap();
-    assert!(types.contains(RightTypes::RECEIVE), "{types:?}");
-    name
-}
-
-/// A send-once right to a port of a node, in a message to another one: its name there.
-fn give_once(w: &mut World, p: &Places, from: usize, port: Name, to: usize) -> Name {
-    let space = w.machine(from).space();
-    let ipc = w.machine(from).node().ipc();
-    let right = ipc.make_right(space, port, RightKind::SendOnce).unwrap();
-    let mut message = w.message(from, b"once");
-    message.push_right(right).unwrap();
-    must(w.send(from, p.threads[from], p.way(from, to), message));
-    p.take(w, to)
-}
-
-/// A port, and a send-once right to it, in one space.
-fn bell(w: &mut World, node: usize) -> (Name, Name) {
-    let space = w.machine(node).space();
-    let ipc = w.machine(node).node().ipc();
-    let port = ipc.allocate_port(space).unwrap();
-    let right = ipc.make_right(space, port, RightKind::SendOnce).unwrap();
-    (port, ipc.insert(space, right).unwrap())
-}
-
-fn send_by(w: &mut World, node: usize, name: Name, text: &[u8]) {
-    let message = w.message(node, text);
-    let space = w.machine(node).space();
-    let at = now(w);
-    let sent = w.machine(node).node().send(at, space, name, message, None);
-    assert!(sent.is_ok(), "{:?}", sent.map_err(|error| error.failure));
-    after(w, node);
-}
-
-fn try_receive(w: &mut World, node: usize, port: Name) -> Option<Delivery<norma_ipc::HeapPage>> {
-    let space = w.machine(node).space();
-    let received = w.machine(node).node().ipc().receive(space, port).ok();
-    after(w, node);
-    received
-}
-
-fn text_at(w: &mut World, node: usize, port: Name) -> Option<Vec<u8>> {
-    match try_receive(w, node, port)? {
-        Delivery::Message(message) => {
-            let data = message.data().to_vec();
-            must(w.discard(node, message).map_err(CallError::Failure));
-            Some(data)
-        }
-        Delivery::Notification(news) => panic!("{news:?}"),
-    }
-}
-
-fn news_at(w: &mut World, node: usize, port: Name) -> Option<Notification> {
-    match try_receive(w, node, port)? {
-        Delivery::Notification(news) => Some(news),
-        Delivery::Message(message) => panic!("{:?}", message.data()),
-    }
-}
-
-fn give_up(w: &mut World, node: usize, name: Name, kind: RightKind) {
-    let space = w.machine(node).space();
-    let ipc = w.machine(node).node().ipc();
-    ipc.deallocate(space, name, kind).unwrap();
-    after(w, node);
-}
-
-fn run(w: &mut World, time: Duration) {
-    must(w.run_for(time).map_err(CallError::Failure));
-}
 
 /// No senders is told at the new node, once, when the last right is gone, wherever that was.
 #[test]

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test program uses some of it")]
 
 pub mod flood;
+pub mod moves;
 
 use std::time::Duration;
 

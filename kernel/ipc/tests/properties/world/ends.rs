@@ -8,7 +8,7 @@ impl Model {
     /// Spends a send-once right to `notify` on news.
     pub fn tell(&mut self, notify: PortId, news: News) {
         self.port(notify).onces -= 1;
-        if self.port(notify).dead.is_some() {
+        if self.port(notify).dead.is_some() && !self.port(notify).relays() {
             self.lose(Item::News(news));
             self.collect(notify);
         } else {
@@ -229,7 +229,13 @@ impl Model {
     /// The port that died last is emptied first.
     fn empty_dead_queues(&mut self) {
         while let Some(id) = self.doomed.last().copied() {
-            match self.port(id).queue.pop_front() {
+            let port = self.port(id);
+            let item = match port.relays() && port.backlog == 0 {
+                true => None,
+                false => port.queue.pop_front(),
+            };
+            port.backlog = port.backlog.saturating_sub(1);
+            match item {
                 Some(item) => self.lose(item),
                 None => {
                     self.port(id).doomed = false;

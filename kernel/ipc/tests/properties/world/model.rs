@@ -278,6 +278,12 @@ impl Port {
         }
     }
 
+    /// What comes by send-once rights is carried from it, though it be dead.
+    pub fn relays(&self) -> bool {
+        let to = self.proxy.map(|proxy| self.onces_to.unwrap_or(proxy));
+        to.is_some_and(|to| to != RemoteToken::NOWHERE.0) && !self.arriving
+    }
+
     /// A letter is received from it.
     pub fn stamp(&mut self, item: &mut Item) {
         if let Item::Letter(letter) = item {

@@ -100,9 +100,10 @@ impl World {
         let Some(carried) = self.ipc.next_queued(id) else {
             let port = &self.model.ports[&id];
             let held = port.held_back && port.backlog > 0;
-            let none = port.queue.is_empty() || port.arriving || held || port.dead.is_some();
+            let dead = port.dead.is_some() && !port.relays();
+            let none = port.queue.is_empty() || port.arriving || held || dead;
             assert!(none, "{port:?}");
-            if port.queue.is_empty() && !port.arriving && port.dead.is_none() {
+            if port.queue.is_empty() && !port.arriving && !dead {
                 self.model.collect(id);
             }
             return false;
