@@ -6,3 +6,5 @@
 
 #[cfg(test)]
 mod layers;
+#[cfg(test)]
+mod lineage;
