@@ -42,6 +42,7 @@ pub fn tests() -> Vec<Test> {
             example(lab, "routers.toml")
         }),
         Test::new("runner::example_upper", |lab| example(lab, "upper.toml")),
+        Test::new("runner::example_mishaps", mishaps),
         Test::new("runner::example_tour", |lab| example(lab, "tour.toml")),
         Test::new("runner::dry_run_prints_and_starts_nothing", dry_run),
         Test::new("runner::bench_net", |lab| {
@@ -131,6 +132,16 @@ fn exits(
 fn example(lab: &Lab, file: &str) -> Result<()> {
     let file = lab.root().join("examples").join(file);
     check(&up(&file, &["--timeout", "60"])?, 0, "node a passed")
+}
+
+/// A cluster whose nodes crash, are started anew and are slow, all by rules of its file.
+fn mishaps(lab: &Lab) -> Result<()> {
+    let file = lab.root().join("examples/mishaps.toml");
+    let output = up(&file, &["--timeout", "60"])?;
+    check(&output, 0, "node a passed")?;
+    check(&output, 0, "node c crashed, as a fault rule says")?;
+    check(&output, 0, "fault: node b is started anew")?;
+    check(&output, 0, "a: cut off")
 }
 
 fn check(output: &Output, code: i32, word: &str) -> Result<()> {

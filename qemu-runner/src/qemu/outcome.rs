@@ -22,6 +22,8 @@ pub enum Outcome {
     /// QEMU exited by itself with status 0: the guest reset the machine, as after a triple
     /// fault.
     Reset,
+    /// A fault rule had the node crash.
+    Crashed,
     /// A signal ended QEMU.
     Signal(i32),
     /// Any other status; 1 is QEMU's own for a command line that it does not accept.
@@ -57,6 +59,7 @@ impl fmt::Display for Outcome {
             Self::Fail => write!(f, "failed (it said so itself, status 35)"),
             Self::Panic => write!(f, "panicked (status 37)"),
             Self::Refused => write!(f, "refused to start (status 39)"),
+            Self::Crashed => write!(f, "crashed, as a fault rule says"),
             Self::Reset => write!(f, "reset its machine, as after a triple fault (status 0)"),
             Self::Signal(signal) => write!(f, "was ended by signal {signal}"),
             Self::Other(1) => write!(

@@ -5,6 +5,7 @@
 
 mod error;
 mod log;
+mod mishaps;
 mod plan;
 
 pub use error::RunError;
@@ -19,6 +20,7 @@ use crate::signals;
 use crate::symbols::{Symbols, frame_address};
 use crate::ui::Ui;
 use log::Log;
+use mishaps::Agenda;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
@@ -31,6 +33,7 @@ pub struct Run {
     sender: SyncSender<Event>,
     nodes: Vec<Node>,
     switches: Vec<Switch>,
+    agenda: Agenda,
     ui: Ui,
     echo: bool,
 }
@@ -45,6 +48,18 @@ struct Node {
     outcome: Option<Outcome>,
     symbols: Lazy,
     panicking: bool,
+    fated: Fated,
+}
+
+/// What a fault rule has done to a node that has not ended yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Fated {
+    #[default]
+    No,
+    /// It was killed.
+    Crash,
+    /// It was killed, and is started anew when it has ended.
+    Reboot,
 }
 
 /// Symbols that are read when the first backtrace comes.
@@ -54,14 +69,20 @@ enum Lazy {
 }
 
 impl Run {
-    /// The next event of any node.
+    /// The next event of any node. Meanwhile what the plan's rules have in store for nodes
+    /// befalls them. The end of a node that is started anew is no event.
     ///
     /// # Errors
-    /// The deadline has passed, or a request to end has come.
+    /// The deadline has passed, a request to end has come, or a node cannot be started anew.
     pub fn next(&mut self, deadline: Instant) -> Result<Event, RunError> {
         loop {
+            self.befall()?;
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.events.recv_timeout(left.min(SIGNAL_POLL)) {
+            let wait = left.min(SIGNAL_POLL).min(self.agenda.rest());
+            match self.events.recv_timeout(wait) {
+                Ok(Event::Exit { node, .. }) if self.nodes[node].fated == Fated::Reboot => {
+                    self.start_anew(node)?;
+                }
                 Ok(event) => return Ok(self.note(event)),
                 Err(_) if signals::interrupted() => return Err(RunError::Interrupted),
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => {
@@ -152,30 +173,37 @@ impl Run {
     /// The node has not ended, is joined directly, or QEMU does not start.
     pub fn restart(&mut self, name: &str) -> Result<(), RunError> {
         let index = self.index(name);
-        let fail = |source| RunError::Start {
-            node: name.into(),
-            source,
-        };
-        let node = &self.nodes[index];
-        if node.outcome.is_none() {
-            return Err(fail(std::io::Error::other("it has not ended")));
+        match self.nodes[index].outcome {
+            Some(_) => self.start_anew(index),
+            None => Err(self.not_started(index, std::io::Error::other("it has not ended"))),
         }
+    }
+
+    fn not_started(&self, index: usize, source: std::io::Error) -> RunError {
+        RunError::Start {
+            node: self.nodes[index].name.clone(),
+            source,
+        }
+    }
+
+    fn start_anew(&mut self, index: usize) -> Result<(), RunError> {
+        let node = &self.nodes[index];
         let ports = self
             .switches
             .iter()
             .filter_map(|switch| switch.node_end(index as u16).ok());
         let sockets: Vec<_> = ports.collect();
         if sockets.len() != node.command.nics.len() {
-            return Err(fail(std::io::Error::other(
-                "it was joined directly, without a switch",
-            )));
+            let direct = std::io::Error::other("it was joined directly, without a switch");
+            return Err(self.not_started(index, direct));
         }
         let process = Process::start(&node.command, sockets, node.pin, index, self.sender.clone())
-            .map_err(fail)?;
+            .map_err(|source| self.not_started(index, source))?;
         let node = &mut self.nodes[index];
         node.process = process;
         node.outcome = None;
         node.panicking = false;
+        node.fated = Fated::No;
         Ok(())
     }
 
@@ -262,8 +290,8 @@ impl Run {
     }
 
     /// Keeps and shows what an event says.
-    fn note(&mut self, event: Event) -> Event {
-        match &event {
+    fn note(&mut self, mut event: Event) -> Event {
+        match &mut event {
             Event::Line { node, text, at } => {
                 for line in self.nodes[*node].with_symbols(text) {
                     if self.echo {
@@ -272,7 +300,13 @@ impl Run {
                     self.nodes[*node].log.push(line, *at);
                 }
             }
-            Event::Exit { node, outcome } => self.nodes[*node].outcome = Some(*outcome),
+            Event::Exit { node, outcome } => {
+                let node = &mut self.nodes[*node];
+                if std::mem::take(&mut node.fated) == Fated::Crash {
+                    *outcome = Outcome::Crashed;
+                }
+                node.outcome = Some(*outcome);
+            }
         }
         event
     }

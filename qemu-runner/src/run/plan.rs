@@ -3,7 +3,8 @@
 //! Owns the plan of a cluster (nodes, networks, faults), the command lines that follow from it,
 //! and starting it.
 
-use super::{Lazy, Node, Run, RunError};
+use super::mishaps::Agenda;
+use super::{Fated, Lazy, Node, Run, RunError};
 use crate::limits::EVENTS;
 use crate::link::{LinkKind, Port, Switch, mac};
 use crate::qemu::{Accelerator, Machine, Nic, Process, QemuCommand, mac_text};
@@ -340,6 +341,7 @@ impl Plan {
             sender,
             nodes: Vec::new(),
             switches,
+            agenda: Agenda::new(&self.rules, &self.names()),
             ui: *ui,
             echo: !self.quiet,
         };
@@ -359,6 +361,7 @@ impl Plan {
                 outcome: None,
                 symbols: Lazy::Unread(plan.image.clone()),
                 panicking: false,
+                fated: Fated::No,
             });
         }
         Ok(run)
@@ -396,13 +399,12 @@ impl Plan {
         Ok(Some(Switch::start(ports, self.fault_rules(place)?)?))
     }
 
+    fn names(&self) -> Vec<&str> {
+        self.nodes.iter().map(|node| node.name.as_str()).collect()
+    }
+
     fn fault_rules(&self, place: usize) -> std::io::Result<Faults> {
-        let names: Vec<_> = self
-            .nodes
-            .iter()
-            .map(|node| node.name.as_str())
-            .chain(["host"])
-            .collect();
+        let names = [self.names(), vec!["host"]].concat();
         // Networks differ in their faults, repeatably.
         let seed = self.seed.wrapping_add(place as u64);
         Faults::new(seed, &self.rules, &names).map_err(|(_, error)| std::io::Error::other(error))

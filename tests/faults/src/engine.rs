@@ -172,6 +172,7 @@ impl Bound {
         rule.check()?;
         let from = station("from", rule.from.as_deref(), names)?;
         let to = station("to", rule.to.as_deref(), names)?;
+        station("node", rule.node.as_deref(), names)?;
         Ok(Self {
             rule: rule.clone(),
             from,
@@ -230,6 +231,8 @@ fn apply(rule: &Rule, random: &mut Random, length: usize, verdict: &mut Verdict)
                 passage.corruption = Some(corruption);
             }
         }
+        // These befall nodes (`mishap.rs`).
+        Action::Crash | Action::Reboot | Action::Freeze | Action::Slow => {}
     }
     debug_assert!(verdict.passages().len() <= MAX_COPIES);
 }

@@ -1,7 +1,7 @@
-//! norma-faults: what a bad network does to frames, repeatably.
+//! norma-faults: what a bad network does to frames, and what befalls nodes, repeatably.
 //!
-//! Owns the fault rules (drop, delay, duplicate, reorder, corrupt, cut), their form in a cluster
-//! file, the seeded decisions and the queue of delayed frames. Leaves to others where frames
+//! Owns the fault rules (drop, delay, duplicate, reorder, corrupt, cut; crash, reboot, freeze,
+//! slow), their form in a cluster file, the seeded decisions and the queue of delayed frames. Leaves to others where frames
 //! come from and go to: the simulator (`norma-sim`) and the runner's switch (`qemu-runner`) ask
 //! the same [`Faults`] about each frame, so that one scenario runs in both.
 //!
@@ -17,12 +17,14 @@
 
 mod engine;
 pub mod limits;
+mod mishap;
 mod random;
 mod rule;
 mod schedule;
 mod verdict;
 
 pub use engine::{Counts, Faults, Station};
+pub use mishap::{Mishap, mishaps};
 pub use random::Random;
 pub use rule::{Action, Rule, RuleError};
 pub use schedule::Schedule;

@@ -14,6 +14,9 @@ pub const SCHEDULED_FRAMES: usize = 4096;
 /// longer one is a mistake in the file.
 pub const MAX_DELAY: Duration = Duration::from_secs(60);
 
+/// In each of these a slow node stands still once: short enough that nobody takes it for dead.
+pub const SLOW_PERIOD: Duration = Duration::from_millis(50);
+
 /// How far a reordered frame may fall behind unless the rule says otherwise: a few frames at
 /// the round-trip times of linked virtual machines.
 pub const REORDER_WINDOW: Duration = Duration::from_millis(2);

@@ -24,6 +24,15 @@ pub enum Action {
     /// The link is down: every frame is lost while the rule's window is open. (The same as
     /// `drop` without a probability, named for what it means.)
     Cut,
+    /// The node stops without a word, for ever.
+    Crash,
+    /// The node stops without a word, if it has not stopped, and is started anew.
+    Reboot,
+    /// The node stands still while the rule's window is open; frames to it wait.
+    Freeze,
+    /// The node runs for a `share` of the time while the rule's window is open, a little at a
+    /// time: a receiver that does not keep up.
+    Slow,
 }
 
 /// A fault and when it strikes. Everything but `action` may be left out.
@@ -79,6 +88,12 @@ pub struct Rule {
     /// Which bits of it are turned over (`corrupt`); one random bit unless given.
     #[serde(default)]
     pub mask: Option<u8>,
+    /// The node that it befalls (`crash`, `reboot`, `freeze`, `slow`).
+    #[serde(default)]
+    pub node: Option<String>,
+    /// The part of the time in which the node runs (`slow`), more than 0 and less than 1.
+    #[serde(default)]
+    pub share: Option<f64>,
 }
 
 fn always() -> f64 {
@@ -136,6 +151,17 @@ pub enum RuleError {
     /// `both_ways` without an end.
     #[error("`both_ways` needs `from` or `to`")]
     BothWays,
+    /// A key that this action cannot do without.
+    #[error("`do = \"{action}\"` needs `{key}`")]
+    Missing {
+        /// The key.
+        key: &'static str,
+        /// The action, as written in the file.
+        action: &'static str,
+    },
+    /// Not a part of the time.
+    #[error("`share` is {0}; expected a number between 0 and 1")]
+    Share(f64),
 }
 
 impl Action {
@@ -149,7 +175,22 @@ impl Action {
             Self::Reorder => "reorder",
             Self::Corrupt => "corrupt",
             Self::Cut => "cut",
+            Self::Crash => "crash",
+            Self::Reboot => "reboot",
+            Self::Freeze => "freeze",
+            Self::Slow => "slow",
         }
+    }
+
+    /// Whether it befalls a node, and not frames.
+    #[must_use]
+    pub fn is_mishap(self) -> bool {
+        matches!(self, Self::Crash | Self::Reboot | Self::Freeze | Self::Slow)
+    }
+
+    /// Whether it lasts from one time to another.
+    fn lasts(self) -> bool {
+        !matches!(self, Self::Crash | Self::Reboot)
     }
 }
 
@@ -172,6 +213,18 @@ impl Rule {
             jitter_ms: None,
             byte: None,
             mask: None,
+            node: None,
+            share: None,
+        }
+    }
+
+    /// What befalls a node at a time of the run, in milliseconds.
+    #[must_use]
+    pub fn mishap(action: Action, node: &str, after_ms: u64) -> Self {
+        Self {
+            node: Some(node.to_owned()),
+            after_ms: Some(after_ms),
+            ..Self::new(action)
         }
     }
 
@@ -230,9 +283,19 @@ impl Rule {
     }
 
     fn check_meaning(&self) -> Result<(), RuleError> {
-        use Action::{Corrupt, Delay, Duplicate, Reorder};
+        use Action::{Corrupt, Delay, Duplicate, Reorder, Slow};
         let jitters = matches!(self.action, Delay | Duplicate | Reorder);
+        let frames = !self.action.is_mishap();
+        let frame_count = self.after_frames.is_some() || self.until_frames.is_some();
         let keys = [
+            ("probability", self.probability < 1.0, frames),
+            ("from", self.from.is_some(), frames),
+            ("to", self.to.is_some(), frames),
+            ("after_frames` or `until_frames", frame_count, frames),
+            ("min_bytes", self.min_bytes.is_some(), frames),
+            ("until_ms", self.until_ms.is_some(), self.action.lasts()),
+            ("node", self.node.is_some(), !frames),
+            ("share", self.share.is_some(), self.action == Slow),
             ("delay_ms", self.delay_ms.is_some(), self.action == Delay),
             ("jitter_ms", self.jitter_ms.is_some(), jitters),
             ("byte", self.byte.is_some(), self.action == Corrupt),
@@ -249,7 +312,35 @@ impl Rule {
         if self.mask == Some(0) {
             return Err(RuleError::EmptyMask);
         }
-        Ok(())
+        self.check_needs()
+    }
+
+    fn check_needs(&self) -> Result<(), RuleError> {
+        let mishap = self.action.is_mishap();
+        let needs = [
+            ("node", self.node.is_some(), mishap),
+            ("after_ms", self.after_ms.is_some(), mishap),
+            (
+                "until_ms",
+                self.until_ms.is_some(),
+                mishap && self.action.lasts(),
+            ),
+            ("share", self.share.is_some(), self.action == Action::Slow),
+        ];
+        for (key, given, needed) in needs {
+            if needed && !given {
+                return Err(RuleError::Missing {
+                    key,
+                    action: self.action.word(),
+                });
+            }
+        }
+        match self.share {
+            Some(share) if share <= 0.0 || share >= 1.0 || share.is_nan() => {
+                Err(RuleError::Share(share))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether the rule can strike at this time, for this frame of the link.
@@ -342,6 +433,34 @@ mod tests {
             ("do = 'drop'\nmask = 1", "`mask` has no meaning"),
             ("do = 'corrupt'\nmask = 0", "`mask` is 0"),
             ("do = 'drop'\nboth_ways = true", "`both_ways` needs"),
+            (
+                "do = 'crash'\nafter_ms = 1",
+                "`do = \"crash\"` needs `node`",
+            ),
+            (
+                "do = 'crash'\nnode = 'a'",
+                "`do = \"crash\"` needs `after_ms`",
+            ),
+            (
+                "do = 'reboot'\nnode = 'a'\nafter_ms = 1\nuntil_ms = 2",
+                "`until_ms` has no meaning with `do = \"reboot\"`",
+            ),
+            (
+                "do = 'freeze'\nnode = 'a'\nafter_ms = 1",
+                "`do = \"freeze\"` needs `until_ms`",
+            ),
+            (
+                "do = 'freeze'\nnode = 'a'\nafter_ms = 1\nuntil_ms = 2\nfrom = 'b'",
+                "`from` has no meaning",
+            ),
+            (
+                "do = 'slow'\nnode = 'a'\nafter_ms = 1\nuntil_ms = 2\nshare = 1.0",
+                "expected a number between 0 and 1",
+            ),
+            (
+                "do = 'drop'\nnode = 'a'",
+                "`node` has no meaning with `do = \"drop\"`",
+            ),
         ];
         for (text, expected) in cases {
             let error = parse(text).unwrap_err();

@@ -8,17 +8,6 @@ use crate::link::Link;
 use crate::topology::Segment;
 use crate::wild::Wild;
 
-/// Something that happens to a node in the middle of a run.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// The node stops for ever, without a word.
-    Kill(usize),
-    /// The node stops without a word and is started anew, with the threads that it began with.
-    Reboot(usize),
-    /// The node does not run for that long; frames for it wait.
-    Freeze(usize, Duration),
-}
-
 /// A run. All of it follows from these fields.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -59,10 +48,8 @@ pub struct Config {
     pub latency: Duration,
     /// The wire to each node, if it is not infinitely fast.
     pub link: Option<Link>,
-    /// What the network does to frames.
+    /// What the network does to frames, and what befalls nodes: node 0 is called `node0`.
     pub rules: Vec<Rule>,
-    /// What happens when.
-    pub events: Vec<(Duration, Event)>,
     /// Calls may fail because a node is taken for dead. Set when that can rightly happen.
     pub deaths: bool,
     /// Frames may be changed on the way: what they carry is not checked, and calls may time out.
@@ -100,7 +87,6 @@ impl Default for Config {
             latency: Duration::from_micros(50),
             link: None,
             rules: bad_network(0.2),
-            events: Vec::new(),
             deaths: false,
             corruption: false,
             limit: Duration::from_secs(600),
@@ -111,12 +97,24 @@ impl Default for Config {
 }
 
 impl Config {
+    /// What rules call the nodes.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        (0..self.nodes).map(node_name).collect()
+    }
+
     /// A network without faults.
     #[must_use]
     pub fn calm(mut self) -> Self {
         self.rules.clear();
         self
     }
+}
+
+/// What rules call the node of that number.
+#[must_use]
+pub fn node_name(number: usize) -> String {
+    format!("node{number}")
 }
 
 /// A network that loses so many of its frames, doubles some and lets some overtake others.

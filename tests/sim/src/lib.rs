@@ -27,7 +27,7 @@ mod trace;
 pub mod wild;
 mod world;
 
-pub use config::{Config, Event, bad_network};
+pub use config::{Config, bad_network, node_name};
 pub use drive::CallError;
 pub use ledger::Ledger;
 pub use link::Link;

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use norma_faults::{Action, Random, Rule};
 
-use crate::config::{Config, Event, bad_network};
+use crate::config::{Config, bad_network, node_name};
 use crate::wild::Wild;
 
 /// How many nodes a run has unless told otherwise.
@@ -60,33 +60,30 @@ pub fn wild(seed: u64, nodes: &RangeInclusive<usize>) -> Config {
         }),
         ..Config::default()
     };
-    let name = |node: u64| Some(format!("node{node}"));
+    let name = |node: u64| node_name(node as usize);
     for _ in 0..draw(4) {
         let at = draw(play);
         let time = draw(2500);
         let (one, other) = (draw(nodes as u64), draw(nodes as u64));
-        match draw(5) {
-            0 => config.events.push((ms(at), Event::Reboot(one as usize))),
-            1 => config
-                .events
-                .push((ms(at), Event::Freeze(one as usize, ms(time)))),
-            2 if nodes > 2 => config.events.push((ms(at), Event::Kill(one as usize))),
+        config.rules.push(match draw(5) {
+            0 => Rule::mishap(Action::Reboot, &name(one), at),
+            1 => Rule {
+                until_ms: Some(at + 1 + time),
+                ..Rule::mishap(Action::Freeze, &name(one), at)
+            },
+            2 if nodes > 2 => Rule::mishap(Action::Crash, &name(one), at),
             // A link both ways or one way, or a node and all others.
-            what => config.rules.push(Rule {
-                from: name(one),
-                to: (what != 2 && one != other).then(|| name(other)).flatten(),
+            what => Rule {
+                from: Some(name(one)),
+                to: (what != 2 && one != other).then(|| name(other)),
                 both_ways: draw(2) == 0,
                 after_ms: Some(at),
                 until_ms: Some(at + 1 + time),
                 ..Rule::new(Action::Cut)
-            }),
-        }
+            },
+        });
     }
     config
-}
-
-fn ms(time: u64) -> Duration {
-    Duration::from_millis(time)
 }
 
 /// Calls and one-way messages: a run of which everything follows from the seed, how many nodes, what they do, what the
@@ -123,18 +120,19 @@ pub fn mixed(seed: u64, nodes: &RangeInclusive<usize>) -> Config {
     };
     match draw(6) {
         0 => {
-            let at = Duration::from_millis(20 + draw(200));
-            config
-                .events
-                .push((at, Event::Kill(draw(nodes as u64) as usize)));
+            let at = 20 + draw(200);
+            let node = node_name(draw(nodes as u64) as usize);
+            config.rules.push(Rule::mishap(Action::Crash, &node, at));
             config.deaths = true;
         }
         1 => {
-            let at = Duration::from_millis(20 + draw(200));
-            let time = Duration::from_millis(draw(3000));
-            config
-                .events
-                .push((at, Event::Freeze(draw(nodes as u64) as usize, time)));
+            let at = 20 + draw(200);
+            let time = draw(3000);
+            let node = node_name(draw(nodes as u64) as usize);
+            config.rules.push(Rule {
+                until_ms: Some(at + 1 + time),
+                ..Rule::mishap(Action::Freeze, &node, at)
+            });
             config.deaths = true;
         }
         2 => {

@@ -9,14 +9,14 @@
 //! frame as three do.
 
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
-use norma_faults::{Faults, Passage, Random, Schedule};
+use norma_faults::{Faults, Mishap, Passage, Random, Schedule, Station, mishaps};
 use norma_ipc::ThreadId;
 
 use crate::actor::{Context, Next};
-use crate::config::{Config, Event};
+use crate::config::Config;
 use crate::ledger::Ledger;
 use crate::link::Wires;
 use crate::machine::Machine;
@@ -68,7 +68,8 @@ pub struct World {
     network: Schedule<Flying>,
     wires: Wires,
     random: Random,
-    events: Vec<(Duration, Event)>,
+    /// What is still to come, in the order of time.
+    mishaps: VecDeque<(Duration, Station, Mishap)>,
     trace: Trace,
     report: Report,
     steps_at_now: u64,
@@ -87,13 +88,8 @@ impl World {
     /// When the fault rules make no sense.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        let names: Vec<String> = (0..config.nodes)
-            .map(|index| format!("node{index}"))
-            .collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let names = config.names();
         let faults = Faults::new(config.seed, &config.rules, &names);
-        let mut events = config.events.clone();
-        events.sort_by_key(|(at, _)| *at);
         World {
             now: Duration::ZERO,
             machines: (0..config.nodes)
@@ -106,7 +102,7 @@ impl World {
             network: Schedule::new(NETWORK_HOLDS),
             wires: Wires::default(),
             random: Random::new(config.seed),
-            events,
+            mishaps: mishaps(&config.rules, &names).into(),
             trace: Trace::default(),
             steps_at_now: 0,
             watcher: None,
@@ -174,6 +170,17 @@ impl World {
     #[must_use]
     pub fn frames(&self) -> u64 {
         self.report.frames
+    }
+
+    fn befall(&mut self, index: usize, mishap: Mishap) {
+        match mishap {
+            Mishap::Crash => self.kill(index),
+            Mishap::Reboot => {
+                self.reboot(index);
+                wild::populate(self, index);
+            }
+            Mishap::Freeze(time) => self.freeze(index, time),
+        }
     }
 
     /// Stops a machine for ever.
@@ -260,9 +267,9 @@ impl World {
     pub fn step(&mut self) -> Result<bool, Failure> {
         let machine = self.next_machine();
         let arrival = self.network.next_due();
-        let event = self.events.first().map(|(at, _)| *at);
+        let mishap = self.mishaps.front().map(|(at, ..)| *at);
         let own = machine.map(|(due, _)| due);
-        let Some(next) = [own, arrival, event].into_iter().flatten().min() else {
+        let Some(next) = [own, arrival, mishap].into_iter().flatten().min() else {
             return Ok(false);
         };
         if next > self.now {
@@ -274,16 +281,10 @@ impl World {
             return Err(self.failure("time stands still: a timer is always due"));
         }
         self.report.steps += 1;
-        if event == Some(next) {
-            let (_, event) = self.events.remove(0);
-            match event {
-                Event::Kill(index) => self.kill(index),
-                Event::Reboot(index) => {
-                    self.reboot(index);
-                    wild::populate(self, index);
-                }
-                Event::Freeze(index, time) => self.freeze(index, time),
-            }
+        if mishap == Some(next)
+            && let Some((_, node, mishap)) = self.mishaps.pop_front()
+        {
+            self.befall(usize::from(node), mishap);
             return Ok(true);
         }
         let index = match machine {
@@ -374,8 +375,8 @@ impl World {
                 return Ok(());
             }
             let machine = self.next_machine().map(|(due, _)| due);
-            let event = self.events.first().map(|(at, _)| *at);
-            let next = [machine, self.network.next_due(), event];
+            let mishap = self.mishaps.front().map(|(at, ..)| *at);
+            let next = [machine, self.network.next_due(), mishap];
             let next = next.into_iter().flatten().min();
             if next.is_none_or(|next| next > end) {
                 self.now = end;

@@ -55,7 +55,6 @@ type Bug = Box<dyn FnMut(usize, &mut Vec<u8>)>;
 fn calm(seed: u64) -> norma_sim::Config {
     let mut config = scenarios::wild(seed, &(3..=5));
     config.rules.clear();
-    config.events.clear();
     config.mtu = 65_521;
     // The audits, which compare what nodes believe, would see it first.
     config.audit_every = 0;

@@ -3,13 +3,12 @@
 
 use core::time::Duration;
 
-use norma_faults::{Action, Rule};
+use norma_faults::{Action, Mishap, Rule, mishaps};
 use norma_ipc::{Name, RightTypes};
 
 use super::books::Phase;
 use super::calm::HARMLESS;
 use super::{Abilities, Rover, Wild};
-use crate::config::Event;
 use crate::report::{Failure, Report};
 use crate::world::World;
 
@@ -130,11 +129,11 @@ fn foresee(world: &mut World) {
             }
         }
     }
-    for (at, event) in &config.events {
-        if let Event::Freeze(node, time) = event
-            && *time >= HARMLESS
+    for (at, node, mishap) in mishaps(&config.rules, &config.names()) {
+        if let Mishap::Freeze(time) = mishap
+            && time >= HARMLESS
         {
-            world.books.calm.node(*node, *at, *at + *time);
+            world.books.calm.node(usize::from(node), at, at + time);
         }
     }
 }
