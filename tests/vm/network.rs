@@ -57,6 +57,7 @@ pub fn tests() -> Vec<Test> {
         ),
         Test::new("network::last_words", last_words),
         Test::new("network::right_to_a_third_node", third_node),
+        Test::new("network::a_call_that_is_passed_on", passed_on),
         Test::new("network::strangers_ignore_each_other", strangers),
         Test::new("network::random_frames", random_frames),
         Test::new("network::small_mtu", small_mtu),
@@ -321,6 +322,22 @@ fn third_node(lab: &Lab) -> Result<()> {
         run.expect("a", "ready for the death of b", deadline())?;
         run.kill("b");
         passes(run, "a", "third")
+    })
+}
+
+/// Node `b` passes a call on to `c`, and stands still before `c` answers: the answer comes to `a`
+/// all the same, for it does not pass through `b`.
+fn passed_on(lab: &Lab) -> Result<()> {
+    let serve = |name| -> Result<_> { Ok(lab.node(name, "nettest")?.argument("test=serve")) };
+    let c = serve("c")?.argument("hold=yes");
+    let b = serve("b")?.argument("front=hold");
+    let a = client(lab, "passed-on", &[])?;
+    lab.run(Plan::together(vec![c, b, a]), |run| {
+        run.expect("c", "holds a call", deadline())?;
+        run.pause("b");
+        run.expect("a", "answered", deadline())?;
+        run.resume("b");
+        passes(run, "a", "passed-on")
     })
 }
 

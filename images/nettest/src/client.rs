@@ -1,6 +1,6 @@
 //! The node that asks.
 
-use crate::server::{BROKER, COUNT, ECHO, NEVER, WHO};
+use crate::server::{BROKER, COUNT, ECHO, FRONT, HOLD, NEVER, RELEASE, WHO};
 use crate::{Doing, Error, pattern};
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -230,6 +230,49 @@ pub fn third(node: &Node) -> Result<(), Error> {
     }
     let direct = node.wait_for("c", PATIENCE).doing("looking `c` up again")?;
     leads_to_c(&direct)
+}
+
+/// A call that `b` passes on to `c`, which answers while `b` stands still. That `b` does is seen
+/// by calls of its own: then `c` is asked to answer.
+pub fn passed_on(node: &Node) -> Result<(), Error> {
+    let front = node.wait_for(FRONT, PATIENCE).doing("looking `front` up")?;
+    let hold = node.wait_for(HOLD, PATIENCE).doing("looking `hold` up")?;
+    let b = node.wait_for("b", PATIENCE).doing("looking `b` up")?;
+    let done = ReceiveRight::new().doing("making a port")?;
+    for stands_still in [true, false] {
+        let (front, tell) = (front.copy(), done.make_send());
+        let (front, tell) = (front.doing("a copy")?, tell.doing("making a send right")?);
+        let caller = move || {
+            let answer = Message::with_data(b"question").map(|question| front.call(question));
+            if let Ok(Ok(answer)) = answer {
+                let _ = tell.send(answer);
+            }
+        };
+        node.spawn("caller", 4, caller)
+            .map_err(|_| Error::Wrong("a thread can be made"))?;
+        let mut answers = true;
+        while stands_still && answers {
+            let question = Message::new().doing("a message")?;
+            answers = b.call_timeout(question, Duration::from_millis(50)).is_ok();
+        }
+        // The second time the call may still be on its way to `c`.
+        let answer = loop {
+            let release = Message::with_data(RELEASE).doing("a message")?;
+            call(&hold, release).doing("calling `hold`")?;
+            match done.receive_timeout(Duration::from_millis(50)) {
+                Ok(answer) => break answer,
+                Err(error) if error.failure() == Failure::TimedOut => {}
+                Err(_) => return Err(Error::Wrong("an answer comes")),
+            }
+        };
+        require(answer.data() == b"question", "the call was answered")?;
+        println!("answered");
+        while stands_still && !answers {
+            let question = Message::new().doing("a message")?;
+            answers = b.call_timeout(question, Duration::from_millis(50)).is_ok();
+        }
+    }
+    Ok(())
 }
 
 fn ask_broker(broker: &SendRight) -> Result<SendRight, Error> {

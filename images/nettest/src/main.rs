@@ -64,6 +64,7 @@ fn main(node: Node) -> Result<(), Error> {
         "death" => client::death(&node)?,
         "who" => client::who(&node)?,
         "third" => client::third(&node)?,
+        "passed-on" => client::passed_on(&node)?,
         "reborn" => client::reborn(&node)?,
         "victim" => return trouble::victim(&node),
         "killed" => trouble::killed(&node)?,

@@ -15,6 +15,11 @@ pub const ECHO: &str = "echo";
 pub const WHO: &str = "who";
 /// Looks a name up for whoever asks, and answers with the right.
 pub const BROKER: &str = "broker";
+/// Passes calls on to another service, which answers them.
+pub const FRONT: &str = "front";
+/// Keeps calls until it gets one that says [`RELEASE`]; then it answers all.
+pub const HOLD: &str = "hold";
+pub const RELEASE: &[u8] = b"release";
 /// Takes calls and never answers.
 pub const NEVER: &str = "never";
 
@@ -33,6 +38,12 @@ pub fn run(node: &Node) -> Result<(), Error> {
         serve(node, name, move |message, _| {
             message.set_data(this.as_bytes())
         })?;
+    }
+    if let Some(back) = node.argument("front") {
+        front(node, back)?;
+    }
+    if node.argument("hold").is_some() {
+        hold(node)?;
     }
     if node.argument("broker").is_some() {
         let kernel = **node;
@@ -120,6 +131,45 @@ fn answer_all(
         }
     };
     spawn(node, name, thread)
+}
+
+/// Passes every call on as it is, the right to answer it included.
+fn front(node: &Node, back: &'static str) -> Result<(), Error> {
+    let port = port(FRONT)?;
+    let kernel = **node;
+    let thread = move || {
+        let back = match kernel.wait_for(back, PATIENCE) {
+            Ok(back) => back,
+            Err(failure) => return println!("{FRONT}: {failure}"),
+        };
+        while let Ok(message) = port.receive() {
+            if let Err(error) = back.send(message) {
+                println!("{FRONT}: {}", error.failure);
+            }
+        }
+    };
+    spawn(node, FRONT, thread)
+}
+
+fn hold(node: &Node) -> Result<(), Error> {
+    let port = port(HOLD)?;
+    let thread = move || {
+        let mut held = alloc::vec::Vec::new();
+        while let Ok(message) = port.receive() {
+            let release = message.data() == RELEASE;
+            held.push(message);
+            if !release {
+                println!("holds a call");
+                continue;
+            }
+            for message in held.drain(..) {
+                if let Err(error) = message.reply() {
+                    println!("{HOLD}: {}", error.failure);
+                }
+            }
+        }
+    };
+    spawn(node, HOLD, thread)
 }
 
 /// Keeps every call, so that its caller waits until this node dies.

@@ -27,6 +27,12 @@ fn make_port() -> Result<(ReceiveRight, SendRight), Failure> {
 fn serve(node: &Node) -> Result<(), Failure> {
     let (port, right) = make_port()?;
     right.check_in("sum")?;
+    let (desk, desk_right) = make_port()?;
+    desk_right.check_in("desk")?;
+    node.spawn("desk", 4, move || {
+        let _ = pass_on(&desk, &[right]);
+    })
+    .map_err(|_| Failure::NoMemory)?;
     let (later, right) = make_port()?;
     right.check_in("later")?;
     node.spawn("sum", 4, move || sums(&port))
@@ -87,6 +93,14 @@ fn answer_in_pairs(port: &ReceiveRight) -> Result<(), Failure> {
             first = Some(message.take_reply()?);
         }
     }
+}
+
+fn pass_on(port: &ReceiveRight, workers: &[SendRight]) -> Result<(), Failure> {
+    for worker in workers.iter().cycle() {
+        // One that cannot be sent is dropped, and its caller hears of it.
+        let _ = worker.send(port.receive()?);
+    }
+    Ok(())
 }
 
 fn let_in(door: &ReceiveRight) -> Result<(), Failure> {
@@ -152,7 +166,8 @@ fn client(node: &Node) -> Result<(), Failure> {
     message = answer;
     message.clear_data();
     let message = ask(&sum, message)?;
-    drop(message);
+    let desk = node.wait_for("desk", Duration::from_secs(20))?;
+    drop(ask(&desk, message)?);
     let later = node.wait_for("later", Duration::from_secs(20))?;
     let second = later.copy()?;
     node.spawn("second", 4, move || {

@@ -7,10 +7,12 @@ use crate::error::{NoMemory, Reason, RightError};
 use crate::event::{Event, PER_TOKEN};
 use crate::ipc::Ipc;
 use crate::message::Message;
+use crate::name::Name;
 use crate::page::Page;
 use crate::port::{Barred, Holder, Keep, Label, Port, PortId, RemoteToken, Sink};
 use crate::request::About;
 use crate::right::{Right, RightKind, Target};
+use crate::space::{Entry, SpaceId};
 use crate::wait::{Completion, Notification, State, ThreadId};
 
 impl<P: Page> Ipc<P> {
@@ -129,6 +131,32 @@ impl<P: Page> Ipc<P> {
             kind: RightKind::SendOnce,
             target: Target::Remote(token),
         })
+    }
+
+    /// What the network layer calls the bare remote send-once right under `name`, if it is one.
+    pub fn once_target(&self, space: SpaceId, name: Name) -> Option<RemoteToken> {
+        match self.space(space).ok()?.get(name).ok()? {
+            Entry {
+                send_once: true,
+                target: Target::Remote(token),
+                ..
+            } => Some(*token),
+            _ => None,
+        }
+    }
+
+    /// A message went to the bare remote send-once right under `name`: it is used up.
+    pub fn spent(&mut self, space: SpaceId, name: Name) {
+        if self.once_target(space, name).is_none() {
+            return;
+        }
+        let removed = self.space_mut(space).ok();
+        let Some(entry) = removed.and_then(|table| table.remove(name)) else {
+            return;
+        };
+        self.events.release(PER_TOKEN);
+        self.tally.destroy(1);
+        self.name_deleted(name, &entry);
     }
 
     /// The other node is told that a bare remote send-once right is used up, or that node is

@@ -9,7 +9,7 @@
 //! Leaves to others: how a stand-in comes to hang on another import (`switch`), and the way to
 //! the owner of a port of which a third node tells (`acquire`).
 
-use norma_flip::Instant;
+use norma_flip::{Address, Instant};
 use norma_ipc::{
     Label, Message, NoMemory, PageSource, PortId, RemoteToken, Right, RightError, Sink,
 };
@@ -27,6 +27,33 @@ use crate::node::Node;
 use crate::outbound::Via;
 use crate::rights::{Destination, NO_EXPORT, NODE_SERVICE, token};
 use crate::service::operation;
+
+/// The rights in a message, and the one by which it is answered, which its header names or a
+/// descriptor behind those of the others.
+fn with_reply(reply: u32, rights: &[Repr]) -> (&[Repr], Option<Repr>) {
+    let once = |repr| Repr {
+        kind: Kind::SendOnce,
+        ..repr
+    };
+    match rights.split_last() {
+        Some((last, rest)) if last.kind == Kind::Reply && reply == NO_EXPORT => {
+            (rest, Some(once(*last)))
+        }
+        _ => {
+            let named = Repr {
+                kind: Kind::SendOnce,
+                origin: Origin::Sender,
+                moves: 0,
+                index: reply,
+                port: 0,
+                node: Address(0),
+                session: 0,
+                there: 0,
+            };
+            (rights, (reply != NO_EXPORT).then_some(named))
+        }
+    }
+}
 
 impl<S: PageSource> Node<S> {
     /// Decides about a message, as `Session::deliver` does, where its rights concern more than
@@ -126,6 +153,7 @@ impl<S: PageSource> Node<S> {
             &mut norma_ipc::Ipc<S::Page>,
         ) -> Result<D, control::Reason>,
     ) -> Result<D, control::Reason> {
+        let (rights, reply) = with_reply(reply, rights);
         let Node { sessions, ipc, .. } = self;
         let session = sessions.get_mut(place).ok_or(control::Reason::Dead)?;
         let door = knock(session, ipc)?;
@@ -148,10 +176,8 @@ impl<S: PageSource> Node<S> {
                 return Err(control::Reason::NoMemory);
             }
         }
-        if reply != NO_EXPORT {
-            let Node { sessions, ipc, .. } = self;
-            let session = sessions.get_mut(place).ok_or(control::Reason::Dead)?;
-            match session.import_once(ipc, reply) {
+        if let Some(repr) = reply {
+            match self.adopt_right(place, &repr) {
                 // A message off the wire has no reply right yet.
                 Ok(right) => drop(message.set_reply(right)),
                 Err(NoMemory) => {
@@ -172,6 +198,9 @@ impl<S: PageSource> Node<S> {
             Err(Hitch::NoMemory) => return Err(NoMemory),
             Err(Hitch::New) if repr.kind == Kind::Receive => {
                 return self.adopt_receive(place, repr);
+            }
+            Err(Hitch::New) if repr.kind == Kind::Reply => {
+                return dead_right(&mut self.ipc, repr.kind);
             }
             Err(Hitch::New) => {}
         }

@@ -387,7 +387,7 @@ impl<S: PageSource> Node<S> {
             }
             After::Serve(message) => self.serve(now, place, message),
             After::Relay(token, via, message) => {
-                if let Err(refused) = self.forward(now, token, via, message) {
+                if let Err(refused) = self.pass_on(now, token, via, message) {
                     self.ipc.discard(refused.message);
                 }
             }

@@ -7,8 +7,9 @@
 use alloc::vec::Vec;
 
 use norma_flip::Instant;
+use norma_ipc::limits::MAX_RIGHTS;
 use norma_ipc::{
-    Ipc, Label, Message, NoMemory, Page, PageSource, PortId, Reason, RemoteToken, Right,
+    Expects, Ipc, Label, Message, NoMemory, Page, PageSource, PortId, Reason, RemoteToken, Right,
     RightError, RightKind, SendError, SendFailure, Sink,
 };
 use norma_wire::session::Flags;
@@ -49,8 +50,19 @@ pub(crate) enum Target {
     NewsThrough(u32, PortId),
 }
 
+/// Whether a message is a call that is passed on: the right to answer it is of another node, and
+/// is packed as those in it are, so that its receiver learns where it is from. (One that waits
+/// for a receipt is the sender's own.)
+pub(crate) fn is_passed_on<P>(message: &Message<P>) -> bool {
+    let token = message.reply().and_then(Right::remote);
+    token.is_some_and(|token| parse_token(token).0 != NODE_ITSELF)
+        && message.expects() != Expects::RECEIPT
+        && message.rights().len() < MAX_RIGHTS
+}
+
 impl<S: PageSource> Node<S> {
-    /// Puts a message into the outbox of the session to which `token` leads.
+    /// Puts a message into the outbox of the session to which `token` leads. It is not one that
+    /// is passed on, or its answer will pass through this node ([`Node::carry_any`]).
     ///
     /// # Errors
     /// The message comes back whole.
@@ -82,6 +94,32 @@ impl<S: PageSource> Node<S> {
                 Ok(())
             }
             Err((error, message)) => Err(refuse(error, message)),
+        }
+    }
+
+    /// The same for any message.
+    ///
+    /// # Errors
+    /// The message comes back whole.
+    #[inline(never)]
+    pub(crate) fn carry_any(
+        &mut self,
+        now: Instant,
+        token: RemoteToken,
+        via: Option<PortId>,
+        message: Message<S::Page>,
+    ) -> Result<(), SendError<S::Page>> {
+        let (place, generation, destination) = parse_token(token);
+        let session = self.sessions.get(place);
+        let lives = session.is_some_and(|session| session.generation == generation);
+        let target = match (destination, via) {
+            (Destination::Once(index), _) => Target::Once(index),
+            (Destination::Import(import), Some(port)) => Target::Through(import, port),
+            _ => return self.carry(now, token, via, message),
+        };
+        match lives && is_passed_on(&message) {
+            true => self.dispatch(now, place, target, message),
+            false => self.carry(now, token, via, message),
         }
     }
 
@@ -156,6 +194,9 @@ impl<S: PageSource> Node<S> {
         session.out.reserve()?;
         session.exports.reserve(1)?;
         let rights = core::mem::take(&mut self.spare);
+        if is_passed_on(message) {
+            return self.pack_new(place, message, rights);
+        }
         let rights = match session.pack_known(&mut self.ipc, self.address, message, rights) {
             Ok(known) => return Ok(known),
             Err(empty) => empty,
@@ -172,7 +213,8 @@ impl<S: PageSource> Node<S> {
         mut rights: Vec<Packed>,
     ) -> Result<Vec<Packed>, NoMemory> {
         let session = self.sessions.get_mut(place).ok_or(NoMemory)?;
-        let count = message.rights().len();
+        let passed_on = is_passed_on(message);
+        let count = message.rights().len() + usize::from(passed_on);
         session.exports.reserve(count + 1)?;
         session.exports.reserve_ports(count)?;
         self.directory.reserve(count)?;
@@ -181,6 +223,11 @@ impl<S: PageSource> Node<S> {
         // From here nothing fails.
         for right in message.drain_rights() {
             let packed = self.pack_right(place, right);
+            rights.push(packed);
+        }
+        if passed_on && let Some(reply) = message.take_reply() {
+            let mut packed = self.pack_right(place, reply);
+            packed.repr.kind = descriptor::Kind::Reply;
             rights.push(packed);
         }
         Ok(rights)

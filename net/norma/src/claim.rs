@@ -187,7 +187,8 @@ impl<S: PageSource> Node<S> {
         let whence = whence.filter(|whence| whence.node != self.address);
         if let Some(whence) = whence {
             match self.by_peer.get(&whence.node.0).copied() {
-                Some(there) if message.rights().len() < MAX_RIGHTS => {
+                // With a place for the right to answer it.
+                Some(there) if message.rights().len() + 1 < MAX_RIGHTS => {
                     return self.send_claim(now, there, whence, token, message);
                 }
                 Some(_) => {}

@@ -9,7 +9,7 @@ use norma_ipc::{
     Expects, Ipc, Message, NoMemory, Page, PortId, Reason, RemoteToken, SendError, Sent, Sink,
 };
 use norma_wire::control::{self, Control};
-use norma_wire::descriptor::Repr;
+use norma_wire::descriptor::{Kind, Repr};
 use norma_wire::session::Flags;
 
 use crate::claim;
@@ -186,8 +186,9 @@ impl<P: Page> Session<P> {
         message: &mut Message<P>,
         rights: &[Repr],
     ) -> Result<(), Refusal> {
-        if label.destination == NODE_SERVICE {
-            // What it means may depend on how the rights came.
+        let passed_on = rights.last().is_some_and(|repr| repr.kind == Kind::Reply);
+        if label.destination == NODE_SERVICE || passed_on {
+            // What it means may depend on how the rights came; and not all of them are in it.
             return Err(Refusal::New);
         }
         self.unpack_rights(ipc, message, rights)

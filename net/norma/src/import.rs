@@ -143,6 +143,8 @@ impl<P: Page> Session<P> {
                     None => Ok(dead_right(ipc, repr.kind)?),
                 }
             }
+            // It belongs to the message, not into it.
+            (_, Kind::Reply) => Err(Hitch::New),
             (Origin::Sender, Kind::Receive) if repr.index != NO_EXPORT => Err(Hitch::New),
             (_, kind) => Ok(dead_right(ipc, kind)?),
         }
@@ -170,7 +172,7 @@ impl<P: Page> Session<P> {
 pub(crate) fn dead_right<P: Page>(ipc: &mut Ipc<P>, kind: Kind) -> Result<Right, NoMemory> {
     let port = ipc.create_proxy(RemoteToken::NOWHERE)?;
     let right = match kind {
-        Kind::SendOnce | Kind::Claim => ipc.add_send_once(port),
+        Kind::SendOnce | Kind::Claim | Kind::Reply => ipc.add_send_once(port),
         Kind::Send | Kind::Receive => ipc.add_send(port),
     };
     let Ok(right) = right else {

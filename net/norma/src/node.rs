@@ -373,12 +373,47 @@ impl<S: PageSource> Node<S> {
         message: Message<S::Page>,
         wait: Option<ThreadId>,
     ) -> Result<Posted, SendError<S::Page>> {
-        let sent = self.ipc.send(space, name, message, wait)?;
-        self.carry_on(now, sent)
+        let Some(port) = self.ipc.send_target(space, name) else {
+            return self.send_once(now, space, name, message, wait);
+        };
+        match self.ipc.post(port, message, wait)? {
+            Sent::Forward {
+                token,
+                via,
+                message,
+            } if message
+                .reply()
+                .is_some_and(|right| right.remote().is_some()) =>
+            {
+                self.pass_on(now, token, via, message)
+            }
+            sent => self.carry_on(now, sent),
+        }
+    }
+
+    /// As [`Node::send`], where the name is no send right. What is of another node is used up
+    /// when it is certain that the message goes there.
+    #[inline(never)]
+    fn send_once(
+        &mut self,
+        now: Instant,
+        space: SpaceId,
+        name: Name,
+        message: Message<S::Page>,
+        wait: Option<ThreadId>,
+    ) -> Result<Posted, SendError<S::Page>> {
+        let Some(token) = self.ipc.once_target(space, name) else {
+            let sent = self.ipc.send(space, name, message, wait)?;
+            return self.carry_on(now, sent);
+        };
+        self.carry_any(now, token, None, message)?;
+        self.ipc.spent(space, name);
+        Ok(Posted::Carried)
     }
 
     /// Sends a message to a port, on behalf of a send right that stays; see
-    /// [`norma_ipc::Ipc::post`].
+    /// [`norma_ipc::Ipc::post`]. It is no call of another node that is passed on: the answer to
+    /// that would come by way of this one ([`Node::send`]).
     ///
     /// # Errors
     /// The message comes back whole.
@@ -428,7 +463,7 @@ impl<S: PageSource> Node<S> {
     }
 
     #[inline(always)]
-    pub(crate) fn forward(
+    fn forward(
         &mut self,
         now: Instant,
         token: RemoteToken,
@@ -437,10 +472,51 @@ impl<S: PageSource> Node<S> {
     ) -> Result<Posted, SendError<S::Page>> {
         match self.carry(now, token, via, message) {
             Ok(()) => Ok(Posted::Carried),
+            Err(error) => Err(self.not_carried(now, token, via, error)),
+        }
+    }
+
+    /// A message could not even be queued: takes back what the core did.
+    #[cold]
+    fn not_carried(
+        &mut self,
+        now: Instant,
+        token: RemoteToken,
+        via: Option<PortId>,
+        mut error: SendError<S::Page>,
+    ) -> SendError<S::Page> {
+        if let Some(via) = via {
+            self.place_is_free(now, via);
+            return error;
+        }
+        // A reply: its right is in it again, and says that none came when that is dropped.
+        let message = &mut error.message;
+        let returned = self.ipc.import_send_once(token);
+        match returned.map(|right| message.set_reply(right)) {
+            Ok(Ok(())) => message.set_expects_reply(true),
+            Ok(Err(right)) => self.ipc.release(right),
+            Err(NoMemory) => self.unanswered(token),
+        }
+        error
+    }
+
+    /// Carries a message that is passed on: whoever answers it is told whom, if it is a call.
+    ///
+    /// # Errors
+    /// The message comes back, and a send-once right that it was for is given up.
+    #[cold]
+    pub(crate) fn pass_on(
+        &mut self,
+        now: Instant,
+        token: RemoteToken,
+        via: Option<PortId>,
+        message: Message<S::Page>,
+    ) -> Result<Posted, SendError<S::Page>> {
+        match self.carry_any(now, token, via, message) {
+            Ok(()) => Ok(Posted::Carried),
             Err(error) => {
                 match via {
                     Some(via) => self.place_is_free(now, via),
-                    // A reply that could not even be queued: the caller must not wait for it.
                     None => self.unanswered(token),
                 }
                 Err(error)

@@ -309,7 +309,7 @@ impl<S: PageSource> Node<S> {
         mut waiting: Option<(norma_ipc::RemoteToken, norma_ipc::Message<S::Page>)>,
     ) {
         while let Some((token, message)) = waiting {
-            waiting = match self.carry(now, token, Some(port), message) {
+            waiting = match self.carry_any(now, token, Some(port), message) {
                 Ok(()) => self.ipc.next_to_carry(port),
                 Err(refused) => {
                     // Its sender was told that it is on its way, as it was; then it was lost

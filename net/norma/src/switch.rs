@@ -14,6 +14,7 @@
 
 use norma_flip::Instant;
 use norma_ipc::{Message, PageSource, PortId, Reason, RemoteToken, RightKind, Sink};
+use norma_wire::descriptor::Kind;
 
 use crate::node::Node;
 use crate::outbound::{Outbound, Packed, Verdict};
@@ -125,7 +126,7 @@ impl<S: PageSource> Node<S> {
     ) {
         let sent = match self.take_apart(place, outbound) {
             Ok(message) => self
-                .carry(now, token, Some(port), message)
+                .carry_any(now, token, Some(port), message)
                 .map_err(|refused| refused.message),
             Err(message) => Err(message),
         };
@@ -180,12 +181,12 @@ impl<S: PageSource> Node<S> {
             let Some(right) = right else {
                 // It was a dead name when it was sent, and still is.
                 match crate::import::dead_right(ipc, repr.kind) {
-                    Ok(right) => complete &= push(ipc, &mut message, right),
+                    Ok(right) => complete &= put_back(ipc, &mut message, repr.kind, right),
                     Err(_) => complete = false,
                 }
                 continue;
             };
-            complete &= push(ipc, &mut message, right);
+            complete &= put_back(ipc, &mut message, repr.kind, right);
         }
         if complete { Ok(message) } else { Err(message) }
     }
@@ -260,13 +261,18 @@ impl<S: PageSource> Node<S> {
     }
 }
 
-/// Puts a right into a message; if there is no memory, it is released.
-fn push<P: norma_ipc::Page>(
+/// Puts a right back into its message; if there is no memory, it is released.
+fn put_back<P: norma_ipc::Page>(
     ipc: &mut norma_ipc::Ipc<P>,
     message: &mut Message<P>,
+    kind: Kind,
     right: norma_ipc::Right,
 ) -> bool {
-    match message.push_right(right) {
+    let put = match kind {
+        Kind::Reply => message.set_reply(right),
+        _ => message.push_right(right),
+    };
+    match put {
         Ok(()) => true,
         Err(right) => {
             ipc.release(right);

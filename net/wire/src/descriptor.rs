@@ -22,6 +22,9 @@ pub enum Kind {
     /// None: the message is for the send-once right that `session` and `there` name, which the
     /// receiver had exported to somebody else.
     Claim = 4,
+    /// To send one message: the answer to the message that brings it. The last of its rights, and
+    /// none in it.
+    Reply = 5,
 }
 
 impl Kind {
@@ -33,6 +36,7 @@ impl Kind {
             2 => Kind::SendOnce,
             3 => Kind::Receive,
             4 => Kind::Claim,
+            5 => Kind::Reply,
             _ => return None,
         })
     }

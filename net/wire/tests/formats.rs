@@ -180,7 +180,7 @@ proptest! {
 
     #[test]
     fn descriptor_round_trip(
-        kind in 1u8..=4, origin in 1u8..=3, moves: u16, index: u32, port: u64, node: u64,
+        kind in 1u8..=5, origin in 1u8..=3, moves: u16, index: u32, port: u64, node: u64,
         session: u32, there: u32,
     ) {
         let repr = descriptor::Repr {
@@ -196,7 +196,7 @@ proptest! {
     }
 
     #[test]
-    fn descriptor_never_panics(bytes in proptest::collection::vec(0u8..6, 0..40)) {
+    fn descriptor_never_panics(bytes in proptest::collection::vec(0u8..7, 0..40)) {
         if let Ok(view) = descriptor::Descriptor::new_checked(&bytes) {
             let _ = descriptor::Repr::parse(&view);
         }

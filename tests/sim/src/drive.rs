@@ -3,7 +3,9 @@
 
 use core::time::Duration;
 
-use norma_ipc::{Completion, Delivery, HeapPage, Name, Notification, Reason, RightKind, ThreadId};
+use norma_ipc::{
+    Completion, Delivery, HeapPage, Name, Notification, Reason, RightKind, SendError, ThreadId,
+};
 use norma_net::{Confirmation, Fate, LookUp, NAME_UNKNOWN, Posted};
 
 use crate::Message;
@@ -191,6 +193,43 @@ impl World {
         Ok(())
     }
 
+    /// Sends a message, by a thread that is left waiting if there is no room.
+    ///
+    /// # Errors
+    /// What the node gave back.
+    pub fn begin_send(
+        &mut self,
+        machine: usize,
+        thread: ThreadId,
+        name: Name,
+        message: Message,
+    ) -> Result<(), SendError<HeapPage>> {
+        let now = instant(self.now());
+        let m = self.machine(machine);
+        let space = m.space();
+        if let Posted::Handed(to) = m.node.send(now, space, name, message, Some(thread))? {
+            m.node.ipc().defer_wake(to);
+        }
+        Ok(())
+    }
+
+    /// Replies to a message, if that can be done.
+    ///
+    /// # Errors
+    /// What the node gave back.
+    pub fn try_reply(
+        &mut self,
+        machine: usize,
+        message: Message,
+    ) -> Result<(), SendError<HeapPage>> {
+        let now = instant(self.now());
+        let m = self.machine(machine);
+        if let Posted::Handed(to) = m.node.reply(now, message)? {
+            m.node.ipc().defer_wake(to);
+        }
+        Ok(())
+    }
+
     /// Begins to send a message of which the fate will be known; see [`World::await_fate`].
     ///
     /// # Errors
@@ -360,12 +399,8 @@ impl World {
     /// # Errors
     /// When the simulation fails.
     pub fn reply(&mut self, machine: usize, message: Message) -> Result<(), Failure> {
-        let now = instant(self.now());
-        let m = self.machine(machine);
-        match m.node.reply(now, message) {
-            Ok(Posted::Handed(to)) => m.node.ipc().defer_wake(to),
-            Ok(_) => {}
-            Err(error) => m.node.ipc().discard(error.message),
+        if let Err(error) = self.try_reply(machine, message) {
+            self.machine(machine).node.ipc().discard(error.message);
         }
         self.after(machine)
     }

@@ -1,6 +1,6 @@
 //! What a rover sends: data, memory, and rights of every kind; and how a message leaves.
 
-use norma_ipc::{Disposition, Name, RightError, SendFailure};
+use norma_ipc::{Disposition, Name, RightError, RightKind, SendFailure};
 use norma_net::Posted;
 
 use super::Abilities;
@@ -210,6 +210,8 @@ impl Rover {
                 dropped: false,
             };
             cx.books.calls.insert(number, call);
+        } else if !roll && self.may(Abilities::PASS_REPLY) && cx.random.below(3) == 0 {
+            reply = self.pass_on(cx, name, number, &mut message);
         }
         let text = match (call, held.once.is_some()) {
             (true, _) => "calls port {p}, as {n}, with {m}",
@@ -253,6 +255,32 @@ impl Rover {
             }
             Err(error) => self.not_sent(cx, name, number, error),
         }
+    }
+
+    /// Makes a call of somebody else's out of a message: who gets it is to answer.
+    fn pass_on(
+        &mut self,
+        cx: &mut Context<'_>,
+        dest: u32,
+        number: u64,
+        message: &mut Message,
+    ) -> Option<OnceNo> {
+        let (name, held) = self.pick(cx, |held| held.once.is_some())?;
+        let once = held.once.filter(|_| name != dest)?;
+        let OnceTarget::Call(_) = cx.books.onces[once.0 as usize].target else {
+            return None;
+        };
+        let raw = Name::from_raw(name);
+        let right = cx.node.ipc().extract(cx.space, raw, RightKind::SendOnce);
+        message.set_reply(right.ok()?).ok()?;
+        message.set_expects_reply(true);
+        let text = "passes call {m} on as {x}";
+        cx.books.note_once(who(cx), once, text, number);
+        cx.books.names[cx.machine].remove(&name);
+        let book = &mut cx.books.onces[once.0 as usize];
+        book.path.pass(cx.machine, cx.now);
+        book.carrier = Some(number);
+        Some(once)
     }
 
     /// Where a node relays what it passed on, rights in a message depend on every node through
@@ -305,14 +333,10 @@ impl Rover {
                 cx.books.accuse(what, &[], &[number]);
             }
         }
-        // A send-once right whose session is over is used up by the attempt.
-        if let Some(once) = cx.books.names[cx.machine]
-            .get(&name)
-            .and_then(|held| held.once)
-            && !self.exists(cx, name)
-        {
-            cx.books.names[cx.machine].remove(&name);
-            cx.books.once_dropped(once);
+        let known = cx.books.names[cx.machine].get(&name);
+        if known.is_some_and(|held| held.once.is_some()) && !self.exists(cx, name) {
+            let what = format!("message {number} could not be sent, and its right is gone (I-1)");
+            cx.books.accuse(what, &[], &[number]);
         }
         self.take_back(cx, number, error.message);
     }
@@ -372,8 +396,12 @@ impl Rover {
             Err(error) => {
                 cx.books.once_dropped(reply);
                 let mut message = error.message;
-                if let Some(right) = message.take_reply() {
-                    cx.node.ipc().release(right);
+                match message.take_reply() {
+                    Some(right) => cx.node.ipc().release(right),
+                    None => {
+                        let what = format!("answer {number} came back without its right (I-1)");
+                        cx.books.accuse(what, &[], &[number]);
+                    }
                 }
                 self.take_back(cx, number, message);
             }

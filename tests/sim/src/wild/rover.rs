@@ -226,13 +226,17 @@ impl Rover {
 
     /// A message that was not sent: what was in it is held again.
     pub(super) fn take_back(&mut self, cx: &mut Context<'_>, number: u64, mut message: Message) {
-        cx.node.ipc().detach_reply(&mut message);
         if cx.books.calls.contains_key(&number) {
+            cx.node.ipc().detach_reply(&mut message);
             end_call(cx.books, number, Ended::GivenUp);
         }
         let Some(cargo) = cx.books.unload(number, Fate::Returned) else {
             return cx.node.ipc().discard(message);
         };
+        if let (Some(right), Some(once)) = (message.take_reply(), cargo.reply) {
+            // A call that could not be passed on.
+            self.keep_once(cx, number, right, once);
+        }
         self.unpack(cx, number, &cargo.rights, message);
     }
 }

@@ -148,8 +148,9 @@ impl Rover {
         }
         let answers = cargo.reply.is_some();
         if let Some(reply) = cargo.reply {
-            let now = cx.now;
-            cx.books.onces[reply.0 as usize].path.pass(cx.machine, now);
+            let book = &mut cx.books.onces[reply.0 as usize];
+            book.path.pass(cx.machine, cx.now);
+            book.carrier = None;
         }
         let keep = answers && self.may(Abilities::PASS_REPLY) && cx.random.below(8) == 0;
         if keep && let (Some(right), Some(once)) = (message.take_reply(), cargo.reply) {
@@ -167,7 +168,7 @@ impl Rover {
         self.unpack(cx, number, &cargo.rights, message);
     }
 
-    fn keep_once(
+    pub(super) fn keep_once(
         &mut self,
         cx: &mut Context<'_>,
         number: u64,

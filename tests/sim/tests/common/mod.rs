@@ -103,6 +103,33 @@ impl Places {
         None
     }
 
+    /// The message that comes next to a node's inbox, or `None` if none comes.
+    pub fn receive(&self, w: &mut World, node: usize) -> Option<Message> {
+        let end = w.now() + Duration::from_secs(1);
+        while w.now() < end {
+            let space = w.machine(node).space();
+            let ipc = w.machine(node).node().ipc();
+            if let Ok(Delivery::Message(message)) = ipc.receive(space, self.inboxes[node]) {
+                must(w.after(node).map_err(CallError::Failure));
+                return Some(message);
+            }
+            let passed = w.run_for(Duration::from_micros(50));
+            must(passed.map_err(CallError::Failure));
+        }
+        None
+    }
+
+    /// A node's inbox.
+    pub fn inbox(&self, node: usize) -> Name {
+        self.inboxes[node]
+    }
+
+    /// A copy of a right, in hand.
+    pub fn send_right(&self, w: &mut World, node: usize, name: Name) -> Right {
+        let space = w.machine(node).space();
+        w.machine(node).node().ipc().copy_send(space, name).unwrap()
+    }
+
     /// A port with a send right beside its receive right.
     pub fn port(&self, w: &mut World, node: usize) -> Name {
         let space = w.machine(node).space();
