@@ -46,13 +46,13 @@ pub fn __start<E: Display>(start_info: u64, main: Main<E>) -> ! {
     // The clock was being measured meanwhile.
     timer::initialise().unwrap_or_else(|problem| refuse(problem));
     let now = timer::now();
+    console::write_text(&["norma: ready node=", node.name(), "\n"]);
+    // After the line: nothing that a service does depends on it.
     println!(
-        "norma: ready node={} boot_us={} kernel_us={}",
-        node.name(),
+        "norma: started boot_us={} kernel_us={}",
         now / 1000,
         (now - timer::nanoseconds(entered)) / 1000
     );
-    // After the line: nothing that a service does depends on it.
     if let Err(failure) = host::start() {
         println!("norma: other nodes cannot ask this one about itself: {failure}");
     }

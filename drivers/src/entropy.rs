@@ -6,6 +6,7 @@
 //! Source: Intel, Digital Random Number Generator guide, section 5.2.1 (ten retries).
 
 use core::fmt;
+use x86_64::instructions::random::RdRand;
 
 /// Tries before RDRAND counts as broken.
 const RETRIES: u32 = 10;
@@ -40,15 +41,10 @@ impl fmt::Display for Error {
 /// [`Error::Absent`] without RDRAND, [`Error::Broken`] when it fails ten times running or
 /// repeats itself, as some processors do after a resume from sleep.
 pub fn seed() -> Result<[u8; 32], Error> {
-    let present = raw_cpuid::CpuId::new()
-        .get_feature_info()
-        .is_some_and(|features| features.has_rdrand());
-    if !present {
-        return Err(Error::Absent);
-    }
+    let source = RdRand::new().ok_or(Error::Absent)?;
     let mut words = [0u64; 4];
     for word in &mut words {
-        *word = next()?;
+        *word = next(source)?;
     }
     if words.iter().all(|&word| word == words[0]) {
         return Err(Error::Broken);
@@ -60,8 +56,7 @@ pub fn seed() -> Result<[u8; 32], Error> {
     Ok(seed)
 }
 
-fn next() -> Result<u64, Error> {
-    let source = x86_64::instructions::random::RdRand::new().ok_or(Error::Absent)?;
+fn next(source: RdRand) -> Result<u64, Error> {
     (0..RETRIES)
         .find_map(|_| source.get_u64())
         .ok_or(Error::Broken)

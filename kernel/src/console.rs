@@ -23,6 +23,15 @@ pub fn write(arguments: fmt::Arguments<'_>) {
     let _ = Buffered::new(&mut CONSOLE.lock()).write_all(arguments);
 }
 
+/// Writes pieces of text one behind the other. For a line on whose time it depends: formatting
+/// is a thousand instructions to do, and hundreds to translate where a machine is emulated.
+pub fn write_text(pieces: &[&str]) {
+    let mut line = CONSOLE.lock();
+    for piece in pieces {
+        line.write_bytes(piece.as_bytes());
+    }
+}
+
 /// Writes formatted text without waiting for the lock: for a panic, whoever holds it.
 pub(crate) fn write_at_once(arguments: fmt::Arguments<'_>) {
     let _ = Buffered::new(&mut Serial::attach(COM1)).write_all(arguments);

@@ -159,16 +159,15 @@ pub fn start(identity: Identity<'_>, found: FoundNetworkDevices) -> Result<(), N
     core.ipc()
         .register_thread(thread::current())
         .map_err(|_| NodeError::NoMemory)?;
-    let mut engine = Engine {
+    let engine = place.engine.write(Engine {
         core,
         card,
         cards,
         diverted: None,
         look_again: u64::MAX,
         space,
-    };
+    });
     engine.receive_otherwise(now());
-    place.engine.write(engine);
     place.started = true;
     drop(place);
     timer::set_network_callback(on_timeout);

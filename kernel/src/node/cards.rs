@@ -29,11 +29,20 @@ pub(super) fn attach(
     if identity.secure {
         core.flip().set_security(true);
     }
-    for text in identity
-        .untrusted
-        .split(',')
-        .filter(|text| !text.is_empty())
-    {
+    if identity.untrusted.is_empty() {
+        return Ok(());
+    }
+    distrust(core, cards, identity.untrusted)
+}
+
+/// Says which networks are not trusted.
+#[cold]
+fn distrust(
+    core: &mut norma_net::Node<Frames>,
+    cards: &[NetDevice<Frame>],
+    untrusted: &str,
+) -> Result<(), NodeError> {
+    for text in untrusted.split(',').filter(|text| !text.is_empty()) {
         let station = station(text).ok_or(NodeError::NoSuchCard)?;
         // Cards and networks are counted in the same order.
         let mut known = (0..).map(NetworkId).zip(cards);

@@ -148,7 +148,7 @@ impl<P: Page> Flip<P> {
             routes,
             locates: Locates::new(),
             reassembly: Reassembly::new(),
-            departures: core::array::from_fn(|_| Departures::new()),
+            departures: [const { Departures::new() }; NETWORKS],
             transit_pages: 0,
             groups: Groups::new(),
             recent,

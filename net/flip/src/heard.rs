@@ -47,19 +47,19 @@ impl LastHeard {
     /// As many as a node usually talks with at a time.
     const PLACES: usize = 8;
 
-    pub(crate) const fn new() -> LastHeard {
-        let nobody = Heard {
+    /// Nobody. A constant, all zeros, is put into its place by a few instructions.
+    pub(crate) const NOBODY: LastHeard = LastHeard(
+        [Heard {
             address: Address::BROADCAST,
             start: [0; START],
             hops: 0,
             until: Instant::ZERO,
-        };
-        LastHeard([nobody; Self::PLACES])
-    }
+        }; Self::PLACES],
+    );
 
     /// Makes the next packet of each source be looked at in full.
     pub(crate) const fn forget(&mut self) {
-        *self = LastHeard::new();
+        *self = LastHeard::NOBODY;
     }
 
     /// The place where `address` would be.

@@ -25,14 +25,22 @@ pub(crate) struct Network {
 }
 
 impl Network {
+    /// A place for one.
+    const NONE: Network = Network {
+        station: EthernetAddress([0; 6]),
+        max_payload: 0,
+        trusted: false,
+        flags: Flags::empty(),
+        last: LastHeard::NOBODY,
+    };
+
     fn new(config: Config) -> Network {
         let mtu = usize::from(config.mtu.clamp(MIN_MTU, MAX_MTU));
         Network {
             station: EthernetAddress(config.mac),
             max_payload: mtu - flip::LENGTH,
             trusted: true,
-            flags: Flags::empty(),
-            last: LastHeard::new(),
+            ..Network::NONE
         }
     }
 }
@@ -45,10 +53,12 @@ pub(crate) struct Networks {
 
 impl Networks {
     pub(crate) fn new(first: Config) -> Networks {
-        Networks {
-            all: core::array::from_fn(|_| Network::new(first)),
-            count: 1,
-        }
+        let mut networks = Networks {
+            all: [Network::NONE; NETWORKS],
+            count: 0,
+        };
+        networks.add(first);
+        networks
     }
 
     /// One more; `None` if there is no place for it.

@@ -209,7 +209,7 @@ impl<S: PageSource> Node<S> {
         let private = PrivateAddress::new(0, random.u64());
         let address = flip.register(private).map_err(|_| StartError::NoMemory)?;
         Ok(Node {
-            ipc: Ipc::new(),
+            ipc: const { Ipc::new() },
             flip,
             source,
             config,
@@ -223,7 +223,7 @@ impl<S: PageSource> Node<S> {
             resets: heapless::Vec::new(),
             names: Names::new(),
             lookups: Lookups::new(),
-            special: SpecialPorts::new(),
+            special: SpecialPorts::NONE,
             directory: Directory::default(),
             spare: Vec::new(),
             acquisitions: Acquisitions::new(),

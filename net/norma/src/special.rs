@@ -39,9 +39,8 @@ pub struct Location {
 pub(crate) struct SpecialPorts([Option<Right>; SPECIAL_PORTS]);
 
 impl SpecialPorts {
-    pub(crate) const fn new() -> Self {
-        SpecialPorts([const { None }; SPECIAL_PORTS])
-    }
+    /// No port. A constant, which is copied in fewer instructions than it would be made in.
+    pub(crate) const NONE: Self = SpecialPorts([const { None }; SPECIAL_PORTS]);
 
     pub(crate) fn rights(&self) -> impl Iterator<Item = &Right> {
         self.0.iter().flatten()

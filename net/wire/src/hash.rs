@@ -10,19 +10,21 @@ use sha2::{Digest, Sha256};
 /// The hash of `context`, a zero byte and `material`: what is derived in one context is of no
 /// use in another.
 pub fn derive(context: &str, material: &[u8]) -> [u8; 32] {
-    Sha256::new()
-        .chain_update(context)
-        .chain_update([0])
-        .chain_update(material)
-        .finalize()
-        .into()
+    of([context.as_bytes(), &[0], material])
 }
 
 /// The number with index `drawn` of the stream of random numbers that follows from `seed`.
+#[inline(never)]
 pub fn random(seed: &[u8; 32], drawn: u64) -> [u8; 32] {
-    Sha256::new()
-        .chain_update(seed)
-        .chain_update(drawn.to_le_bytes())
-        .finalize()
-        .into()
+    of([seed, &drawn.to_le_bytes(), &[]])
+}
+
+/// The hash of these parts, one behind the other.
+#[inline(never)]
+fn of(parts: [&[u8]; 3]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part);
+    }
+    hash.finalize().into()
 }

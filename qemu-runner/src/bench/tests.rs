@@ -42,7 +42,7 @@ fn counts(each: u64, n: u64) -> String {
 /// A boot of two nodes; `p50` gives each round's median of `remote-null`.
 fn transcript(p50: &[u64]) -> Transcript {
     let mut transcript = Transcript::default();
-    transcript.take("norma: ready node=a boot_us=1200").unwrap();
+    transcript.take("norma: ready node=a").unwrap();
     for (round, p50) in (0..).zip(p50) {
         for item in items() {
             let median = if item.name == "remote-null" {
