@@ -4,7 +4,6 @@
 //! (`norma_kernel::arch::paging`). RAM is mapped in large pages and never executable; where it
 //! is the image's read-only part it is not writable there either.
 
-use core::ops::Range;
 use norma_kernel::arch::layout::{self, DIRECT_MAP, IMAGE};
 use norma_kernel::arch::paging::{DATA, LARGE_PAGE, PAGE, entry};
 use norma_kernel::memory::{NoMemory, Region};
@@ -23,6 +22,7 @@ unsafe extern "C" {
 const READ_ONLY: PageTableFlags = PageTableFlags::PRESENT
     .union(PageTableFlags::GLOBAL)
     .union(PageTableFlags::NO_EXECUTE);
+const NOTHING: PageTableFlags = PageTableFlags::empty();
 const CODE: PageTableFlags = PageTableFlags::PRESENT.union(PageTableFlags::GLOBAL);
 
 /// The physical memory that the image lies in, its stacks and their guards included.
@@ -106,17 +106,31 @@ impl Tables<'_> {
 
     /// Maps the image where it runs, and maps the large pages that it lies in anew, page by page.
     fn map_image(&mut self) -> Result<(), NoMemory> {
-        let region = image().grow_to(LARGE_PAGE);
+        let image = image();
+        let text_end = &raw const __text_end as u64 - IMAGE;
+        let rodata_end = &raw const __rodata_end as u64 - IMAGE;
+        let part = |start, end| Region { start, end };
+        self.map_pages(IMAGE, part(image.start, text_end), CODE)?;
+        self.map_pages(IMAGE, part(text_end, rodata_end), READ_ONLY)?;
+        self.map_pages(IMAGE, part(rodata_end, image.end), DATA)?;
+        for stack in layout::image_stacks() {
+            // The guard. There is a table for it: its neighbours are mapped.
+            self.map(stack.start - PAGE, PageTableLevel::One, 0, NOTHING)?;
+        }
+        self.map_pages(DIRECT_MAP, image.grow_to(LARGE_PAGE), DATA)?;
+        self.map_pages(DIRECT_MAP, part(image.start, rodata_end), READ_ONLY)
+    }
+
+    /// Maps memory page by page, each `offset` above where it lies.
+    #[inline(never)]
+    fn map_pages(
+        &mut self,
+        offset: u64,
+        region: Region,
+        flags: PageTableFlags,
+    ) -> Result<(), NoMemory> {
         for page in (region.start..region.end).step_by(PAGE as usize) {
-            let flags = flags_at(IMAGE + page);
-            let direct = match flags {
-                Some(CODE | READ_ONLY) => READ_ONLY,
-                _ => DATA,
-            };
-            self.map(DIRECT_MAP + page, PageTableLevel::One, page, direct)?;
-            if let Some(flags) = flags {
-                self.map(IMAGE + page, PageTableLevel::One, page, flags)?;
-            }
+            self.map(offset + page, PageTableLevel::One, page, flags)?;
         }
         Ok(())
     }
@@ -134,21 +148,4 @@ impl Tables<'_> {
         entry.set_addr(PhysAddr::new(physical), flags);
         Ok(())
     }
-}
-
-/// The rights of a page of the image; none for the guards of stacks and what is outside.
-fn flags_at(address: u64) -> Option<PageTableFlags> {
-    let is_guard = |stack: &Range<u64>| stack.start - PAGE == address;
-    if layout::image_stacks().iter().any(is_guard) {
-        return None;
-    }
-    // One part begins where the one before ends; the last are data and stacks.
-    let parts = [
-        (&raw const __image_start, None),
-        (&raw const __text_end, Some(CODE)),
-        (&raw const __rodata_end, Some(READ_ONLY)),
-        (&raw const __image_end, Some(DATA)),
-    ];
-    let (_, flags) = parts.iter().find(|(end, _)| address < *end as u64)?;
-    *flags
 }

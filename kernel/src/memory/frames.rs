@@ -86,6 +86,16 @@ pub(super) fn take_run(length: u32) -> Option<u32> {
     if inject::fails() {
         return None;
     }
+    find_run(&mut free, length)
+}
+
+/// The same for a block of the heap, which has been asked already whether it is to fail.
+pub(super) fn take_block(length: u32) -> Option<u32> {
+    find_run(&mut FREE.lock(), length)
+}
+
+#[inline]
+fn find_run(free: &mut Free, length: u32) -> Option<u32> {
     let first = free.take_run(length)?;
     hold(first, length);
     count(|counters| counters.frames_allocated += u64::from(length));

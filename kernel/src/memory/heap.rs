@@ -3,11 +3,12 @@
 //! Owns: what `alloc::alloc` gives out. Leaves to others: frames. Blocks up to half a frame
 //! come from one list per power of two, in a handful of instructions; a list that is empty cuts
 //! up a frame, and its blocks stay with it, so that in a steady state nothing is ever searched
-//! for. A block of a frame is a frame. Larger ones come from a region of address space that
-//! grows as needed. A failure returns null and leaves everything as it was.
+//! for. A block of a frame is a frame, and a larger one is frames in a row, if such are found
+//! soon. All others come from a region of address space that grows as needed. A failure returns
+//! null and leaves everything as it was.
 //! Source: J. Bonwick, The Slab Allocator (USENIX Summer 1994), much simplified.
 
-use super::{FRAME, Frame, NoMemory, inject};
+use super::{FRAME, Frame, NoMemory, frames, inject};
 use crate::arch::{layout, paging};
 use crate::counters::count;
 use crate::limits::{HEAP_SPACE, HEAP_STEP};
@@ -86,7 +87,8 @@ unsafe impl GlobalAlloc for Heap {
         match kind(layout) {
             Kind::Small(class) => self.small.lock().give(class, block),
             Kind::Frame => give_frame(block),
-            // SAFETY: the caller got the block from `alloc` with this layout.
+            Kind::Large if block.addr().get() < layout::HEAP as usize => give_run(block, layout),
+            // SAFETY: the caller got the block from `alloc` with this layout, and it is not a run.
             Kind::Large => unsafe { self.large.lock().heap.deallocate(block, layout) },
         }
     }
@@ -147,7 +149,22 @@ fn give_frame(block: NonNull<u8>) {
     drop(unsafe { Frame::from_physical(layout::physical(block.as_ptr())) });
 }
 
-/// Blocks larger than a frame.
+/// Frames in a row, if there are such; their place is in the direct map, below the region.
+fn take_run(layout: Layout) -> Link {
+    let length = layout.size().div_ceil(FRAME);
+    if length > frames::LONGEST_RUN || layout.align() > FRAME {
+        return None;
+    }
+    let first = frames::take_block(length as u32)?;
+    NonNull::new(layout::direct(u64::from(first) * FRAME as u64))
+}
+
+fn give_run(block: NonNull<u8>, layout: Layout) {
+    let first = layout::physical(block.as_ptr()) / FRAME as u64;
+    frames::give_row(first as u32, layout.size().div_ceil(FRAME));
+}
+
+/// Blocks larger than a frame that are not frames in a row.
 struct Large {
     heap: linked_list_allocator::Heap,
     mapped: usize,
@@ -158,15 +175,21 @@ impl Large {
         if inject::fails() {
             return None;
         }
-        let block = match self.heap.allocate_first_fit(layout) {
-            Ok(block) => block,
-            Err(()) => {
-                self.grow(layout).ok()?;
-                self.heap.allocate_first_fit(layout).ok()?
-            }
-        };
+        let block = take_run(layout).or_else(|| self.find(layout))?;
         count(|counters| counters.heap_allocations += 1);
         Some(block)
+    }
+
+    /// Takes a block of the region.
+    #[cold]
+    fn find(&mut self, layout: Layout) -> Link {
+        match self.heap.allocate_first_fit(layout) {
+            Ok(block) => Some(block),
+            Err(()) => {
+                self.grow(layout).ok()?;
+                self.heap.allocate_first_fit(layout).ok()
+            }
+        }
     }
 
     /// Makes room for `layout` at the upper end, whatever is free below it.
