@@ -4,6 +4,8 @@
 //! in its address, so that a frame tells where it goes. Where a run says nothing, there is one
 //! network, and everybody is on it. Leaves the fate of frames to `world`.
 
+use norma_wire::{flip, layout};
+
 use crate::config::Config;
 
 /// A network, and the machines that are on it.
@@ -49,6 +51,13 @@ fn station(frame: &[u8]) -> Option<(usize, usize)> {
     };
     let number = u32::from_be_bytes([a, b, c, d]);
     Some((network.into(), number.checked_sub(1)? as usize))
+}
+
+/// Whether a frame is a search of FLIP's: it teaches routes and is answered, and no session hears
+/// of it. In a large network nearly all that arrives is such frames.
+pub(crate) fn is_search(frame: &[u8]) -> bool {
+    let packet = frame.get(layout::FLIP_AT..).map(flip::Packet::new_checked);
+    packet.is_some_and(|packet| packet.is_ok_and(|packet| packet.kind() == flip::Kind::Locate))
 }
 
 /// The network on which a frame was sent.

@@ -21,7 +21,7 @@ use crate::ledger::Ledger;
 use crate::link::Wires;
 use crate::machine::Machine;
 use crate::report::{Failure, Report};
-use crate::topology::sent_on;
+use crate::topology::{is_search, sent_on};
 use crate::trace::Trace;
 use crate::wild::{self, Books};
 
@@ -293,6 +293,11 @@ impl World {
                 index
             }
             _ => match self.network.pop_due(self.now) {
+                Some(flying) if is_search(&flying.bytes) => {
+                    let index = self.arrive(flying);
+                    self.carry_out(index)?;
+                    return Ok(true);
+                }
                 Some(flying) => self.arrive(flying),
                 None => return Ok(true),
             },
@@ -452,6 +457,12 @@ impl World {
     /// # Errors
     /// When a promise does not hold.
     pub fn after(&mut self, index: usize) -> Result<(), Failure> {
+        self.carry_out(index)?;
+        self.check(index)
+    }
+
+    /// Wakes a machine's threads and sends its frames.
+    fn carry_out(&mut self, index: usize) -> Result<(), Failure> {
         self.touched.push(index);
         if !self.machines[index].dead {
             // Now and then the threads go first, as in the kernel; later the node catches up.
@@ -474,6 +485,11 @@ impl World {
                 return Err(self.failure(format!("{left:?} was woken by sending a frame")));
             }
         }
+        Ok(())
+    }
+
+    /// Checks all that a machine's step may have broken.
+    fn check(&mut self, index: usize) -> Result<(), Failure> {
         if self.config.audit_every > 0 && self.report.steps.is_multiple_of(self.config.audit_every)
         {
             if self.config.in_hands {
