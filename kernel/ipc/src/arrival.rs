@@ -83,6 +83,15 @@ impl<P: Page> Ipc<P> {
         Ok(())
     }
 
+    /// The receive right has not come after all, and is not where it came from: the port is a
+    /// stand-in again, which the layer above kills. What came by send-once rights meanwhile is to
+    /// be carried. The right to it that was made stays, and is a dead one then.
+    pub fn fail_arrival(&mut self, id: PortId) {
+        if let Some(port) = self.port_mut(id) {
+            port.barred.remove(Barred::ARRIVING);
+        }
+    }
+
     /// Puts what came from where the right was behind what is in the queue of an arriving port,
     /// whatever its limit.
     ///
@@ -238,6 +247,14 @@ impl<P: Page> Ipc<P> {
         let port = self.port_mut(id)?;
         port.lent = port.lent.checked_sub(1)?;
         Some(Right::to_port(RightKind::SendOnce, id))
+    }
+
+    /// A right that was claimed is lent again, as if it had not been.
+    pub fn give_back_claim(&mut self, right: Right) {
+        match (right.kind, right.port().and_then(|id| self.port_mut(id))) {
+            (RightKind::SendOnce, Some(port)) => port.lent += 1,
+            _ => self.release(right),
+        }
     }
 
     /// So many of the rights that were lent are known elsewhere by now, and forgotten here.

@@ -28,6 +28,13 @@ impl<P: Page> Ipc<P> {
         }
     }
 
+    /// Whether a port was made dead, for rights that lead nowhere.
+    pub fn leads_nowhere(&self, id: PortId) -> bool {
+        let nowhere = Sink::Remote(RemoteToken::NOWHERE);
+        self.port(id)
+            .is_none_or(|port| port.dead.is_some() && port.sink == nowhere)
+    }
+
     /// A stand-in for a port on another node, with no rights yet: [`Ipc::add_send`] next.
     ///
     /// # Errors

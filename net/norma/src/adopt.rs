@@ -90,6 +90,7 @@ impl<S: PageSource> Node<S> {
         let acquired = label.destination == NODE_SERVICE
             && message.id() == operation::ACQUIRED
             && rights.iter().all(|repr| repr.kind != Kind::Receive);
+        self.supersede_arrivals(now, &rights);
         let admitted = self.admit_adopted(
             place,
             label.reply,

@@ -10,7 +10,7 @@
 
 use norma_flip::Instant;
 use norma_ipc::{
-    Delivery, Label, Message, NoMemory, PageSource, PortId, RemoteToken, Right, RightError,
+    Delivery, Label, Message, NoMemory, PageSource, PortId, Reason, RemoteToken, Right, RightError,
     RightKind,
 };
 use norma_wire::control::Control;
@@ -54,7 +54,7 @@ pub(crate) struct Arrival<P> {
     /// Ports in its backlog that have not arrived themselves.
     pub(crate) waits: u32,
     /// Send-once rights that were here before it came.
-    home: u32,
+    pub(crate) home: u32,
 }
 
 impl<S: PageSource> Node<S> {
@@ -179,7 +179,7 @@ impl<S: PageSource> Node<S> {
         if let Some(session) = sessions.get_mut(place) {
             for index in [arrival.index, arrival.onces] {
                 if let Some(export) = session.exports.take(index) {
-                    export.release(ipc, norma_ipc::Reason::Unanswered);
+                    export.release(ipc, Reason::Unanswered);
                 }
             }
             session.out.forgive(PER_EXPORT);
@@ -234,7 +234,7 @@ impl<S: PageSource> Node<S> {
         let Some(arrival) = self.moves.arrivals.get_mut(at) else {
             return;
         };
-        let (port, home) = (arrival.port, arrival.home);
+        let port = arrival.port;
         let data = [repr.index, arrival.index, arrival.onces].map(u32::to_le_bytes);
         if let Some(taken) = &mut arrival.taken {
             // It has that length already.
@@ -256,7 +256,6 @@ impl<S: PageSource> Node<S> {
         {
             import.ending = true;
         }
-        self.give_home(port, home);
         self.say_taken(now, at);
     }
 
@@ -287,20 +286,30 @@ impl<S: PageSource> Node<S> {
     /// Opens a port if nothing is missing, and whatever waited for it.
     pub(crate) fn open_arrival(&mut self, now: Instant, mut at: u32) {
         while let Some(within) = self.try_open(now, at) {
-            match within {
-                Within::Nothing => return,
-                Within::Held(held) => {
-                    if let Some(held) = self.moves.held.get_mut(held) {
-                        held.waits = held.waits.saturating_sub(1);
-                    }
-                    return self.release_held(now, held);
+            match self.end_wait(now, within) {
+                Some(above) => at = above,
+                None => return,
+            }
+        }
+    }
+
+    /// One of the ports for which something waited is no longer arriving. Returns the port that
+    /// perhaps can open now.
+    fn end_wait(&mut self, now: Instant, within: Within) -> Option<u32> {
+        match within {
+            Within::Nothing => None,
+            Within::Held(held) => {
+                if let Some(held) = self.moves.held.get_mut(held) {
+                    held.waits = held.waits.saturating_sub(1);
                 }
-                Within::Arrival(above) => {
-                    if let Some(arrival) = self.moves.arrivals.get_mut(above) {
-                        arrival.waits = arrival.waits.saturating_sub(1);
-                    }
-                    at = above;
+                self.release_held(now, held);
+                None
+            }
+            Within::Arrival(above) => {
+                if let Some(arrival) = self.moves.arrivals.get_mut(above) {
+                    arrival.waits = arrival.waits.saturating_sub(1);
                 }
+                Some(above)
             }
         }
     }
@@ -428,17 +437,62 @@ impl<S: PageSource> Node<S> {
         self.open_arrival(now, at);
     }
 
-    /// The session with whoever had the port is over: what has come of it is all there is.
-    pub(crate) fn arrival_lost(&mut self, now: Instant, at: u32, place: u32, generation: u16) {
+    /// The session with whoever had the port is over. After STATE what has come is all there is;
+    /// before it, the right has never left there.
+    pub(crate) fn arrival_lost(
+        &mut self,
+        now: Instant,
+        at: u32,
+        (place, generation): (u32, u16),
+        reason: Reason,
+    ) {
         if let Some(arrival) = self.moves.arrivals.get_mut(at)
             && (arrival.place, arrival.generation) == (place, generation)
         {
-            arrival.left = Some(0);
-            if let Some(taken) = arrival.taken.take() {
-                self.ipc.discard(taken);
+            if arrival.left.is_none() {
+                return self.arrival_fails(now, at, reason);
             }
+            arrival.left = Some(0);
         }
         // It may be that its own messages were under way in that session.
         self.open_arrival(now, at);
+    }
+
+    /// A right of which STATE will never come is not here: the port dies, and what waited for it
+    /// goes on. Whether it lives on where it came from is for that node to say; so there are never
+    /// two of it (W-133).
+    fn arrival_fails(&mut self, now: Instant, at: u32, reason: Reason) {
+        let Some(arrival) = self.moves.arrivals.remove(at) else {
+            return;
+        };
+        let port = arrival.port;
+        if let Some(taken) = arrival.taken {
+            self.ipc.discard(taken);
+        }
+        if let Some(token) = self.ipc.onces_to(port) {
+            self.forgive_home(token);
+        }
+        self.ipc.fail_arrival(port);
+        self.kill_stand_in(now, port, reason);
+        self.carry_queued(port);
+        if let Some(at) = self.end_wait(now, arrival.within) {
+            self.open_arrival(now, at);
+        }
+    }
+
+    /// A peer sends a receive right that was on its way here before: that earlier way led
+    /// nowhere.
+    pub(crate) fn supersede_arrivals(&mut self, now: Instant, rights: &[Repr]) {
+        for repr in rights.iter().filter(|repr| repr.kind == Kind::Receive) {
+            let known = self.directory.get(repr.port).map(|known| known.port);
+            let at = known.and_then(|port| self.arrival_of(port));
+            let waits = |at: &u32| {
+                let arrival = self.moves.arrivals.get(*at);
+                arrival.is_some_and(|arrival| arrival.left.is_none())
+            };
+            if let Some(at) = at.filter(waits) {
+                self.arrival_fails(now, at, Reason::Destroyed);
+            }
+        }
     }
 }

@@ -177,8 +177,8 @@ impl<S: PageSource> Node<S> {
         rights: &[Repr],
     ) {
         let arrival = self.moves.arrivals.get(at);
-        let Some((port, place, index, onces)) =
-            arrival.map(|a| (a.port, a.place, a.index, a.onces))
+        let Some((port, place, index, onces, home)) =
+            arrival.map(|a| (a.port, a.place, a.index, a.onces, a.home))
         else {
             return self.ipc.discard(message);
         };
@@ -206,6 +206,7 @@ impl<S: PageSource> Node<S> {
             return self.stall(now, at, label, message);
         }
         self.accept_backlog(now, place, rights);
+        self.give_home(port, home);
         let mut next = |wanted: bool| wanted.then(|| message.take_right()).flatten();
         let core = PortState {
             limit: state.limit,

@@ -4,7 +4,7 @@
 //! and nobody else is told.
 
 use norma_flip::{Address, Event as FlipEvent, Instant, Locate};
-use norma_ipc::{PageSource, Reason};
+use norma_ipc::{PageSource, Reason, Right, RightKind};
 use norma_wire::descriptor::Kind;
 
 use crate::limits::{HELLO_INTERVAL, HELLO_TRIES, SHARE_INTERVAL};
@@ -276,10 +276,21 @@ impl<S: PageSource> Node<S> {
             }
         }
         while let Some(export) = session.exports.remove_any() {
+            self.outrun(&export.right);
             export.release(&mut self.ipc, reason);
         }
         self.acquire_lost(now, place, generation);
-        self.moves_lost(now, place, generation);
+        self.moves_lost(now, place, generation, reason);
+    }
+
+    /// A receive right that was on its way to the peer is here again, and dies, or comes back to
+    /// whom it was promised. Whatever the peer may have said of having it is older.
+    fn outrun(&mut self, right: &Right) {
+        if let (RightKind::Receive, Some(port)) = (right.kind(), right.port()) {
+            let mut label = self.ipc.label(port);
+            label.moves = label.moves.wrapping_add(2);
+            self.ipc.set_label(port, label);
+        }
     }
 
     /// The session of an import is over: its stand-in dies, unless it hangs on another one, or

@@ -90,10 +90,10 @@ impl<P: Page> Session<P> {
             }
         }
         if (repr.origin, repr.kind) == (Origin::Receiver, Kind::SendOnce)
-            && right.port().is_none_or(|port| ipc.sink(port).is_ok())
+            && right.port().is_none_or(|port| !ipc.leads_nowhere(port))
         {
             // It came home, and has not yet.
-            let restored = self.exports.restore(repr.index, right);
+            let restored = self.exports.restore(ipc, repr.index, right);
             debug_assert!(restored.is_ok(), "something else was exported meanwhile");
             let Err(left) = restored else { return };
             return ipc.release(left);
@@ -137,10 +137,9 @@ impl<P: Page> Session<P> {
                 }
             }
             (Origin::Receiver, Kind::SendOnce) => {
-                let once = self.exports.get(repr.index).is_some_and(Export::is_once);
-                match once.then(|| self.exports.use_up(ipc, repr.index)).flatten() {
-                    Some(right) => Ok(right),
-                    None => Ok(dead_right(ipc, repr.kind)?),
+                match self.exports.get(repr.index).is_some_and(Export::is_once) {
+                    true => Ok(self.exports.take_home(ipc, repr.index)?),
+                    false => Ok(dead_right(ipc, repr.kind)?),
                 }
             }
             // It belongs to the message, not into it.
@@ -168,12 +167,19 @@ impl<P: Page> Session<P> {
 }
 
 /// A right to a port that is dead already: of the kind that was sent, so that the message says
-/// of its rights what is so, but for a receive right.
+/// of its rights what is so.
 pub(crate) fn dead_right<P: Page>(ipc: &mut Ipc<P>, kind: Kind) -> Result<Right, NoMemory> {
+    if kind == Kind::Receive {
+        let right = ipc.create_arriving()?;
+        if let Some(port) = right.port() {
+            ipc.kill_port(port, Reason::Destroyed);
+        }
+        return Ok(right);
+    }
     let port = ipc.create_proxy(RemoteToken::NOWHERE)?;
     let right = match kind {
         Kind::SendOnce | Kind::Claim | Kind::Reply => ipc.add_send_once(port),
-        Kind::Send | Kind::Receive => ipc.add_send(port),
+        _ => ipc.add_send(port),
     };
     let Ok(right) = right else {
         ipc.remove_unused_proxy(port);

@@ -11,7 +11,7 @@
 //! tried again a little later ([`MOVE_AGAIN`]); nothing else waits for it.
 
 use norma_flip::Instant;
-use norma_ipc::{PageSource, Right};
+use norma_ipc::{PageSource, Reason, Right};
 
 use crate::arriving::Arrival;
 use crate::depart::Taken;
@@ -80,11 +80,11 @@ impl<S: PageSource> Node<S> {
     }
 
     /// A session is over: what was to come from its peer will not.
-    pub(crate) fn moves_lost(&mut self, now: Instant, place: u32, generation: u16) {
+    pub(crate) fn moves_lost(&mut self, now: Instant, place: u32, generation: u16, reason: Reason) {
         let lives = |taken: &Taken| (taken.place, taken.generation) != (place, generation);
         self.moves.taken.retain(lives);
         for at in 0..self.moves.arrivals.places() {
-            self.arrival_lost(now, at, place, generation);
+            self.arrival_lost(now, at, (place, generation), reason);
         }
     }
 }

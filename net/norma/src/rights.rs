@@ -119,7 +119,13 @@ pub(crate) struct Exports {
     /// Generation of each place, also while it is empty.
     generations: alloc::vec::Vec<u16>,
     by_port: Map<PortId, u32>,
+    /// Of send-once rights that had several uses: those whose last one was taken by a message
+    /// that may yet be refused.
+    last_uses: alloc::vec::Vec<u32>,
 }
+
+/// Rights of this kind that are remembered: half of them are more than there are in a message.
+const LAST_USES: usize = 512;
 
 /// Places below this are not used: the two numbers above are taken.
 const FIRST_PLACE: u32 = 2;
@@ -138,6 +144,7 @@ impl Exports {
             entries: Slots::new(MAX_EXPORTS - FIRST_PLACE as usize),
             generations: alloc::vec::Vec::new(),
             by_port: Map::default(),
+            last_uses: alloc::vec::Vec::new(),
         }
     }
 
@@ -217,12 +224,53 @@ impl Exports {
         Some(right)
     }
 
-    /// Puts a right back that was the last to be taken out, as if it had not been: no other was
-    /// added or taken out since.
+    /// Takes a send-once right out that a message has brought home, or one of its uses.
+    ///
+    /// # Errors
+    /// [`NoMemory`], and nothing was taken out.
+    #[cold]
+    pub(crate) fn take_home<P: Page>(
+        &mut self,
+        ipc: &mut Ipc<P>,
+        index: u32,
+    ) -> Result<Right, NoMemory> {
+        let export = self.get(index).ok_or(NoMemory)?;
+        if export.barred == Barred::Counted && export.sent == 1 {
+            if self.last_uses.len() >= LAST_USES {
+                // Of messages that were decided long ago, but for those of this one.
+                self.last_uses.drain(..LAST_USES / 2);
+            }
+            self.last_uses.try_reserve(1).map_err(|_| NoMemory)?;
+            self.last_uses.push(index);
+        }
+        self.use_up(ipc, index).ok_or(NoMemory)
+    }
+
+    /// Puts a right back that was the last to be taken out by [`Exports::take_home`], as if it
+    /// had not been: no other was added or taken out since.
     ///
     /// # Errors
     /// Gives the right back if another was.
-    pub(crate) fn restore(&mut self, index: u32, right: Right) -> Result<(), Right> {
+    pub(crate) fn restore<P: Page>(
+        &mut self,
+        ipc: &mut Ipc<P>,
+        index: u32,
+        right: Right,
+    ) -> Result<(), Right> {
+        if let Some(export) = self.get_mut(index) {
+            match export.barred {
+                Barred::Counted => {
+                    export.sent += 1;
+                    ipc.give_back_claim(right);
+                }
+                Barred::Uncounted => {
+                    export.sent -= 1;
+                    ipc.retract(right);
+                }
+                _ => return Err(right),
+            }
+            return Ok(());
+        }
         let place = place_of(index)
             .filter(|place| self.entries.free() > 0 && *place == self.entries.next_place());
         let Some(place) = place else {
@@ -230,6 +278,13 @@ impl Exports {
         };
         self.generations[place as usize] = (index >> 16) as u16;
         self.add(right);
+        let mut uses = self.last_uses.iter();
+        if let Some(at) = uses.rposition(|last| *last == index) {
+            self.last_uses.remove(at);
+            if let Some(export) = self.get_mut(index) {
+                export.barred = Barred::Counted;
+            }
+        }
         Ok(())
     }
 
@@ -488,6 +543,37 @@ mod tests {
         for destination in [Destination::Import(7), Destination::Once(u32::MAX)] {
             let token = token(4095, u16::MAX, destination);
             assert_eq!(parse_token(token), (4095, u16::MAX, destination));
+        }
+    }
+
+    #[test]
+    fn a_right_of_several_uses_that_came_home_can_be_put_back() {
+        for (barred, sent, lent) in [
+            (Barred::Counted, 1, 0),
+            (Barred::Counted, 3, 2),
+            (Barred::Uncounted, 1, 0),
+            (Barred::Uncounted, 2, 0),
+        ] {
+            let mut ipc: norma_ipc::Ipc<norma_ipc::HeapPage> = norma_ipc::Ipc::new();
+            let space = ipc.create_space(8).unwrap();
+            let name = ipc.allocate_port(space).unwrap();
+            let right = ipc.make_right(space, name, RightKind::SendOnce).unwrap();
+            let port = right.port().unwrap();
+            ipc.lend(port, lent).unwrap();
+            let mut exports = Exports::new();
+            exports.reserve(1).unwrap();
+            let index = exports.add(right);
+            let export = exports.get_mut(index).unwrap();
+            (export.barred, export.sent) = (barred, sent);
+            for _ in 0..3 {
+                let right = exports.take_home(&mut ipc, index).unwrap();
+                exports.restore(&mut ipc, index, right).unwrap();
+                let export = exports.get(index).unwrap();
+                assert_eq!((export.barred, export.sent), (barred, sent));
+                assert_eq!(ipc.lent(port), lent);
+                ipc.audit(exports.iter().map(|(_, export)| &export.right))
+                    .unwrap();
+            }
         }
     }
 

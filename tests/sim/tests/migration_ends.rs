@@ -4,9 +4,9 @@
 mod common;
 
 use common::moves::*;
-use common::{Places, drained};
-use norma_ipc::{Notification, Reason, RightKind};
-use norma_sim::World;
+use common::{Places, drained, must};
+use norma_ipc::{Name, Notification, Reason, RightKind, RightTypes};
+use norma_sim::{Config, World};
 
 /// A send-once right at the node from which a port has gone does not hide that nobody can send.
 #[test]
@@ -82,4 +82,171 @@ fn w_132_send_once_rights_outlive_another_way() {
     p.drop_receive(&mut w, 2, at_2);
     p.close(&mut w);
     drained(&mut w);
+}
+
+/// A world in which sessions may be lost.
+fn mortal(nodes: usize) -> World {
+    World::new(&Config {
+        deaths: true,
+        ..calm(nodes)
+    })
+}
+
+/// A port at node 0 that is to come back to node 0 when it is given up, and where it does.
+fn returning(w: &mut World, p: &Places) -> (Name, Name) {
+    let port = p.port(w, 0);
+    let (told, once) = bell(w, 0);
+    let space = w.machine(0).space();
+    let ipc = w.machine(0).node().ipc();
+    let notify = ipc.extract(space, once, RightKind::SendOnce).unwrap();
+    let asked = ipc.request_port_destroyed(space, port, Some(notify));
+    assert!(matches!(asked, Ok(None)));
+    (port, told)
+}
+
+fn is_dead(w: &mut World, node: usize, name: Name) -> bool {
+    let space = w.machine(node).space();
+    let types = w.machine(node).node().ipc().right_types(space, name);
+    types.unwrap().contains(RightTypes::DEAD_NAME)
+}
+
+/// The receive right leaves for a node that sleeps; when that wakes, its peer has given it up and
+/// has the right again. There is one port, not two.
+#[test]
+fn w_133_a_right_that_came_back_is_not_elsewhere_too() {
+    let mut w = mortal(2);
+    let p = Places::new(&mut w);
+    let (port, told) = returning(&mut w, &p);
+    let kept = once(&mut w, 0, port);
+    w.freeze(1, MS(1500));
+    p.give_receive(&mut w, 0, port, 1);
+    send_by(&mut w, 0, port, b"queued");
+    run(&mut w, MS(1400));
+    let Some(Notification::PortDestroyed(right)) = news_at(&mut w, 0, told) else {
+        panic!("it did not come back")
+    };
+    let space = w.machine(0).space();
+    let back = w.machine(0).node().ipc().insert(space, right).unwrap();
+    assert_eq!(back, port);
+    run(&mut w, MS(600));
+    // The message was there when node 1 woke, and it took it.
+    let phantom = p.take(&mut w, 1);
+    assert!(is_dead(&mut w, 1, phantom));
+    give_up_all(&mut w, 1, phantom);
+    assert_eq!(text_at(&mut w, 0, back), Some(b"queued".to_vec()));
+    give_up(&mut w, 0, kept, RightKind::SendOnce);
+    assert!(matches!(
+        news_at(&mut w, 0, back),
+        Some(Notification::SendOnce(_))
+    ));
+    give_up_all(&mut w, 0, back);
+    p.drop_receive(&mut w, 0, told);
+    p.close(&mut w);
+    drained(&mut w);
+}
+
+/// A dead receive right in a message is still one when the message goes on to another node.
+#[test]
+fn w_53_a_dead_receive_right_is_one_on_each_node() {
+    let mut w = World::new(&calm(2));
+    let p = Places::new(&mut w);
+    let port = p.port(&mut w, 0);
+    give_up(&mut w, 0, port, RightKind::Send);
+    let space = w.machine(0).space();
+    let ipc = w.machine(0).node().ipc();
+    let right = ipc.extract(space, port, RightKind::Receive).unwrap();
+    ipc.kill_port(right.port().unwrap(), Reason::NodeDied(7));
+    let mut message = w.message(0, b"dead");
+    message.push_right(right).unwrap();
+    must(w.send(0, p.threads[0], p.way(0, 1), message));
+    let message = p.take_message(&mut w, 1);
+    let kinds: Vec<_> = message.rights().iter().map(|right| right.kind()).collect();
+    assert_eq!(kinds, [RightKind::Receive]);
+    w.discard(1, message).unwrap();
+    p.close(&mut w);
+    drained(&mut w);
+}
+
+/// A message brings a send-once right home to where its port has gone, and another right that is
+/// new there: it is looked at twice, and each right is taken once.
+#[test]
+fn w_128_a_right_that_comes_home_beside_a_new_one_is_used_once() {
+    for count in 1..4 {
+        let mut w = World::new(&calm(2));
+        let p = Places::new(&mut w);
+        let port = p.port(&mut w, 0);
+        let kept: Vec<_> = (0..count).map(|_| once(&mut w, 0, port)).collect();
+        let moved = move_to(&mut w, &p, 0, port, 1);
+        run(&mut w, MS(100));
+        for name in kept {
+            let new = p.port(&mut w, 0);
+            let space = w.machine(0).space();
+            let ipc = w.machine(0).node().ipc();
+            let right = ipc.extract(space, name, RightKind::SendOnce).unwrap();
+            let other = ipc.extract(space, new, RightKind::Send).unwrap();
+            let mut message = w.message(0, b"home");
+            message.push_right(right).unwrap();
+            message.push_right(other).unwrap();
+            must(w.send(0, p.threads[0], p.way(0, 1), message));
+            let message = p.take_message(&mut w, 1);
+            w.discard(1, message).unwrap();
+            p.drop_receive(&mut w, 0, new);
+        }
+        run(&mut w, MS(100));
+        for _ in 0..count {
+            assert!(matches!(
+                news_at(&mut w, 1, moved),
+                Some(Notification::SendOnce(Reason::Unanswered))
+            ));
+        }
+        assert_eq!(news_at(&mut w, 1, moved), None);
+        give_up(&mut w, 0, port, RightKind::Send);
+        p.drop_receive(&mut w, 1, moved);
+        p.close(&mut w);
+        drained(&mut w);
+    }
+}
+
+/// The same, and whoever has the right again sends it once more: the second time it arrives.
+#[test]
+fn w_133_a_right_that_came_back_can_go_again() {
+    for wakes in [1200, 1350, 1500] {
+        let mut w = mortal(2);
+        let p = Places::new(&mut w);
+        let (port, told) = returning(&mut w, &p);
+        w.freeze(1, MS(wakes));
+        p.give_receive(&mut w, 0, port, 1);
+        let mut back = None;
+        for _ in 0..200 {
+            run(&mut w, MS(10));
+            let Some(news) = news_at(&mut w, 0, told) else {
+                continue;
+            };
+            let Notification::PortDestroyed(right) = news else {
+                panic!("{news:?}")
+            };
+            back = Some(right);
+            break;
+        }
+        let right = back.expect("it comes back");
+        let way = w.look_up(0, p.threads[0], "inbox1").unwrap();
+        let mut message = w.message(0, b"again");
+        message.push_right(right).unwrap();
+        must(w.send(0, p.threads[0], way, message));
+        let first = p.take(&mut w, 1);
+        assert!(is_dead(&mut w, 1, first), "{wakes}");
+        give_up_all(&mut w, 1, first);
+        let moved = p.take(&mut w, 1);
+        assert!(!is_dead(&mut w, 1, moved), "{wakes}");
+        run(&mut w, MS(100));
+        send_by(&mut w, 0, port, b"there");
+        run(&mut w, MS(100));
+        assert_eq!(text_at(&mut w, 1, moved), Some(b"there".to_vec()));
+        give_up_all(&mut w, 1, moved);
+        for name in [port, told, way] {
+            give_up_all(&mut w, 0, name);
+        }
+        p.close(&mut w);
+        drained(&mut w);
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::moves::*;
 use common::{Places, drained, must};
 use norma_faults::Random;
-use norma_ipc::{Completion, Delivery, Name, Notification, Reason, RightKind, RightTypes};
+use norma_ipc::{Completion, Delivery, Notification, Reason, RightKind, RightTypes};
 use norma_sim::{CallError, Config, World, bad_network};
 
 /// No senders is told at the new node, once, when the last right is gone, wherever that was.
@@ -333,13 +333,6 @@ fn death_during_move(w: &mut World, victim: usize, after_time: Duration) {
         "{victim} after {after_time:?}: {}",
         w.holdings()
     );
-}
-
-fn give_up_all(w: &mut World, node: usize, name: Name) {
-    let space = w.machine(node).space();
-    let ipc = w.machine(node).node().ipc();
-    let _ = ipc.destroy(space, name);
-    after(w, node);
 }
 
 /// Ports move at random on a bad network, with requests and send-once rights.

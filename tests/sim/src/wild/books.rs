@@ -298,13 +298,28 @@ impl Books {
     }
 
     /// Whether a port is dead: its receive right was given up, or went down with its node or
-    /// with a message.
+    /// with a message. A receive right that is on its way to a port whose own receive right is on
+    /// its way to the first, and so on round, will never be received by anybody.
     pub(crate) fn is_gone(&self, port: PortNo) -> bool {
-        match self.ports[port.0 as usize].place {
-            Place::At(..) | Place::Returning => false,
-            Place::InMessage(number) => self.is_lost(number),
-            Place::Gone(_) => true,
+        let mut at = port;
+        for _ in 0..=self.ports.len() {
+            let number = match self.ports[at.0 as usize].place {
+                Place::At(..) | Place::Returning => return false,
+                Place::Gone(_) => return true,
+                Place::InMessage(number) => number,
+            };
+            match self.cargo[&number].fate {
+                Fate::Lost => return true,
+                Fate::Received | Fate::Returned => return false,
+                Fate::UnderWay if self.may_be_lost_by_itself(number) => return true,
+                Fate::UnderWay => {}
+            }
+            match self.target(self.cargo[&number].dest) {
+                OnceTarget::Port(above) => at = above,
+                OnceTarget::Call(_) => return false,
+            }
         }
+        true
     }
 
     /// Whether a message is lost, or may be.
@@ -436,6 +451,9 @@ impl Books {
 
     /// The receive right has come to a machine.
     pub(crate) fn add_receive(&mut self, who: Who, name: u32, port: PortNo) {
+        let mut path = Path::default();
+        self.join_owners(port, &mut path);
+        self.port(port).owners = path;
         let held = self.held(who.node, name, port);
         held.receive = true;
         held.dead = false;
@@ -545,6 +563,30 @@ impl Books {
         }
     }
 
+    /// A receive right came dead out of a message: its node died while it was on its way, or
+    /// could not be heard. It may have come back there to whoever asked for that.
+    pub(crate) fn receive_came_dead(
+        &mut self,
+        who: Who,
+        carried: &Carried,
+        number: u64,
+        path: &Path,
+    ) {
+        let (port, now) = (carried.port, self.now);
+        let text = "sees that the receive right of port {p} came dead in {m}";
+        self.note(who, text, Note::message(number).of(port));
+        if !self.excused(port, path, carried.since) {
+            let what = format!(
+                "the receive right of port {} came dead in message {number}: nothing came between",
+                port.0
+            );
+            self.accuse(what, &[port], &[number]);
+        }
+        if self.ports[port.0 as usize].place == Place::InMessage(number) {
+            self.port(port).place = Place::Gone(now);
+        }
+    }
+
     /// A number for a new message.
     pub(crate) fn next_number(&mut self) -> u64 {
         self.numbers += 1;
@@ -554,10 +596,30 @@ impl Books {
     /// Whether a right that is held may have died without its port.
     pub(crate) fn excused(&self, port: PortNo, path: &Path, since: Duration) -> bool {
         let mut path = path.clone();
-        if let Some(book) = self.ports.get(port.0 as usize) {
-            path.join(&book.owners);
-        }
+        self.join_owners(port, &mut path);
         self.calm.excuses(&path, since, self.now)
+    }
+
+    /// Where the receive right of a port was; while it is in a message, also where that was, or
+    /// may be: it goes along with the port in whose queue it lies.
+    pub(crate) fn join_owners(&self, mut port: PortNo, path: &mut Path) {
+        for _ in 0..=self.ports.len() {
+            let Some(book) = self.ports.get(port.0 as usize) else {
+                return;
+            };
+            path.join(&book.owners);
+            let Place::InMessage(number) = book.place else {
+                return;
+            };
+            let cargo = &self.cargo[&number];
+            if let Dest::Once(once) = cargo.dest {
+                path.join(&self.onces[once.0 as usize].path);
+            }
+            match self.target(cargo.dest) {
+                OnceTarget::Port(above) => port = above,
+                OnceTarget::Call(_) => return,
+            }
+        }
     }
 
     /// A name was seen to be dead.

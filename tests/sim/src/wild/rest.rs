@@ -58,7 +58,7 @@ impl Books {
         }
     }
 
-    fn target(&self, dest: Dest) -> OnceTarget {
+    pub(crate) fn target(&self, dest: Dest) -> OnceTarget {
         match dest {
             Dest::Port(port) => OnceTarget::Port(port),
             Dest::Once(once) => self.onces[once.0 as usize].target,
@@ -67,9 +67,18 @@ impl Books {
 
     /// Whether a message that has not arrived so far may never do so.
     pub(crate) fn may_be_lost(&self, number: u64) -> bool {
+        let gone = match self.target(self.cargo[&number].dest) {
+            OnceTarget::Port(port) => self.is_gone(port),
+            OnceTarget::Call(_) => false,
+        };
+        gone || self.may_be_lost_by_itself(number)
+    }
+
+    /// The same, while the port to which it goes lives.
+    pub(crate) fn may_be_lost_by_itself(&self, number: u64) -> bool {
         let cargo = &self.cargo[&number];
         let (port, over) = match self.target(cargo.dest) {
-            OnceTarget::Port(port) => (port, self.is_gone(port)),
+            OnceTarget::Port(port) => (port, false),
             OnceTarget::Call(call) => {
                 let ended = self.calls[&call].ended;
                 (

@@ -242,6 +242,11 @@ impl Rover {
                     "takes the receive right of port {p} out of {m} as {n}",
                     note,
                 );
+                if self.is_dead(cx, raw) {
+                    let _ = cx.node.ipc().deallocate(cx.space, name, RightKind::Receive);
+                    path.pass(cx.machine, cx.now);
+                    return cx.books.receive_came_dead(me, carried, number, &path);
+                }
                 cx.books.add_receive(me, raw, carried.port);
             }
             RightKind::SendOnce => {
@@ -329,7 +334,8 @@ impl Rover {
                 if self.is_dead(cx, name.raw()) {
                     return cx.books.add_dead(me, name.raw(), port);
                 }
-                let mut path = cx.books.port(port).owners.clone();
+                let mut path = Path::default();
+                cx.books.join_owners(port, &mut path);
                 path.pass(cx.machine, cx.now);
                 self.merge(cx, name.raw(), port, &path);
             }

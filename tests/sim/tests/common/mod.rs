@@ -176,10 +176,15 @@ impl Places {
         name
     }
 
+    /// Takes the message that comes next.
+    pub fn take_message(&self, w: &mut World, node: usize) -> Message {
+        let message = w.receive(node, self.threads[node], self.inboxes[node]);
+        must(message.map_err(CallError::Failure))
+    }
+
     /// Takes the right that comes next.
     pub fn take(&self, w: &mut World, node: usize) -> Name {
-        let message = w.receive(node, self.threads[node], self.inboxes[node]);
-        let message = must(message.map_err(CallError::Failure));
+        let message = self.take_message(w, node);
         self.unpack(w, node, message)
     }
 

@@ -122,3 +122,11 @@ pub fn give_up(w: &mut World, node: usize, name: Name, kind: RightKind) {
 pub fn run(w: &mut World, time: Duration) {
     must(w.run_for(time).map_err(CallError::Failure));
 }
+
+/// Gives up all that a name is worth.
+pub fn give_up_all(w: &mut World, node: usize, name: Name) {
+    let space = w.machine(node).space();
+    let ipc = w.machine(node).node().ipc();
+    let _ = ipc.destroy(space, name);
+    after(w, node);
+}
