@@ -26,6 +26,55 @@ fn pair(
     (w, a, name, b, port)
 }
 
+/// Three nodes: node 0 has given its right to node 1's "echo" to node 2.
+struct Passed {
+    /// A thread of node 1, and its port.
+    b: norma_ipc::ThreadId,
+    echo: norma_ipc::Name,
+    /// A thread of node 2, and the right that it was given.
+    c: norma_ipc::ThreadId,
+    passed: norma_ipc::Name,
+    /// Node 0's right to node 2.
+    to_third: norma_ipc::Name,
+}
+
+impl Passed {
+    fn new(config: Config) -> (World, Self) {
+        let mut w = World::new(&Config { nodes: 3, ..config });
+        let echo = w.serve(1, "echo");
+        let third = w.serve(2, "third");
+        let (a, b, c) = (w.thread(0), w.thread(1), w.thread(2));
+        let to_echo = must(w.look_up(0, a, "echo"));
+        let to_third = must(w.look_up(0, a, "third"));
+        let mut message = w.message(0, b"use this");
+        let space = w.machine(0).space();
+        let ipc = w.machine(0).node().ipc();
+        let right = ipc.extract(space, to_echo, RightKind::Send).unwrap();
+        message.push_right(right).unwrap();
+        must(w.send(0, a, to_third, message));
+        let mut message = w.receive(2, c, third).unwrap();
+        let right = message.take_right().unwrap();
+        let space = w.machine(2).space();
+        let passed = w.machine(2).node().ipc().insert(space, right).unwrap();
+        w.discard(2, message).unwrap();
+        let passed = Passed {
+            b,
+            echo,
+            c,
+            passed,
+            to_third,
+        };
+        (w, passed)
+    }
+
+    /// Gives up all rights.
+    fn close(self, mut w: World) {
+        w.give_up(2, self.passed).unwrap();
+        w.give_up(0, self.to_third).unwrap();
+        drained(&mut w);
+    }
+}
+
 fn calm() -> Config {
     Config {
         audit_every: 0,
@@ -97,31 +146,10 @@ fn a_right_that_comes_home_is_a_local_right() {
 
 #[test]
 fn a_right_passed_to_a_third_node_is_that_nodes_own() {
-    let mut w = World::new(&Config { nodes: 3, ..calm() });
-    let echo = w.serve(1, "echo");
-    let third = w.serve(2, "third");
-    let (a, b, c) = (w.thread(0), w.thread(1), w.thread(2));
-    let to_echo = must(w.look_up(0, a, "echo"));
-    let to_third = must(w.look_up(0, a, "third"));
-    let mut message = w.message(0, b"use this");
-    let space = w.machine(0).space();
-    let right = w
-        .machine(0)
-        .node()
-        .ipc()
-        .extract(space, to_echo, RightKind::Send)
-        .unwrap();
-    message.push_right(right).unwrap();
-    must(w.send(0, a, to_third, message));
-    let mut message = w.receive(2, c, third).unwrap();
-    let right = message.take_right().unwrap();
-    let space = w.machine(2).space();
-    let passed = w.machine(2).node().ipc().insert(space, right).unwrap();
-    w.discard(2, message).unwrap();
-
+    let (mut w, p) = Passed::new(calm());
     // Whoever gave it is not needed any more.
     w.run_for(Duration::from_millis(20)).unwrap();
-    w.give_up(0, to_third).unwrap();
+    w.give_up(0, p.to_third).unwrap();
     w.run_for(Duration::from_millis(50)).unwrap();
     assert_eq!(
         w.machine(0).node().holdings(),
@@ -129,112 +157,75 @@ fn a_right_passed_to_a_third_node_is_that_nodes_own() {
     );
     w.kill(0);
     let message = w.message(2, b"from afar");
-    must(w.begin_call(2, c, passed, message));
-    let request = w.receive(1, b, echo).unwrap();
+    must(w.begin_call(2, p.c, p.passed, message));
+    let request = w.receive(1, p.b, p.echo).unwrap();
     assert_eq!(request.data(), b"from afar");
     w.reply(1, request).unwrap();
-    let reply = must(w.await_reply(2, c));
+    let reply = must(w.await_reply(2, p.c));
     assert_eq!(reply.data(), b"from afar");
     w.discard(2, reply).unwrap();
 
-    w.give_up(2, passed).unwrap();
+    w.give_up(2, p.passed).unwrap();
     drained(&mut w);
 }
 
 #[test]
 fn a_full_port_of_a_right_from_a_third_node_holds_everybody_up_and_loses_nothing() {
-    let mut w = World::new(&Config { nodes: 3, ..calm() });
-    let echo = w.serve(1, "echo");
-    let third = w.serve(2, "third");
-    let (a, b, c) = (w.thread(0), w.thread(1), w.thread(2));
-    let to_echo = must(w.look_up(0, a, "echo"));
-    let to_third = must(w.look_up(0, a, "third"));
-    let space = w.machine(0).space();
-    let right = w
-        .machine(0)
-        .node()
-        .ipc()
-        .extract(space, to_echo, RightKind::Send)
-        .unwrap();
-    let mut message = w.message(0, b"");
-    message.push_right(right).unwrap();
-    must(w.send(0, a, to_third, message));
-    let mut message = w.receive(2, c, third).unwrap();
-    let right = message.take_right().unwrap();
-    let space = w.machine(2).space();
-    let passed = w.machine(2).node().ipc().insert(space, right).unwrap();
-    w.discard(2, message).unwrap();
+    let (mut w, p) = Passed::new(calm());
     // Until the right has been acquired its stand-in is full.
     w.run_for(Duration::from_millis(20)).unwrap();
+    let space = w.machine(2).space();
     // 16 fit the port, 16 the stand-in on node 2.
     let mut received = 0u8;
     for number in 0..100u8 {
         let message = w.message(2, &[number]);
         let now = norma_flip::Instant(1_000_000_000 + w.now().as_nanos() as u64);
-        let sent = w.machine(2).node().send(now, space, passed, message, None);
+        let sent = w
+            .machine(2)
+            .node()
+            .send(now, space, p.passed, message, None);
         if let Err(error) = sent {
             assert_eq!(error.failure, SendFailure::Full);
             // One is received; then there is room for this one, sooner or later.
             w.discard(2, error.message).unwrap();
-            let oldest = w.receive(1, b, echo).unwrap();
+            let oldest = w.receive(1, p.b, p.echo).unwrap();
             assert_eq!(oldest.data(), [received]);
             received += 1;
             w.discard(1, oldest).unwrap();
             let message = w.message(2, &[number]);
-            must(w.send(2, c, passed, message));
+            must(w.send(2, p.c, p.passed, message));
         }
         w.after(2).unwrap();
         w.run_for(Duration::from_millis(20)).unwrap();
     }
     while received < 100 {
-        let oldest = w.receive(1, b, echo).unwrap();
+        let oldest = w.receive(1, p.b, p.echo).unwrap();
         assert_eq!(oldest.data(), [received]);
         received += 1;
         w.discard(1, oldest).unwrap();
     }
-    w.give_up(2, passed).unwrap();
-    w.give_up(0, to_third).unwrap();
-    drained(&mut w);
+    p.close(w);
 }
 
 /// A message that is passed on goes before those that overtook it and waited for it.
 #[test]
 fn order_is_kept_behind_two_nodes() {
     for seed in 1..40 {
-        let mut w = World::new(&Config {
-            nodes: 3,
+        let (mut w, p) = Passed::new(Config {
             seed,
             rules: norma_sim::bad_network(0.0),
             ..calm()
         });
-        let echo = w.serve(1, "echo");
-        let third = w.serve(2, "third");
-        let (a, b, c) = (w.thread(0), w.thread(1), w.thread(2));
-        let to_echo = must(w.look_up(0, a, "echo"));
-        let to_third = must(w.look_up(0, a, "third"));
-        let space = w.machine(0).space();
-        let ipc = w.machine(0).node().ipc();
-        let right = ipc.extract(space, to_echo, RightKind::Send).unwrap();
-        let mut message = w.message(0, b"");
-        message.push_right(right).unwrap();
-        must(w.send(0, a, to_third, message));
-        let mut message = w.receive(2, c, third).unwrap();
-        let right = message.take_right().unwrap();
-        let space = w.machine(2).space();
-        let passed = w.machine(2).node().ipc().insert(space, right).unwrap();
-        w.discard(2, message).unwrap();
         for number in 0..12u8 {
             let message = w.message(2, &[number]);
-            must(w.send(2, c, passed, message));
+            must(w.send(2, p.c, p.passed, message));
         }
         for number in 0..12u8 {
-            let message = w.receive(1, b, echo).unwrap();
+            let message = w.receive(1, p.b, p.echo).unwrap();
             assert_eq!(message.data(), [number], "seed {seed}");
             w.discard(1, message).unwrap();
         }
-        w.give_up(2, passed).unwrap();
-        w.give_up(0, to_third).unwrap();
-        drained(&mut w);
+        p.close(w);
     }
 }
 
