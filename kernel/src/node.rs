@@ -387,6 +387,12 @@ impl Engine {
         }
     }
 
+    /// As [`Engine::wake`], where that need not be inlined.
+    #[inline(never)]
+    pub(crate) fn wake_apart(&mut self) {
+        self.wake();
+    }
+
     #[inline(always)]
     fn transmit(
         &mut self,

@@ -119,7 +119,7 @@ pub(crate) fn post(
         }
         Ok(Posted::Carried) => Ok(None),
         Ok(Posted::Queued) => {
-            engine.wake();
+            engine.wake_apart();
             Ok(None)
         }
         Ok(Posted::Waiting) => await_room(engine, thread, patience).map(|()| None),

@@ -248,16 +248,32 @@ impl<P: Page> Session<P> {
                 };
                 ipc.spend(right, message)
             }
-            Door::Counted => {
-                let Some(right) = self.exports.use_up(ipc, label.destination) else {
-                    ipc.discard(message);
-                    return None;
-                };
-                ipc.spend(right, message)
-            }
+            Door::Counted => return self.enter_counted(ipc, label, message),
             Door::Node => return Some(After::Serve(message)),
             Door::Confirm(port) => return Self::confirm(ipc, port, message),
         };
+        Self::entered(ipc, sent)
+    }
+
+    /// The same by a send-once right that has several uses.
+    #[cold]
+    fn enter_counted(
+        &mut self,
+        ipc: &mut Ipc<P>,
+        label: Label,
+        message: Message<P>,
+    ) -> Option<After<P>> {
+        let Some(right) = self.exports.use_up(ipc, label.destination) else {
+            ipc.discard(message);
+            return None;
+        };
+        let sent = ipc.spend(right, message);
+        Self::entered(ipc, sent)
+    }
+
+    /// What follows when a message was handed over.
+    #[inline(always)]
+    fn entered(ipc: &mut Ipc<P>, sent: Result<Sent<P>, SendError<P>>) -> Option<After<P>> {
         if let Ok(Sent::Handed(thread)) = sent {
             ipc.defer_wake(thread);
             return None;

@@ -5,6 +5,7 @@
 
 use norma_flip::{Instant, Outgoing};
 use norma_ipc::{PAGE_SIZE, Page, PageSource};
+use norma_wire::control::Control;
 use norma_wire::layout::{self, HEAD_BODY, HEAD_PAYLOAD, MessageLayout};
 use norma_wire::session::{self, Flags, Kind, Repr};
 use norma_wire::{context, descriptor};
@@ -75,13 +76,21 @@ impl<P: Page> Session<P> {
                 first,
                 count,
             } => self.fill_part(start, slot, first, u32::from(count), frame),
-            Cargo::Control(control) => {
-                let mut header = start.header(Kind::Control);
-                control.emit(&mut header);
-                self.write_header(header, frame);
-                Some(session::LENGTH)
-            }
+            Cargo::Control(control) => Some(self.fill_control(start, control, frame)),
         }
+    }
+
+    #[cold]
+    fn fill_control(
+        &mut self,
+        start: Start,
+        control: Control,
+        frame: &mut Outgoing<'_, P>,
+    ) -> usize {
+        let mut header = start.header(Kind::Control);
+        control.emit(&mut header);
+        self.write_header(header, frame);
+        session::LENGTH
     }
 
     #[cold]

@@ -253,7 +253,7 @@ impl Flight {
     }
 
     /// The first frame that was lost, to be sent again.
-    #[inline(always)]
+    #[cold]
     pub(crate) fn relaunch(&mut self, now: Instant) -> Option<Departure> {
         let index = self.find_lost(now)?;
         let frame = self.frames.get(index)?;
@@ -282,6 +282,7 @@ impl Flight {
 
     /// The frame of that number could not be made: it is tried again after a retransmission
     /// time, and measures nothing.
+    #[cold]
     pub(crate) fn spoil(&mut self, sequence: u32) {
         let first = self.first_unsettled();
         if let Some(frame) = self.frames.get_mut(sequence.wrapping_sub(first) as usize) {

@@ -253,9 +253,10 @@ impl<P> Outbox<P> {
         if !self.flight.is_open() || self.flight.reserve().is_err() {
             return None;
         }
-        let cargo = match self.controls.pop_front() {
-            Some(control) => Cargo::Control(control),
-            None => self.take_pages(label, plan)?,
+        let cargo = if self.controls.is_empty() {
+            self.take_pages(label, plan)?
+        } else {
+            Cargo::Control(self.take_control()?)
         };
         // What is still queued may be a refusal of what has arrived, and has no number yet: so
         // this frame must not settle that.
@@ -263,6 +264,11 @@ impl<P> Outbox<P> {
             self.said = arrived;
         }
         Some(self.flight.launch(now, cargo, self.said))
+    }
+
+    #[cold]
+    fn take_control(&mut self) -> Option<Control> {
+        self.controls.pop_front()
     }
 
     #[inline(always)]
@@ -308,6 +314,12 @@ impl<P> Outbox<P> {
         if self.begun.is_empty() {
             return self.waiting.pop();
         }
+        self.next_in_turn()
+    }
+
+    /// The same where some have begun: they and those that wait take turns.
+    #[inline(never)]
+    fn next_in_turn(&mut self) -> Option<u32> {
         let large = |slot: u32| self.messages.get(slot).is_some_and(|o| o.pages() > 0);
         let barred = match self.waiting.first() {
             Some(slot) => self.begun.is_full() && large(slot),

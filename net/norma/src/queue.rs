@@ -41,17 +41,27 @@ impl Queue {
         if self.first.is_none() {
             self.first = Some(place);
         } else {
-            self.others.push_back(place);
+            self.push_behind(place);
         }
+    }
+
+    #[cold]
+    fn push_behind(&mut self, place: u32) {
+        self.others.push_back(place);
     }
 
     #[inline(always)]
     pub(crate) fn pop(&mut self) -> Option<u32> {
         let first = self.first.take();
         if !self.others.is_empty() {
-            self.first = self.others.pop_front();
+            self.move_up();
         }
         first
+    }
+
+    #[cold]
+    fn move_up(&mut self) {
+        self.first = self.others.pop_front();
     }
 
     #[inline(always)]

@@ -337,6 +337,17 @@ impl<P: norma_ipc::Page> Session<P> {
         }
     }
 
+    /// A frame found no way to the peer: nor has anything else that is under way, and all of it
+    /// goes again.
+    #[cold]
+    pub(crate) fn lose_route(&mut self) {
+        self.lost_route = true;
+        self.out.flight.lose_all();
+        if self.state == State::Connecting {
+            self.owed.insert(Owed::HELLO);
+        }
+    }
+
     /// Something is due at `due`; the node's earliest deadline follows.
     #[inline]
     pub(crate) fn due(&mut self, due: Instant, earliest: &mut Instant) {

@@ -3,14 +3,14 @@
 //! Leaves to others: what is in a session's frame (`fill`), and on which of several networks it
 //! goes out (`roads`).
 
-use norma_flip::{FragmentError, Instant, NetworkId, Outgoing};
-use norma_ipc::PageSource;
+use norma_flip::{Address, Flip, FragmentError, Instant, NetworkId, Outgoing};
+use norma_ipc::{Page, PageSource};
 use norma_wire::layout;
 
 use crate::handshake::Introduction;
 use crate::limits::MIN_RTO;
 use crate::node::{LEAST_PAYLOAD, Node};
-use crate::session::{Owed, State};
+use crate::session::Owed;
 
 /// What came of trying to make a frame.
 pub(crate) enum Made {
@@ -150,26 +150,33 @@ impl<S: PageSource> Node<S> {
             && (payload > limit || flip.needs_fragmenting(network, payload));
         let made = if cuts {
             counters.page_copies += frame.pages.len() as u64;
-            let cut = flip.fragment_within(now, peer, own, limit, frame);
-            frame.pages.clear();
-            // If FLIP had no memory, it is as if the frame were lost on the way.
-            (cut != Err(FragmentError::NoRoute)).then_some(Made::Queued)
+            cut(flip, now, [peer, own], limit, frame)
         } else {
             flip.emit(now, network, peer, own, payload, frame)
                 .ok()
                 .map(|()| Made::Frame)
         };
         let Some(made) = made else {
-            // Nothing of what is under way has found its way: all of it goes again.
-            session.lost_route = true;
-            session.out.flight.lose_all();
-            if session.state == State::Connecting {
-                session.owed.insert(Owed::HELLO);
-            }
+            session.lose_route();
             return Made::Nothing;
         };
         session.due(now + session.look, deadline);
         session.list(place, ready);
         made
     }
+}
+
+/// Has FLIP cut a frame that is too long for some network on the way; none without a route.
+#[cold]
+fn cut<P: Page>(
+    flip: &mut Flip<P>,
+    now: Instant,
+    [peer, own]: [Address; 2],
+    limit: usize,
+    frame: &mut Outgoing<'_, P>,
+) -> Option<Made> {
+    let cut = flip.fragment_within(now, peer, own, limit, frame);
+    frame.pages.clear();
+    // If FLIP had no memory, it is as if the frame were lost on the way.
+    (cut != Err(FragmentError::NoRoute)).then_some(Made::Queued)
 }

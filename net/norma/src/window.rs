@@ -61,11 +61,12 @@ impl Window {
     /// Bit i: frame `next + 1 + i` has arrived.
     #[inline]
     pub(crate) fn selective(&self) -> u32 {
-        if self.ahead == 0 {
-            0
-        } else {
-            self.far(0) as u32
-        }
+        if self.ahead == 0 { 0 } else { self.near() }
+    }
+
+    #[cold]
+    fn near(&self) -> u32 {
+        self.far(0) as u32
     }
 
     /// The same, as far as the window goes.
@@ -98,7 +99,7 @@ impl Window {
     /// Whether more has arrived than [`Window::selective`] can say.
     #[cold]
     pub(crate) fn is_wide(&self) -> bool {
-        let near = (self.far(0) as u32).count_ones();
+        let near = self.near().count_ones();
         self.ahead > near
     }
 
