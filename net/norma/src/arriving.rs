@@ -50,7 +50,7 @@ pub(crate) struct Arrival<P> {
     pub(crate) refusing: bool,
     /// The peer is to be told that it may begin anew, when there is memory.
     pub(crate) owes_room: bool,
-    within: Within,
+    pub(crate) within: Within,
     /// Ports in its backlog that have not arrived themselves.
     pub(crate) waits: u32,
     /// Send-once rights that were here before it came.
@@ -461,13 +461,21 @@ impl<S: PageSource> Node<S> {
     /// A right of which STATE will never come is not here: the port dies, and what waited for it
     /// goes on. Whether it lives on where it came from is for that node to say; so there are never
     /// two of it (W-133).
-    fn arrival_fails(&mut self, now: Instant, at: u32, reason: Reason) {
+    pub(crate) fn arrival_fails(&mut self, now: Instant, at: u32, reason: Reason) {
         let Some(arrival) = self.moves.arrivals.remove(at) else {
             return;
         };
         let port = arrival.port;
         if let Some(taken) = arrival.taken {
             self.ipc.discard(taken);
+        }
+        // Y stays until the peer, who will learn that it is dead, gives it back.
+        let Node { sessions, ipc, .. } = self;
+        let session = sessions.get_mut(arrival.place);
+        if let Some(session) = session.filter(|session| session.generation == arrival.generation)
+            && let Some(export) = session.exports.take(arrival.onces)
+        {
+            export.release(ipc, reason);
         }
         if let Some(token) = self.ipc.onces_to(port) {
             self.forgive_home(token);

@@ -35,6 +35,21 @@ impl<S: PageSource> Node<S> {
         found.map(|(at, _)| at)
     }
 
+    /// RELEASE of an export: if it is the last of Y, and STATE has not come, none will. (A right
+    /// that was sent by the same index may come home and be released before.)
+    #[inline(never)]
+    pub(crate) fn end_arrival_by(&mut self, now: Instant, place: u32, index: u32, count: u32) {
+        let session = self.sessions.get(place);
+        let export = session.and_then(|session| session.exports.get(index));
+        if export.is_some_and(|export| export.barred == Barred::Backlog && export.sent <= count)
+            && let Some(at) = self.arrival_by(place, index)
+            && let Some(arrival) = self.moves.arrivals.get(at)
+            && arrival.left.is_none()
+        {
+            self.arrival_fails(now, at, norma_ipc::Reason::Destroyed);
+        }
+    }
+
     /// A message to Y, whose turn it is. Room for a refusal was promised.
     pub(crate) fn take_backlog(&mut self, now: Instant, place: u32, parcel: Parcel<S::Page>) {
         let Parcel {

@@ -56,7 +56,8 @@ impl<S: PageSource> Node<S> {
         let deadlines = self.sessions.iter().map(|(_, session)| session.deadline);
         let names = self.names.next().min(self.lookups.next());
         let deadline = deadlines.min().unwrap_or(Instant::NEVER).min(names);
-        self.deadline = deadline.min(self.acquisitions.due()).min(self.moves.due);
+        let moves = self.moves.due.min(self.moves.ask_round);
+        self.deadline = deadline.min(self.acquisitions.due()).min(moves);
     }
 
     fn session_timeout(&mut self, now: Instant, place: u32) {

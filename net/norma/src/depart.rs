@@ -99,7 +99,26 @@ impl<S: PageSource> Node<S> {
         {
             // Nobody waits longer than this: there is no room to remember it.
             self.unexport(place, taken.receive, 1, norma_ipc::Reason::NoMemory);
+            self.say_no_state(now, taken);
         }
+    }
+
+    /// A receive right will not leave after all, for it is dead: its taker is told by RELEASE of
+    /// Y.
+    fn say_no_state(&mut self, now: Instant, taken: Taken) {
+        let Some(session) = self.sessions.get_mut(taken.place) else {
+            return;
+        };
+        if session.out.promise(1).is_err() {
+            // It would wait for ever.
+            return self.end_session(now, taken.place, norma_ipc::Reason::NoMemory);
+        }
+        session.out.control(Control::Release {
+            export: taken.index,
+            count: 1,
+        });
+        session.out.forgive(1);
+        self.list(taken.place);
     }
 
     /// Does what TAKEN asked for and could not be done.
@@ -113,7 +132,7 @@ impl<S: PageSource> Node<S> {
     }
 
     /// The port of the receive right that a peer has.
-    fn departing(&self, taken: &Taken) -> Option<PortId> {
+    pub(crate) fn departing(&self, taken: &Taken) -> Option<PortId> {
         let session = self.sessions.get(taken.place)?;
         let export = session.exports.get(taken.receive)?;
         let receive = export.right.kind() == RightKind::Receive;
@@ -132,6 +151,7 @@ impl<S: PageSource> Node<S> {
         };
         if self.holds_for(port) {
             // It is for this port, and was accepted: it has to be in the queue first.
+            self.ask_round_later(now);
             return Err(NoMemory);
         }
         let made = self.prepare_departure(&taken);
@@ -158,6 +178,7 @@ impl<S: PageSource> Node<S> {
                 // It died a moment ago.
                 self.ipc.release(right);
                 self.ipc.discard(state);
+                self.say_no_state(now, taken);
                 return Ok(());
             }
         };

@@ -39,6 +39,14 @@ pub(crate) struct Held<P> {
 }
 
 impl<P> Held<P> {
+    /// The port for which it waits.
+    pub(crate) fn port(&self) -> Option<PortId> {
+        match self.to {
+            To::Port(port, _) => Some(port),
+            _ => None,
+        }
+    }
+
     /// The right to which it goes.
     pub(crate) fn right(&self) -> Option<&Right> {
         match &self.to {
@@ -52,7 +60,7 @@ impl<S: PageSource> Node<S> {
     /// Whether a message waits that is for a port.
     pub(crate) fn holds_for(&self, port: PortId) -> bool {
         let mut held = self.moves.held.iter();
-        held.any(|(_, held)| matches!(held.to, To::Port(to, _) if to == port))
+        held.any(|(_, held)| held.port() == Some(port))
     }
 
     /// Keeps a message until `waits` ports have opened. Room was reserved. Returns where.

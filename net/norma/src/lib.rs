@@ -34,6 +34,7 @@ mod audit_network;
 mod backlog;
 mod carry;
 mod check;
+mod circle;
 mod claim;
 mod confirm;
 mod congestion;

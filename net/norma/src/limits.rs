@@ -253,6 +253,13 @@ pub const MAX_TAKEN: usize = 64;
 /// When to try again what a receive right on its way needed memory for.
 pub const MOVE_AGAIN: Duration = Duration::from_millis(10);
 
+/// For how long a port has been waiting to leave, for a message for it waits for receive rights,
+/// before it is asked whether these wait for it: many times what a move takes.
+pub const ASK_ROUND: Duration = Duration::from_millis(250);
+
+/// Nodes that such a question passes at most. A longer circle is not found.
+pub const MAX_ROUND: u32 = 64;
+
 /// When to ask again for a port that keeps moving, times the questions asked so far: what the
 /// nodes must hear of each other first takes a retransmission at worst.
 pub const GO_ROUND_AGAIN: Duration = Duration::from_millis(10);

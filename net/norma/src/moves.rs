@@ -30,6 +30,8 @@ pub(crate) struct Moves<P> {
     pub(crate) taken: heapless::Vec<Taken, MAX_TAKEN>,
     /// When to try again what could not be done.
     pub(crate) due: Instant,
+    /// When to ask whether ports that cannot leave wait for each other.
+    pub(crate) ask_round: Instant,
 }
 
 impl<P> Moves<P> {
@@ -39,6 +41,7 @@ impl<P> Moves<P> {
             held: Slots::new(MAX_HELD),
             taken: heapless::Vec::new(),
             due: Instant::NEVER,
+            ask_round: Instant::NEVER,
         }
     }
 
@@ -64,6 +67,7 @@ impl<S: PageSource> Node<S> {
 
     /// Tries again what could not be done.
     pub(crate) fn moves_timeout(&mut self, now: Instant) {
+        self.ask_round(now);
         if self.moves.due > now {
             return;
         }

@@ -16,6 +16,7 @@ impl<S: PageSource> Node<S> {
     pub(crate) fn handle_control(&mut self, now: Instant, place: u32, control: Control) {
         let known = match control {
             Control::Release { export, count } => {
+                self.end_arrival_by(now, place, export, count);
                 self.went_home(place, export, count)
                     || self.unexport(place, export, count, Reason::Unanswered)
             }
@@ -74,7 +75,7 @@ impl<S: PageSource> Node<S> {
         true
     }
 
-    fn import_died(&mut self, now: Instant, place: u32, index: u32) -> bool {
+    pub(crate) fn import_died(&mut self, now: Instant, place: u32, index: u32) -> bool {
         let Some(session) = self.sessions.get_mut(place) else {
             return false;
         };

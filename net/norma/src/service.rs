@@ -20,6 +20,8 @@ pub(crate) mod operation {
     pub(crate) const ACQUIRED: u32 = 3;
     /// A receive right has arrived, and this is where the rest is to go (W-122).
     pub(crate) const TAKEN: u32 = 4;
+    /// A port cannot leave before one arrives that is to come from the peer (W-134).
+    pub(crate) const WAITS: u32 = 5;
     /// The send right in a slot.
     pub(crate) const SPECIAL_PORT: u32 = 16;
 }
@@ -52,6 +54,7 @@ impl<S: PageSource> Node<S> {
             // With a right in it, it does not come this way (`adopt`).
             operation::ACQUIRED => self.take_acquired(now, place, message, &[]),
             operation::TAKEN => self.receive_right_taken(now, place, message),
+            operation::WAITS => self.waited_for(now, place, message),
             operation::LOOK_UP => self.answer_look_up(now, message),
             operation::SPECIAL_PORT => self.answer_special_port(now, message),
             _ => self.serve_nothing(now, message),

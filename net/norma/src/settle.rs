@@ -10,6 +10,7 @@ use norma_flip::Instant;
 use norma_ipc::{Ipc, Message, Page, PageSource, PortId, Reason, RemoteToken, RightKind};
 use norma_wire::control::Control;
 use norma_wire::descriptor;
+use norma_wire::session::Flags;
 
 use crate::import::is_counted;
 use crate::limits::KEEP_RIGHTS;
@@ -112,6 +113,10 @@ impl<S: PageSource> Node<S> {
         let Some(outbound) = session.out.messages.remove(slot) else {
             return;
         };
+        if verdict == Verdict::Dead && outbound.flags.contains(Flags::NOTIFICATION) {
+            // STATE, or what followed it: DEAD may have come before Y was known here.
+            self.import_died(now, place, outbound.destination);
+        }
         match verdict {
             Verdict::Accepted => self.accepted(place, outbound),
             Verdict::NoMemory => self.failed(place, outbound, Reason::NoMemory),

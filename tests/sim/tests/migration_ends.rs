@@ -250,3 +250,31 @@ fn w_133_a_right_that_came_back_can_go_again() {
         drained(&mut w);
     }
 }
+
+/// The new owner sends a right to the port home, to whom it still waits to hear from: that it is
+/// released there does not end the move.
+#[test]
+fn w_135_a_right_may_come_home_before_the_port_has_left() {
+    for step in 0..40 {
+        let mut w = World::new(&calm(2));
+        let p = Places::new(&mut w);
+        let port = p.port(&mut w, 0);
+        p.give(&mut w, 0, port, 1);
+        let known = p.take(&mut w, 1);
+        p.give_receive(&mut w, 0, port, 1);
+        run(&mut w, std::time::Duration::from_micros(step * 5));
+        p.give(&mut w, 1, known, 0);
+        let moved = p.take(&mut w, 1);
+        assert_eq!(moved, known);
+        assert!(!is_dead(&mut w, 1, moved), "{step}");
+        assert_eq!(p.take(&mut w, 0), port);
+        run(&mut w, MS(50));
+        send_by(&mut w, 0, port, b"there");
+        run(&mut w, MS(50));
+        assert_eq!(text_at(&mut w, 1, moved), Some(b"there".to_vec()));
+        give_up_all(&mut w, 1, moved);
+        give_up_all(&mut w, 0, port);
+        p.close(&mut w);
+        drained(&mut w);
+    }
+}

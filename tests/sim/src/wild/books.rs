@@ -153,6 +153,8 @@ pub(crate) struct Cargo {
     pub(crate) sent: Duration,
     pub(crate) fate: Fate,
     pub(crate) path: Path,
+    /// A receive right in it was bound for its own queue, by way of others perhaps.
+    pub(crate) circular: bool,
 }
 
 /// What became of a call.
@@ -667,6 +669,29 @@ impl Books {
         }
         self.lanes.insert(number, lane);
         self.cargo.insert(number, cargo);
+        self.mark_circle(number);
+    }
+
+    /// If the receive rights in some messages are on their way into each other's queues, round,
+    /// one of these messages is given up, whichever, and nobody is wronged.
+    fn mark_circle(&mut self, first: u64) {
+        let mut circle = vec![first];
+        while let OnceTarget::Port(port) = self.target(self.cargo[&circle[circle.len() - 1]].dest)
+            && let Place::InMessage(above) = self.ports[port.0 as usize].place
+        {
+            if above == first {
+                for number in circle {
+                    if let Some(cargo) = self.cargo.get_mut(&number) {
+                        cargo.circular = true;
+                    }
+                }
+                return;
+            }
+            if circle.contains(&above) {
+                return;
+            }
+            circle.push(above);
+        }
     }
 
     /// A message is nowhere any more.

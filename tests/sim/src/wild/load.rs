@@ -232,6 +232,7 @@ impl Rover {
             reply,
             sent: cx.now,
             fate: Fate::UnderWay,
+            circular: false,
             path: held.path.clone(),
         };
         cx.books.sent(number, cargo, name);
@@ -387,6 +388,7 @@ impl Rover {
             reply: None,
             sent: cx.now,
             fate: Fate::UnderWay,
+            circular: false,
             path,
         };
         cx.books.sent(number, cargo, 0);

@@ -88,7 +88,7 @@ impl Books {
             }
         };
         let rebooted = self.boots[cargo.from.node] != cargo.from.boots;
-        over || rebooted || self.excused(port, &cargo.path, cargo.sent)
+        over || rebooted || cargo.circular || self.excused(port, &cargo.path, cargo.sent)
     }
 
     /// After the roll call, and once more after all send rights were given up.

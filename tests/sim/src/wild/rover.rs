@@ -173,7 +173,8 @@ impl Rover {
         if let Some(reply) = reply {
             path.join(&cx.books.onces[reply.0 as usize].path);
         }
-        let excused = gone || cx.books.excused(port, &path, sent);
+        let circular = cx.books.cargo[&call].circular;
+        let excused = gone || circular || cx.books.excused(port, &path, sent);
         // Somebody gave it up, or it went down with a message.
         let carrier = reply.and_then(|reply| cx.books.onces[reply.0 as usize].carrier);
         let with = carrier.is_some_and(|carrier| cx.books.is_lost(carrier));
