@@ -44,6 +44,8 @@ pub use norma_kernel::face::{
     Values, WriteError, Writer, node,
 };
 #[cfg(target_os = "none")]
+pub use norma_kernel::thread::JoinHandle;
+#[cfg(target_os = "none")]
 pub use norma_kernel::{print, println};
 #[cfg(target_os = "none")]
 pub use start::{__start, Main};

@@ -10,6 +10,7 @@ mod faults;
 mod kernel;
 mod lab;
 mod machine;
+mod migration;
 mod network;
 mod runner;
 mod setup;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         kernel::tests(),
         faults::tests(),
         network::tests(),
+        migration::tests(),
     ];
     let commands = [demo::tests(), runner::tests(), setup::tests()];
     // A dry run prints the commands of the machines; the others run the command itself.

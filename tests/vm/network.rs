@@ -13,7 +13,7 @@ use qemu_runner::run::{NodePlan, Plan, Run};
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
-const SEED: u64 = 20_240_229;
+pub const SEED: u64 = 20_240_229;
 
 pub fn tests() -> Vec<Test> {
     let mut tests = vec![
@@ -93,13 +93,13 @@ fn server(lab: &Lab) -> Result<NodePlan> {
 }
 
 /// The node that asks.
-fn client(lab: &Lab, test: &str, more: &[&str]) -> Result<NodePlan> {
+pub fn client(lab: &Lab, test: &str, more: &[&str]) -> Result<NodePlan> {
     let node = lab.node("a", "nettest")?.argument(&format!("test={test}"));
     Ok(more.iter().fold(node, |node, word| node.argument(word)))
 }
 
 /// Waits for the good end of the node that asks.
-fn passes(run: &mut Run, name: &str, test: &str) -> Result<()> {
+pub fn passes(run: &mut Run, name: &str, test: &str) -> Result<()> {
     run.expect(
         name,
         &format!("@result {{\"test\":\"{test}\",\"passed\":true}}"),
@@ -109,7 +109,7 @@ fn passes(run: &mut Run, name: &str, test: &str) -> Result<()> {
 }
 
 /// A client and a server on a network with faults.
-fn asks(lab: &Lab, test: &str, more: &[&str], rules: Vec<Rule>) -> Result<()> {
+pub fn asks(lab: &Lab, test: &str, more: &[&str], rules: Vec<Rule>) -> Result<()> {
     let plan = Plan::pair(server(lab)?, client(lab, test, more)?).faults(SEED, rules);
     lab.run(plan, |run| {
         passes(run, "a", test)?;
@@ -127,7 +127,7 @@ fn calls(lab: &Lab, link: LinkKind, one: Machine, other: Machine) -> Result<()> 
 }
 
 /// Frames lost, out of order and doubled.
-fn bad_network() -> Vec<Rule> {
+pub fn bad_network() -> Vec<Rule> {
     let jitter = |action, probability| Rule {
         jitter_ms: Some(3.0),
         ..Rule::new(action).with_probability(probability)
@@ -245,19 +245,25 @@ fn killed(lab: &Lab) -> Result<()> {
             let line = run.wait_line("a", |line| line.contains(" round "), deadline())?;
             let victim = line.split(' ').next().unwrap_or_default().to_owned();
             // The large message alone takes a thousand frames.
-            let frames = |run: &Run| run.switch(0).map_or(0, |switch| switch.stats().forwarded);
-            let until = frames(run) + random.below(1000);
-            let patience = deadline();
-            while frames(run) < until {
-                ensure!(Instant::now() < patience, "{victim} is sent nothing");
-                let _ = run.next(Instant::now() + Duration::from_millis(1));
-            }
+            pass_frames(run, random.below(1000))?;
             run.kill(&victim);
             ends(run, &victim, Outcome::Signal(9))?;
             run.restart(&victim)?;
         }
         passes(run, "a", "killed")
     })
+}
+
+/// Waits until the switch has passed so many frames on.
+pub fn pass_frames(run: &mut Run, count: u64) -> Result<()> {
+    let frames = |run: &Run| run.switch(0).map_or(0, |switch| switch.stats().forwarded);
+    let until = frames(run) + count;
+    let patience = deadline();
+    while frames(run) < until {
+        ensure!(Instant::now() < patience, "nothing is sent");
+        let _ = run.next(Instant::now() + Duration::from_millis(1));
+    }
+    Ok(())
 }
 
 /// A link that is down for longer than the time after which a node counts as dead: the two ends

@@ -8,11 +8,14 @@
 extern crate alloc;
 
 mod client;
+mod mortal;
+mod moving;
 mod pattern;
 mod remote;
 mod server;
 mod trouble;
 mod typed;
+mod wandering;
 
 use core::fmt;
 use norma_boot::{Failure, Node, println};
@@ -74,6 +77,11 @@ fn main(node: Node) -> Result<(), Error> {
         "listen" => trouble::listen(&node)?,
         "tally" => trouble::tally()?,
         "send" => trouble::send(&node)?,
+        "moving" => moving::run(&node)?,
+        "wandering" => wandering::run(&node)?,
+        "mortal" => return mortal::mortal(&node),
+        "survivor" => mortal::survivor(&node)?,
+        "crowd" => return mortal::crowd(&node),
         "typed" => typed::run(&node)?,
         "remote" => remote::run(&node)?,
         "spawn" => remote::spawn(&node)?,

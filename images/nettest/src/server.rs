@@ -1,9 +1,8 @@
 //! The node that answers.
 
 use crate::client::PATIENCE;
-use crate::remote;
 use crate::typed::{self, TYPED};
-use crate::{Doing, Error};
+use crate::{Doing, Error, moving, remote};
 use core::time::Duration;
 use norma_boot::{Failure, Message, Node, ReceiveRight, println};
 
@@ -20,6 +19,8 @@ pub const FRONT: &str = "front";
 /// Keeps calls until it gets one that says [`RELEASE`]; then it answers all.
 pub const HOLD: &str = "hold";
 pub const RELEASE: &[u8] = b"release";
+/// A port from which nobody receives.
+pub const FULL: &str = "full";
 /// Takes calls and never answers.
 pub const NEVER: &str = "never";
 
@@ -54,6 +55,8 @@ pub fn run(node: &Node) -> Result<(), Error> {
         })?;
     }
     answer_typed(node, port(TYPED)?)?;
+    serve(node, moving::KEEPER, |message, _| moving::keep(message))?;
+    let _full = port(FULL)?;
     never(node)?;
     println!("serving");
     loop {

@@ -47,6 +47,10 @@ fn serve(node: &Node) -> Result<(), Failure> {
         }
     })
     .map_err(|_| Failure::NoMemory)?;
+    let (heir, right) = make_port()?;
+    right.check_in("heir")?;
+    node.spawn("heir", 4, move || while take_over(&heir).is_ok() {})
+        .map_err(|_| Failure::NoMemory)?;
     let (door, right) = make_port()?;
     right.check_in("door")?;
     node.spawn("door", 4, move || {
@@ -189,6 +193,13 @@ fn client(node: &Node) -> Result<(), Failure> {
     look_at("b")?;
     find_out(&sum)?;
     begin(node)?;
+    let (work, way) = make_port()?;
+    tell(&way, Message::new()?)?;
+    let heir = node.wait_for("heir", Duration::from_secs(20))?;
+    let ours = hand_over(work, &heir)?;
+    let answer = way.call(Message::new()?)?;
+    let whose = if ours.is_some() { "ours" } else { "the heir's" };
+    println!("{} is {whose}", answer.data().escape_ascii());
     println!("done");
     Ok(())
 }
@@ -315,6 +326,26 @@ fn hand_out(service: &SendRight) -> Result<(), Failure> {
         Ok(news) => println!("{}", news.data().escape_ascii()),
         Err(failure) => println!("no news: {failure}"),
     }
+    Ok(())
+}
+
+fn hand_over(port: ReceiveRight, to: &SendRight) -> Result<Option<ReceiveRight>, Failure> {
+    let mut message = Message::with_data(b"go on with this")?;
+    message.push_right(port)?;
+    match to.send(message) {
+        Ok(()) => Ok(None),
+        Err(mut refused) => {
+            println!("not handed over: {}", refused.failure);
+            refused.message.take_receive()
+        }
+    }
+}
+
+fn take_over(door: &ReceiveRight) -> Result<(), Failure> {
+    let mut message = door.receive()?;
+    let port = message.take_receive()?.ok_or(Failure::InvalidRight)?;
+    println!("{} requests wait", port.status()?.queued);
+    sums(&port);
     Ok(())
 }
 

@@ -81,7 +81,7 @@ pub(crate) struct Acquisition {
     whence: Whence,
     /// The giver itself is asked, for where it had sent us nothing is known.
     giver: bool,
-    /// Nodes asked so far.
+    /// Nodes asked since the last pause.
     steps: u8,
     stage: Stage,
     /// When to ask again.
@@ -298,9 +298,9 @@ impl<S: PageSource> Node<S> {
         let Some(entry) = self.acquisitions.find(identity) else {
             return;
         };
-        let (port, giver, steps) = (entry.port, entry.giver, entry.steps);
+        let (port, giver) = (entry.port, entry.giver);
         let whence = self.whence_of_giver(port);
-        let (Some(whence), false, true) = (whence, giver, steps < MAX_STEPS) else {
+        let (Some(whence), false) = (whence, giver) else {
             self.acquisitions.remove(identity);
             return self.kill_stand_in(now, port, Reason::Destroyed);
         };
@@ -313,10 +313,7 @@ impl<S: PageSource> Node<S> {
         let Some(entry) = self.acquisitions.find_mut(identity) else {
             return;
         };
-        if entry.steps >= MAX_STEPS {
-            return self.not_there(now, identity);
-        }
-        entry.steps += 1;
+        entry.steps = MAX_STEPS.min(entry.steps + 1);
         entry.stage = Stage::Idle;
         entry.due = now + GO_ROUND_AGAIN * u32::from(entry.steps);
         let (port, due) = (entry.port, entry.due);
@@ -346,11 +343,17 @@ impl<S: PageSource> Node<S> {
         let Some(entry) = self.acquisitions.find_mut(identity) else {
             return;
         };
-        entry.steps = entry.steps.saturating_add(1);
         entry.whence = whence;
         entry.giver = giver;
         entry.stage = Stage::Idle;
-        self.pursue(now, identity);
+        if entry.steps < MAX_STEPS {
+            entry.steps += 1;
+            return self.pursue(now, identity);
+        }
+        // It moves faster than it can be followed.
+        entry.steps = 0;
+        entry.due = now + GO_ROUND_AGAIN;
+        self.deadline = self.deadline.min(entry.due);
     }
 
     pub(crate) fn is_acquiring(&self, identity: u64) -> bool {
@@ -425,16 +428,7 @@ impl<S: PageSource> Node<S> {
                 Some((_, Kind::Send, Origin::Sender)) if !self.is_acquiring(identity) => {}
                 Some((_, Kind::Send, Origin::Receiver)) => self.ask_giver_later(now, identity),
                 Some((repr, Kind::Send, Origin::Third)) => {
-                    let whence = Whence::of(repr);
-                    let steps = self
-                        .acquisitions
-                        .find(identity)
-                        .map_or(0, |entry| entry.steps);
-                    if steps < MAX_STEPS {
-                        self.go_on(now, identity, whence, false);
-                    } else {
-                        self.not_there(now, identity);
-                    }
+                    self.go_on(now, identity, Whence::of(repr), false);
                 }
                 _ => self.not_there(now, identity),
             }

@@ -397,10 +397,10 @@ impl<S: PageSource> Node<S> {
         }
         let identity = self.ipc.label(port).identity;
         if let Some(import) = self.import_at_mut(token)
-            && newer(repr.moves, import.moves)
+            && !newer(import.moves, repr.moves)
         {
             import.moves = repr.moves;
-            // It may have been away, and is where it was.
+            // It may have been away, and is where it was: the word that it had left was late.
             import.moved &= repr.origin != Origin::Sender;
             let serial = import.serial;
             let via = Via {

@@ -84,8 +84,8 @@ pub const MAX_ACQUISITIONS: usize = 1024;
 /// will come, and soon enough for whoever waits to send.
 pub const ACQUIRE_AGAIN: Duration = Duration::from_millis(250);
 
-/// Nodes that are asked for one right, each of which may send us on to the next. A right that is
-/// passed on faster than it can be acquired is as good as lost.
+/// Nodes that are asked for one right without a pause, each of which may send us on to the next:
+/// more only if it moves faster than it can be followed, or nodes that lie send us round.
 pub const MAX_STEPS: u8 = 16;
 
 /// How long a stand-in without rights is kept, in case the same right comes again: longer than

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::{Places, drained, must};
-use norma_faults::Random;
+use norma_faults::{Action, Random, Rule};
 use norma_flip::Instant;
 use norma_ipc::{Delivery, Name, ThreadId};
 use norma_net::Posted;
@@ -250,6 +250,42 @@ fn nothing_is_lost_or_doubled_on_a_bad_network() {
             }
             let to = (busy.at + 1 + random.below(3) as usize) % 4;
             busy.move_to(&mut w, &p, to);
+        }
+        busy.finish(&mut w, &p);
+    }
+}
+
+/// A port moves on again and again before a node far away, which loses much, can find where it
+/// is. That node loses neither its right nor what it sent.
+#[test]
+fn a_port_that_moves_faster_than_it_can_be_followed_is_found() {
+    let far = |action, probability| Rule {
+        to: Some("node2".into()),
+        both_ways: true,
+        ..Rule::new(action).with_probability(probability)
+    };
+    let delay = Rule {
+        delay_ms: Some(0.5),
+        jitter_ms: Some(3.0),
+        ..far(Action::Delay, 1.0)
+    };
+    for seed in 0..if cfg!(miri) { 1 } else { 50 } {
+        println!("seed {seed}");
+        let mut random = Random::new(seed);
+        let mut w = World::new(&Config {
+            seed,
+            rules: vec![far(Action::Drop, 0.2), delay.clone()],
+            ..calm(3)
+        });
+        let p = Places::new(&mut w);
+        let mut busy = Busy::new(&mut w, &p, 10);
+        for _ in 0..200 {
+            let to = 1 - busy.at;
+            busy.move_to(&mut w, &p, to);
+            let (at, port) = (busy.at, busy.port);
+            busy.crowd.receive_all(&mut w, at, port);
+            w.run_for(Duration::from_micros(random.below(2000)))
+                .unwrap();
         }
         busy.finish(&mut w, &p);
     }
