@@ -13,7 +13,7 @@ use crate::event::{Event, PER_PORT, PER_THREAD, PER_TOKEN};
 use crate::ipc::Ipc;
 use crate::message::Message;
 use crate::page::Page;
-use crate::port::{Barred, Holder, Port, PortId, Queued, Sink};
+use crate::port::{Barred, Holder, Port, PortId, Queued, RemoteToken, Sink};
 use crate::request::{About, Request, RequestId, Requests};
 use crate::right::{Right, RightKind, Target};
 use crate::set::{Chained, SetId};
@@ -58,7 +58,7 @@ struct Count {
     /// By the index of the port.
     references: Vec<(PortId, References)>,
     /// Bare remote send-once rights.
-    tokens: u64,
+    tokens: Vec<RemoteToken>,
 }
 
 impl Count {
@@ -71,7 +71,9 @@ impl Count {
 
     fn add(&mut self, kind: RightKind, target: Target, count: u64) -> Result<(), String> {
         match (target, kind) {
-            (Target::Remote(_), RightKind::SendOnce) => self.tokens += count,
+            (Target::Remote(token), RightKind::SendOnce) => {
+                self.tokens.extend((0..count).map(|_| token));
+            }
             (Target::Remote(_), _) => return Err("a bare remote right of another kind".into()),
             (Target::Set(_), _) => return Err("a right to a set".into()),
             (Target::Port(port), RightKind::Receive) => self.of(port)?.receives += count,
@@ -123,23 +125,7 @@ impl<P: Page> Ipc<P> {
     /// # Errors
     /// A text that says what does not add up.
     pub fn audit<'a>(&self, outside: impl Iterator<Item = &'a Right>) -> Result<Census, String> {
-        let references = self
-            .ports
-            .iter()
-            .map(|(index, generation, _)| (PortId { index, generation }, References::default()))
-            .collect();
-        let mut count = Count {
-            references,
-            ..Count::default()
-        };
-        for right in outside {
-            count.add(right.kind, right.target, 1)?;
-            count.census.outside += 1;
-        }
-        self.count_spaces(&mut count)?;
-        self.count_waiters(&mut count)?;
-        self.count_queues(&mut count)?;
-        self.count_requests(&mut count)?;
+        let mut count = self.count(outside)?;
         self.check_sets()?;
         let references = core::mem::take(&mut count.references);
         for (id, found) in references {
@@ -158,7 +144,7 @@ impl<P: Page> Ipc<P> {
                 count.census.dead += u64::from(port.dead.is_some());
             }
         }
-        self.check_events(count.tokens)?;
+        self.check_events(count.tokens.len())?;
         let mut census = count.census;
         census.created = self.tally.created;
         census.destroyed = self.tally.destroyed;
@@ -170,6 +156,50 @@ impl<P: Page> Ipc<P> {
             String::from("a dead port's queue was not emptied")
         })?;
         Ok(census)
+    }
+
+    /// What the network layer calls the bare remote send-once rights that exist, those of requests
+    /// and those that are about to be reported unanswered too.
+    ///
+    /// # Errors
+    /// As [`Ipc::audit`].
+    pub fn bare_rights<'a>(
+        &self,
+        outside: impl Iterator<Item = &'a Right>,
+    ) -> Result<Vec<RemoteToken>, String> {
+        let mut tokens = self.count(outside)?.tokens;
+        let ports = self.ports.iter().map(|(_, _, port)| port);
+        let seats = ports.filter(|port| port.is_seat && port.dead.is_none());
+        tokens.extend(seats.filter_map(|port| match port.sink {
+            Sink::Remote(token) => Some(token),
+            Sink::Queue => None,
+        }));
+        tokens.extend(self.events.queued().filter_map(|event| match event {
+            Event::Unanswered(token) => Some(*token),
+            _ => None,
+        }));
+        Ok(tokens)
+    }
+
+    fn count<'a>(&self, outside: impl Iterator<Item = &'a Right>) -> Result<Count, String> {
+        let references = self
+            .ports
+            .iter()
+            .map(|(index, generation, _)| (PortId { index, generation }, References::default()))
+            .collect();
+        let mut count = Count {
+            references,
+            ..Count::default()
+        };
+        for right in outside {
+            count.add(right.kind, right.target, 1)?;
+            count.census.outside += 1;
+        }
+        self.count_spaces(&mut count)?;
+        self.count_waiters(&mut count)?;
+        self.count_queues(&mut count)?;
+        self.count_requests(&mut count)?;
+        Ok(count)
     }
 
     fn count_spaces(&self, count: &mut Count) -> Result<(), String> {
@@ -460,10 +490,10 @@ impl<P: Page> Ipc<P> {
     }
 
     /// Whoever exists and has not spoken yet must find room to speak.
-    fn check_events(&self, tokens: u64) -> Result<(), String> {
+    fn check_events(&self, tokens: usize) -> Result<(), String> {
         let objects = PER_PORT * self.ports.len() as usize
             + PER_THREAD * self.waiters.len()
-            + PER_TOKEN * tokens as usize;
+            + PER_TOKEN * tokens;
         ensure(self.events.bound() == objects, || {
             format!(
                 "events: {} promised, {objects} possible",

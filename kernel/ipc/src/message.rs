@@ -22,12 +22,36 @@ use crate::typed::{Items, Occupied, ReadError, Reader, Writer};
 /// What travels with a call besides its data.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Context {
-    /// Nanoseconds that are left to answer; 0 means no limit.
+    /// By when an answer is wanted, in nanoseconds; 0 means no limit. In a message it is a moment
+    /// on the clock of its node, so that time counts wherever the message lies; on the wire, and
+    /// in the hands of a service, it is the time that is left ([`Context::left`]).
     pub deadline: u64,
     /// Ties together the calls made on behalf of one request; all zero means none.
     pub trace: [u8; 16],
     /// The caller's priority, 0 for none.
     pub priority: u8,
+}
+
+impl Context {
+    /// The same with the time that is left at `now`: at least 1, for 0 means no limit.
+    #[must_use]
+    pub fn left(self, now: u64) -> Context {
+        let deadline = match self.deadline {
+            0 => 0,
+            moment => moment.saturating_sub(now).max(1),
+        };
+        Context { deadline, ..self }
+    }
+
+    /// The reverse of [`Context::left`].
+    #[must_use]
+    pub fn until(self, now: u64) -> Context {
+        let deadline = match self.deadline {
+            0 => 0,
+            left => left.saturating_add(now),
+        };
+        Context { deadline, ..self }
+    }
 }
 
 /// Where and as which one a message was received.

@@ -93,14 +93,16 @@ impl Message {
         self.0.set_id(id);
     }
 
-    /// Deadline, trace identity and priority of the call, as the sender gave them.
+    /// Deadline, trace identity and priority of the call, as the sender gave them. The deadline
+    /// is the time that is left by now; on its way between nodes none is counted.
     pub fn context(&self) -> Context {
-        self.0.context()
+        self.0.context().left(node::now().nanos())
     }
 
-    /// Sets deadline, trace identity and priority; they travel with the message.
+    /// Sets deadline, trace identity and priority; they travel with the message. The deadline is
+    /// the time that is left from now on.
     pub fn set_context(&mut self, context: Context) {
-        self.0.set_context(context);
+        self.0.set_context(context.until(node::now().nanos()));
     }
 
     /// Begins to write items: whatever data, rights and memory were in the message are given up,

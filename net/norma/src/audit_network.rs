@@ -22,7 +22,7 @@ use crate::rights::{Barred, parse_token};
 use crate::session::{Session, State};
 
 /// Where a session is: number of the node, place.
-type At = (usize, u32);
+pub(crate) type At = (usize, u32);
 
 pub(crate) fn audit<S: PageSource>(nodes: &[&Node<S>]) -> Result<(), String> {
     let owners = owners(nodes)?;
@@ -72,12 +72,15 @@ fn is_departing<S: PageSource>(node: &Node<S>, port: PortId) -> bool {
     rights.any(|right| right.kind() == RightKind::Receive && right.port() == Some(port))
 }
 
-fn session<'a, S: PageSource>(nodes: &[&'a Node<S>], at: At) -> Option<&'a Session<S::Page>> {
+pub(crate) fn session<'a, S: PageSource>(
+    nodes: &[&'a Node<S>],
+    at: At,
+) -> Option<&'a Session<S::Page>> {
     nodes[at.0].sessions.get(at.1)
 }
 
 /// The same session at its other side, where it is established on both.
-fn other_side<S: PageSource>(nodes: &[&Node<S>], here: At) -> Option<At> {
+pub(crate) fn other_side<S: PageSource>(nodes: &[&Node<S>], here: At) -> Option<At> {
     let own = session(nodes, here)?;
     let mine = nodes[here.0].address();
     let other = nodes.iter().position(|node| node.address() == own.peer)?;
@@ -140,7 +143,10 @@ fn under_way<P: norma_ipc::Page>(exporter: &Session<P>, importer: &Session<P>, i
     count
 }
 
-fn is_accepted<P: norma_ipc::Page>(outbound: &Outbound<P>, importer: &Session<P>) -> bool {
+pub(crate) fn is_accepted<P: norma_ipc::Page>(
+    outbound: &Outbound<P>,
+    importer: &Session<P>,
+) -> bool {
     let sequence = outbound.sequence;
     let refused = |control: &Control| matches!(control, Control::Refused { sequence: of, .. } if *of == sequence);
     outbound.started
@@ -170,7 +176,7 @@ fn released<P: norma_ipc::Page>(exporter: &Session<P>, importer: &Session<P>, in
 }
 
 /// CONTROL frames that wait, or whose fate is not known, with their numbers.
-fn news<P>(session: &Session<P>) -> impl Iterator<Item = (Option<u32>, Control)> {
+pub(crate) fn news<P>(session: &Session<P>) -> impl Iterator<Item = (Option<u32>, Control)> {
     let flight = &session.out.flight;
     let first = flight.next().wrapping_sub(flight.frames.len() as u32);
     let sent = flight

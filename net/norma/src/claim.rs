@@ -47,7 +47,12 @@ impl Hints {
         self.0.len()
     }
 
-    fn get(&self, index: u32) -> Option<Whence> {
+    #[cfg(feature = "audit")]
+    pub(crate) fn indices(&self) -> impl Iterator<Item = u32> {
+        self.0.iter().map(|(index, _)| *index)
+    }
+
+    pub(crate) fn get(&self, index: u32) -> Option<Whence> {
         let found = self.0.iter().find(|(of, _)| *of == index);
         found.map(|(_, whence)| *whence)
     }

@@ -101,6 +101,10 @@ impl<P: Page> Session<P> {
             _ => core::mem::take(&mut self.spare),
         };
         let read = read_message(header, &plan, frame, here, &mut message, desk, spare);
+        if message.has_context() {
+            let now = self.liveness.heard_at().nanos();
+            message.set_context(message.context().until(now));
+        }
         let contents = match read {
             Ok(rights) if header.flags().contains(Flags::NOTIFICATION) => Contents::News(rights),
             Ok(rights) => Contents::Rights(rights),

@@ -59,6 +59,7 @@ impl<P: Page> Session<P> {
                 .then(|| self.fill_ack(0, frame));
         };
         let start = Start {
+            now,
             sequence,
             acknowledged,
             credit: self.credit,
@@ -170,7 +171,7 @@ impl<P: Page> Session<P> {
             }
             session::LENGTH + inline
         } else {
-            match fill_large(outbound, count, source, counters, frame) {
+            match fill_large(start.now, outbound, count, source, counters, frame) {
                 Some(payload) => payload,
                 None => {
                     self.out.flight.spoil(start.sequence);
@@ -229,6 +230,7 @@ impl<P: Page> Session<P> {
 /// With what every header of a sequenced frame starts.
 #[derive(Clone, Copy)]
 struct Start {
+    now: Instant,
     sequence: u32,
     acknowledged: u32,
     credit: u8,
@@ -250,6 +252,7 @@ impl Start {
 /// returns the bytes of payload. `None` without memory.
 #[inline(never)]
 fn fill_large<P: Page>(
+    now: Instant,
     outbound: &Outbound<P>,
     count: u32,
     source: &mut impl PageSource<Page = P>,
@@ -267,7 +270,7 @@ fn fill_large<P: Page>(
     let body = layout::body_mut(frame.head);
     counters.inline_copies += u64::from(plan.stream > 0);
     if plan.trailer == 0 {
-        write_head(outbound, body)?;
+        write_head(now, outbound, body)?;
         if count > 0 {
             body[plan.stream..].fill(0);
         }
@@ -276,7 +279,7 @@ fn fill_large<P: Page>(
             frame.pages.push(source.allocate()?).ok()?;
         }
         let trailer = &mut frame.pages[count as usize..];
-        write_stream(outbound, with_context, body, trailer)?;
+        write_stream(now, outbound, with_context, body, trailer)?;
     }
     Some(plan.payload_length())
 }
@@ -324,7 +327,7 @@ fn label<P>(imports: &mut Imports, outbound: &mut Outbound<P>, first: u32) {
 }
 
 /// Writes inline data, descriptors and context where they fit into the head.
-fn write_head<P>(outbound: &Outbound<P>, body: &mut [u8; HEAD_BODY]) -> Option<()> {
+fn write_head<P>(now: Instant, outbound: &Outbound<P>, body: &mut [u8; HEAD_BODY]) -> Option<()> {
     let data = outbound.message.data();
     let (inline, mut rest) = body.split_at_mut_checked(data.len())?;
     if !data.is_empty() {
@@ -336,13 +339,14 @@ fn write_head<P>(outbound: &Outbound<P>, body: &mut [u8; HEAD_BODY]) -> Option<(
         rest = behind;
     }
     if outbound.message.has_context() {
-        call_context(outbound).emit(rest.first_chunk_mut()?);
+        call_context(now, outbound).emit(rest.first_chunk_mut()?);
     }
     Some(())
 }
 
-fn call_context<P>(outbound: &Outbound<P>) -> context::Repr {
-    let call = outbound.message.context();
+/// The context as it is now: the time that is left shrinks until the frame goes (W-25).
+fn call_context<P>(now: Instant, outbound: &Outbound<P>) -> context::Repr {
+    let call = outbound.message.context().left(now.nanos());
     context::Repr {
         deadline: call.deadline,
         trace: call.trace,
@@ -353,6 +357,7 @@ fn call_context<P>(outbound: &Outbound<P>) -> context::Repr {
 /// Writes inline data, descriptors and context one behind the other: first into the head, then
 /// into the trailer's pages.
 fn write_stream<P: Page>(
+    now: Instant,
     outbound: &Outbound<P>,
     with_context: bool,
     body: &mut [u8; HEAD_BODY],
@@ -382,7 +387,7 @@ fn write_stream<P: Page>(
     }
     if with_context {
         let mut bytes = [0; context::LENGTH];
-        call_context(outbound).emit(&mut bytes);
+        call_context(now, outbound).emit(&mut bytes);
         write(&bytes)?;
     }
     if at < HEAD_BODY {

@@ -31,6 +31,9 @@ mod audit;
 #[cfg(feature = "audit")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_macros)] // For tests, on hosts.
 mod audit_network;
+#[cfg(feature = "audit")]
+#[allow(clippy::disallowed_methods, clippy::disallowed_macros)] // For tests, on hosts.
+mod audit_onces;
 mod backlog;
 mod carry;
 mod check;
@@ -81,6 +84,8 @@ mod window;
 
 #[cfg(feature = "audit")]
 pub use audit::audit;
+#[cfg(feature = "audit")]
+pub use audit_onces::audit_onces;
 pub use confirm::{Confirmation, Fate};
 pub use counters::{Counters, Drop};
 pub use lookups::LookUp;

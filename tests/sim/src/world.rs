@@ -50,6 +50,10 @@ type Watcher = Box<dyn FnMut(usize, usize, &[u8])>;
 /// Nodes that are few enough to look at all of them after each step.
 const AUDITED_TOGETHER: usize = 12;
 
+/// Steps between two looks at all send-once rights, which take as long as those of one node many
+/// times over.
+const ONCES_EVERY: u64 = 16;
+
 /// Changes frames as they leave a node.
 type Tamper = Box<dyn FnMut(usize, &mut Vec<u8>)>;
 
@@ -499,6 +503,9 @@ impl World {
                 self.audit(index)?;
             }
             self.audit_network()?;
+            if !self.config.in_hands && self.report.steps.is_multiple_of(ONCES_EVERY) {
+                self.audit_onces()?;
+            }
         }
         if self.books.is_open() && !self.machines[index].dead {
             self.books.now = self.now;
@@ -535,6 +542,19 @@ impl World {
         let alive = self.machines.iter().filter(|machine| !machine.dead);
         norma_net::audit(alive.map(|machine| &machine.node))
             .map_err(|what| self.failure(format!("audit: {what}")))
+    }
+
+    /// Looks where each send-once right between two nodes is.
+    ///
+    /// # Errors
+    /// When one is nowhere, or twice.
+    pub fn audit_onces(&self) -> Result<(), Failure> {
+        if self.machines.len() > AUDITED_TOGETHER || self.config.corruption {
+            return Ok(());
+        }
+        let alive = self.machines.iter().filter(|machine| !machine.dead);
+        norma_net::audit_onces(alive.map(|machine| &machine.node))
+            .map_err(|what| self.failure(format!("audit of send-once rights: {what}")))
     }
 
     /// Counts all rights of a node anew.

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use common::{Places, drained, must, text};
 use norma_ipc::limits::MAX_RIGHTS;
-use norma_ipc::{Name, Reason, Right, RightError, RightKind, RightTypes, SendFailure, ThreadId};
+use norma_ipc::{
+    Context, Name, Reason, Right, RightError, RightKind, RightTypes, SendFailure, ThreadId,
+};
 use norma_sim::{CallError, Config, Message, World, bad_network};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -471,6 +473,64 @@ fn i_1_an_answer_that_cannot_be_sent_comes_back_with_the_right_to_give_it() {
     let ipc = w.machine(2).node().ipc();
     assert_eq!(ipc.deallocate(space, name, RightKind::SendOnce), Ok(()));
     w.after(2).unwrap();
+    p.close(&mut w);
+    drained(&mut w);
+}
+
+/// W-25: what is left of a call's time shrinks where it lies and where it waits to be sent, also
+/// to be sent again; on the wire no time passes that anybody could measure.
+#[test]
+fn w_25_a_deadline_counts_wherever_a_call_lies() {
+    let mut w = World::new(&calm(3));
+    let p = Places::new(&mut w);
+    // The clock of all nodes.
+    let nanos = |w: &World| 1_000_000_000 + u64::try_from(w.now().as_nanos()).unwrap();
+    let on_the_wire = Rc::new(RefCell::new(Vec::new()));
+    let seen = Rc::clone(&on_the_wire);
+    w.watch(move |_, _, frame| {
+        // MESSAGE with CONTEXT, which ends with 24 bytes of something else.
+        if frame.get(55) == Some(&3) && frame[56] & 2 != 0 {
+            let deadline = frame[frame.len() - 32..].first_chunk().unwrap();
+            seen.borrow_mut()
+                .push(u64::from_le_bytes(*deadline) / 10_000_000);
+        }
+    });
+    let caller = w.thread(1);
+    let mut message = w.message(1, b"?");
+    let context = Context {
+        deadline: 1_000_000_000,
+        ..Context::default()
+    };
+    message.set_context(context.until(nanos(&w)));
+    let begun = nanos(&w);
+    must(w.begin_call(1, caller, p.way(1, 0), message));
+    let message = pass(&mut w, &p, &[0]);
+    w.run_for(MS(100)).unwrap();
+    // What is sent now is lost, and comes again.
+    w.faults().cut(0, 2);
+    must(w.send(0, p.threads[0], p.way(0, 2), message));
+    w.run_for(MS(200)).unwrap();
+    w.faults().heal(0, 2);
+    let message = pass(&mut w, &p, &[2]);
+    // Hundredths of a second: the call, and the frames that were lost.
+    let sent = on_the_wire.borrow().clone();
+    assert_eq!(sent[..2], [100, 90], "{sent:?}");
+    assert!(sent.is_sorted_by(|one, next| one >= next), "{sent:?}");
+    assert!(sent.last() < Some(&70), "{sent:?}");
+    let left = message.context().left(nanos(&w)).deadline;
+    let passed = nanos(&w) - begun;
+    assert!(passed >= 300_000_000, "{passed}");
+    let wire = 1_000_000;
+    let expected = 1_000_000_000 - passed;
+    assert!(
+        (expected..expected + wire).contains(&left),
+        "{left}, {expected}"
+    );
+    // A time that is over is not no time at all.
+    w.run_for(MS(800)).unwrap();
+    assert_eq!(message.context().left(nanos(&w)).deadline, 1);
+    w.reply(2, message).unwrap();
+    answered(&mut w, caller);
     p.close(&mut w);
     drained(&mut w);
 }

@@ -64,8 +64,16 @@ fn calm(seed: u64) -> norma_sim::Config {
 /// The first failure of runs with that bug, on a network without faults, that says so. Whatever
 /// is said, every run must be right or fail: none may panic.
 fn found(plant: impl Fn() -> Bug, says: &[&str]) -> Failure {
+    found_in(calm, plant, says)
+}
+
+fn found_in(
+    config: impl Fn(u64) -> norma_sim::Config,
+    plant: impl Fn() -> Bug,
+    says: &[&str],
+) -> Failure {
     for seed in 1..=SEEDS {
-        let config = calm(seed);
+        let config = config(seed);
         if let Err(failure) = run_prepared(&config, |world| world.tamper(plant())) {
             println!("seed {seed}: {}", failure.what);
             if says.iter().any(|words| failure.what.contains(words)) {
@@ -119,6 +127,31 @@ fn a_release_that_is_swallowed_is_seen() {
         &["has no senders and nobody was told"],
     );
     readable(&failure);
+}
+
+/// An answer that was claimed at the caller leaves what is kept for it at the giver for ever,
+/// which no actor can see.
+#[test]
+fn a_swallowed_word_of_a_right_that_was_used_elsewhere_is_seen_by_the_audit() {
+    let audited = |seed| norma_sim::Config {
+        audit_every: 1,
+        ..calm(seed)
+    };
+    found_in(
+        audited,
+        || {
+            Box::new(|_, frame| {
+                if let Some(mut header) = header(frame)
+                    && header.kind == Kind::Control
+                    && header.destination == 7
+                {
+                    header.destination = 999;
+                    write(frame, &header);
+                }
+            })
+        },
+        &["is held 0 times, 0 times on its way, used 0 times"],
+    );
 }
 
 #[test]
