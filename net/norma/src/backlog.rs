@@ -211,7 +211,11 @@ impl<S: PageSource> Node<S> {
             Err(RightError::NoMemory) => return self.stall(now, at, label, message),
             Err(_) => return self.refuse_backlog(place, label, message, control::Reason::Dead),
         }
-        let admitted = self.admit_adopted(place, label.reply, &mut message, rights, |_, _| Ok(()));
+        let admitted =
+            self.admit_adopted(place, label.reply, &mut message, rights, |session, _| {
+                let room = session.exports.reserve_home();
+                room.map_err(|NoMemory| control::Reason::NoMemory)
+            });
         let seated = admitted
             .map_err(|_| ())
             .and_then(|()| self.seat_requests(&mut message));
@@ -248,6 +252,7 @@ impl<S: PageSource> Node<S> {
                 Some(export) if send_onces > 0 => {
                     export.barred = Barred::Counted;
                     export.sent = send_onces;
+                    session.exports.are_at_home(onces, home);
                 }
                 _ => {
                     if let Some(export) = session.exports.take(onces) {

@@ -276,6 +276,7 @@ impl<S: PageSource> Node<S> {
                 self.ipc.discard(parcel.message);
             }
         }
+        self.forget_those_at_home(&mut session);
         while let Some(export) = session.exports.remove_any() {
             self.outrun(&export.right);
             export.release(&mut self.ipc, reason);

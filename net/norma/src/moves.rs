@@ -1,7 +1,7 @@
 //! Receive rights between nodes: what a node remembers of those that come and go, and what it
 //! does when there was no memory for the next step.
 //!
-//! The way of a receive right from `b` to `d` (W-120 to W-133): it leaves in a message as any
+//! The way of a receive right from `b` to `d` (W-120 to W-136): it leaves in a message as any
 //! right does, while its port goes on at `b`, queueing (`carry`). `d` takes the message, has an
 //! *arriving* port from then on, keeps the message to itself (`hold`), and says TAKEN
 //! (`arriving`). At `b` the port becomes a stand-in, and STATE and all that was queued follow

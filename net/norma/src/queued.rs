@@ -137,27 +137,31 @@ impl<S: PageSource> Node<S> {
         if export.barred != Barred::Counted {
             return false;
         }
-        let Some(port) = export.right.port() else {
-            return false;
-        };
-        let count = count.min(export.sent);
-        let last = export.sent == count;
-        export.sent -= count;
-        ipc.retract_lent(port, count - u32::from(last));
-        // The port may have gone on from here: then they are counted there too.
-        let onces_to = ipc.onces_to(port);
-        if last
-            && let Some(session) = sessions.get_mut(place)
-            && let Some(right) = session.exports.remove(index)
-        {
-            ipc.retract(right);
+        if let Some(session) = sessions.get_mut(place) {
+            session.exports.came_home(index, count);
+            let forgotten = session.exports.forget_uses(ipc, index, count);
+            self.pass_home(forgotten);
         }
+        true
+    }
+
+    /// Some uses of a send-once right were forgotten. The port may have gone on from here: then
+    /// they are counted there too.
+    fn pass_home(&mut self, (onces_to, count): (Option<RemoteToken>, u32)) {
         if let Some(onces_to) = onces_to
             && self.promise_home(onces_to).is_ok()
         {
             self.release_onces(onces_to, count);
         }
-        true
+    }
+
+    /// The session is over before the peer could say that rights which it counts are here again:
+    /// they are, and have not died with it.
+    pub(crate) fn forget_those_at_home(&mut self, session: &mut Session<S::Page>) {
+        while let Some((index, count)) = session.exports.next_at_home() {
+            let forgotten = session.exports.forget_uses(&mut self.ipc, index, count);
+            self.pass_home(forgotten);
+        }
     }
 
     /// A receive right has come to where `count` send-once rights to its port are: where they

@@ -122,6 +122,9 @@ pub(crate) struct Exports {
     /// Of send-once rights that had several uses: those whose last one was taken by a message
     /// that may yet be refused.
     last_uses: alloc::vec::Vec<u32>,
+    /// Of send-once rights that have several uses: how many of those are rights that are here by
+    /// now, which will be said when every node between has heard so.
+    at_home: alloc::vec::Vec<(u32, u32)>,
 }
 
 /// Rights of this kind that are remembered: half of them are more than there are in a message.
@@ -145,6 +148,7 @@ impl Exports {
             generations: alloc::vec::Vec::new(),
             by_port: Map::default(),
             last_uses: alloc::vec::Vec::new(),
+            at_home: alloc::vec::Vec::new(),
         }
     }
 
@@ -340,6 +344,59 @@ impl Exports {
             return ipc.claim(port);
         }
         self.remove(index)
+    }
+
+    /// Makes sure that the next [`Exports::are_at_home`] has room.
+    pub(crate) fn reserve_home(&mut self) -> Result<(), NoMemory> {
+        self.at_home.try_reserve(1).map_err(|_| NoMemory)
+    }
+
+    /// So many of the uses of a send-once right are rights that are here. Room was reserved.
+    pub(crate) fn are_at_home(&mut self, index: u32, count: u32) {
+        if count > 0 {
+            self.at_home.push((index, count));
+        }
+    }
+
+    /// So many of them have been released.
+    pub(crate) fn came_home(&mut self, index: u32, count: u32) {
+        for (of, left) in &mut self.at_home {
+            if *of == index {
+                *left = left.saturating_sub(count);
+            }
+        }
+        self.at_home.retain(|(_, left)| *left > 0);
+    }
+
+    /// Takes out who was not released.
+    pub(crate) fn next_at_home(&mut self) -> Option<(u32, u32)> {
+        self.at_home.pop()
+    }
+
+    /// Forgets as many uses of a send-once right, as far as there are so many, and tells nobody.
+    /// Returns where they are counted too, if the port has gone on, and how many there were.
+    pub(crate) fn forget_uses<P: Page>(
+        &mut self,
+        ipc: &mut Ipc<P>,
+        index: u32,
+        count: u32,
+    ) -> (Option<RemoteToken>, u32) {
+        let counted = |export: &&mut Export| export.barred == Barred::Counted;
+        let Some(export) = self.get_mut(index).filter(counted) else {
+            return (None, 0);
+        };
+        let Some(port) = export.right.port() else {
+            return (None, 0);
+        };
+        let count = count.min(export.sent);
+        let last = export.sent == count;
+        export.sent -= count;
+        ipc.retract_lent(port, count - u32::from(last));
+        let onces_to = ipc.onces_to(port);
+        if last && let Some(right) = self.remove(index) {
+            ipc.retract(right);
+        }
+        (onces_to, count)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

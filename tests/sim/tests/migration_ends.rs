@@ -278,3 +278,40 @@ fn w_135_a_right_may_come_home_before_the_port_has_left() {
         drained(&mut w);
     }
 }
+
+/// A port comes home, where send-once rights to it have stayed, and the node where it was dies:
+/// each of these rights still comes to one thing.
+#[test]
+fn w_128_rights_that_are_home_again_do_not_die_with_the_node_between() {
+    for step in 0..if cfg!(miri) { 2 } else { 80 } {
+        let mut w = mortal(3);
+        let p = Places::new(&mut w);
+        let port = p.port(&mut w, 0);
+        let kept: Vec<_> = (0..2).map(|_| once(&mut w, 0, port)).collect();
+        let moved = move_to(&mut w, &p, 0, port, 1);
+        run(&mut w, MS(50));
+        p.give_receive(&mut w, 1, moved, 0);
+        run(&mut w, std::time::Duration::from_micros(step * 5));
+        w.kill(1);
+        run(&mut w, MS(3000));
+        if let Some(back) = p.try_take(&mut w, 0) {
+            if !is_dead(&mut w, 0, back) {
+                for name in &kept {
+                    assert_eq!(news_at(&mut w, 0, back), None, "{step}");
+                    give_up(&mut w, 0, *name, RightKind::SendOnce);
+                    let news = news_at(&mut w, 0, back);
+                    assert_eq!(news, Some(Notification::SendOnce(Reason::Unanswered)));
+                }
+                assert_eq!(news_at(&mut w, 0, back), None, "{step}");
+            }
+            give_up_all(&mut w, 0, back);
+        }
+        let space = w.machine(0).space();
+        for name in kept.into_iter().chain([port]) {
+            let _ = w.machine(0).node().ipc().destroy(space, name);
+            after(&mut w, 0);
+        }
+        p.close(&mut w);
+        drained(&mut w);
+    }
+}

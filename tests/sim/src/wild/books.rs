@@ -828,6 +828,9 @@ impl Books {
         }
         for book in &mut self.ports {
             book.registered = book.registered.filter(|at| *at != node);
+            // Their names may be given again.
+            book.no_senders = book.no_senders.filter(|(at, _)| *at != node);
+            book.destroyed = book.destroyed.filter(|(at, _)| *at != node);
         }
         self.bells[node].clear();
         self.boots[node] += u64::from(reboots);

@@ -56,7 +56,7 @@ bitflags! {
 
 impl Abilities {
     /// What nodes can do now.
-    pub const PRESENT: Self = Self::MIGRATE.complement();
+    pub const PRESENT: Self = Self::all();
 }
 
 /// The work of a run of the wild.
