@@ -22,6 +22,10 @@ use norma_boot::{BootInfo, Node, println};
 
 norma_boot::image!(main);
 
+/// Nanoseconds after which what has not happened will not: long, for a busy host may stop the
+/// whole machine for a while, and nothing waits for it that goes well.
+const LONG: u64 = 30_000_000_000;
+
 /// What was expected and did not happen.
 pub struct Failure(pub &'static str);
 

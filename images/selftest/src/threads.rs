@@ -1,6 +1,6 @@
 //! Threads: beginning, end, blocking, waking, handing over, taking turns.
 
-use crate::{Failure, check};
+use crate::{Failure, LONG, check};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -177,7 +177,7 @@ fn a_better_thread_interrupts() -> Result<(), Failure> {
         thread::sleep(2_000_000);
         flag.store(true, Ordering::Relaxed);
     }))?;
-    let limit = timer::now() + 1_000_000_000;
+    let limit = timer::now() + LONG;
     while !done.load(Ordering::Relaxed) {
         check(
             timer::now() < limit,
@@ -199,7 +199,7 @@ fn peers_share_by_slices() -> Result<(), Failure> {
             }
         }))?);
     }
-    let limit = timer::now() + 2_000_000_000;
+    let limit = timer::now() + LONG;
     while TURNS.iter().any(|turns| turns.load(Ordering::Relaxed) == 0) {
         check(timer::now() < limit, "every spinning peer gets its turn")?;
     }
