@@ -14,6 +14,7 @@ use norma_wire::session::{Flags, Header};
 
 use crate::counters::Drop;
 use crate::limits::{MAX_BEGUN, MAX_PARTIAL};
+use crate::rights::{NO_EXPORT, NODE_SERVICE};
 use crate::window::{Window, before};
 
 /// What a MESSAGE frame says about its message.
@@ -175,6 +176,11 @@ impl<P: Page> Inbox<P> {
     }
 
     fn is_behind_another(&self, label: Label) -> bool {
+        // What is for no port has no order (W-90, W-113). Its sender does not wait to send it
+        // until all of another has left, and so would settle it before it is decided here.
+        if matches!(label.destination, NO_EXPORT | NODE_SERVICE) {
+            return false;
+        }
         let earlier = self
             .partial
             .iter()
@@ -449,6 +455,22 @@ mod tests {
         inbox.put_pages(place, 0, &mut [page(0)], PAGE_SIZE, &mut source);
         assert!(inbox.poll_whole().is_some());
         assert!(inbox.may_deliver(later.label));
+    }
+
+    #[test]
+    fn w_90_what_has_no_order_waits_for_nothing() {
+        let mut ipc = Ipc::new();
+        for destination in [NO_EXPORT, NODE_SERVICE] {
+            let mut inbox: Inbox<HeapPage> = Inbox::new(0);
+            let place = inbox.partial(0, PAGE_SIZE, 0, 0).unwrap();
+            let mut first = parcel(&mut ipc, 0, 0);
+            first.label.destination = destination;
+            inbox.put_parcel(place, first);
+            inbox.window.mark(0);
+            let mut later = parcel(&mut ipc, 1, 0);
+            later.label.destination = destination;
+            assert!(inbox.may_deliver(later.label));
+        }
     }
 
     #[test]
