@@ -70,11 +70,11 @@ impl<S: PageSource> Node<S> {
         else {
             return self.ipc.discard(message); // Nobody waits for it any more.
         };
+        let port = message.rights().first().and_then(Right::port);
+        let alive = port.is_some_and(|port| self.ipc.sink(port).is_ok());
+        // A dead one stays in the message, and goes with it.
         let right = match message.id() {
-            answer::DONE => message.take_right().filter(|right| {
-                let port = right.port().map(|port| self.ipc.sink(port));
-                port.is_some_and(|sink| sink.is_ok())
-            }),
+            answer::DONE if alive => message.take_right(),
             _ => None,
         };
         let empty = message.id() == answer::UNKNOWN;

@@ -315,3 +315,41 @@ fn w_128_rights_that_are_home_again_do_not_die_with_the_node_between() {
         drained(&mut w);
     }
 }
+
+/// A name is looked up where a right to a port of the asker's own is checked in, which dies while
+/// the answer is on its way: nothing is left of the right in it.
+#[test]
+fn w_91_an_answer_whose_right_has_died_is_released() {
+    for step in 0..40 {
+        let mut w = World::new(&calm(2));
+        let p = Places::new(&mut w);
+        let port = p.port(&mut w, 0);
+        p.give(&mut w, 0, port, 1);
+        let known = p.take(&mut w, 1);
+        let (at, space) = (now(&w), w.machine(1).space());
+        w.machine(1)
+            .node()
+            .check_in(at, space, known, "mine")
+            .unwrap();
+        after(&mut w, 1);
+        let thread = p.threads[0];
+        w.look_up(0, thread, "mine").unwrap();
+        give_up(&mut w, 0, port, RightKind::Send);
+        let at = now(&w);
+        let asked = w.machine(0).node().look_up(at, thread, "mine", None);
+        assert!(asked.is_ok());
+        after(&mut w, 0);
+        run(&mut w, std::time::Duration::from_micros(step * 5));
+        p.drop_receive(&mut w, 0, port);
+        run(&mut w, MS(3000));
+        w.audit(0).unwrap();
+        let end = w.machine(0).node().ipc().await_reply(thread);
+        let Ok(Some(delivery)) = end else {
+            panic!("{end:?} {step}")
+        };
+        w.machine(0).node().ipc().discard_delivery(delivery);
+        w.audit(0).unwrap();
+        give_up_all(&mut w, 0, port);
+        give_up_all(&mut w, 1, known);
+    }
+}
