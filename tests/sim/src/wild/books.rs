@@ -742,7 +742,8 @@ impl Books {
             self.accuse(what, &ports, &[number]);
             return None;
         }
-        let cargo = self.unload(number, Fate::Received)?;
+        let mut cargo = self.unload(number, Fate::Received)?;
+        self.go_along(&mut cargo);
         let meant = match cargo.dest {
             Dest::Port(port) => OnceTarget::Port(port),
             Dest::Once(once) => {
@@ -779,6 +780,22 @@ impl Books {
             }
         }
         Some(cargo)
+    }
+
+    /// What is in a message was where the port was in whose queue it lay.
+    fn go_along(&mut self, cargo: &mut Cargo) {
+        let OnceTarget::Port(port) = self.target(cargo.dest) else {
+            return;
+        };
+        let mut way = Path::default();
+        self.join_owners(port, &mut way);
+        for right in &mut cargo.rights {
+            right.path.join(&way);
+        }
+        let onces = cargo.rights.iter().filter_map(|right| right.once);
+        for once in onces.chain(cargo.reply) {
+            self.onces[once.0 as usize].path.join(&way);
+        }
     }
 
     /// No more messages and notifications can come of send-once rights than were made.
