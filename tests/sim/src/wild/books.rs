@@ -589,6 +589,16 @@ impl Books {
         }
     }
 
+    /// A receive right that was given up came back dead: as in a message.
+    pub(crate) fn came_back_dead(&mut self, port: PortNo) {
+        if !self.excused(port, &Path::default(), Duration::ZERO) {
+            let what = format!("port {} came back dead: nothing came between", port.0);
+            self.accuse(what, &[port], &[]);
+        }
+        let now = self.now;
+        self.port(port).place = Place::Gone(now);
+    }
+
     /// A number for a new message.
     pub(crate) fn next_number(&mut self) -> u64 {
         self.numbers += 1;

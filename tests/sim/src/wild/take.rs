@@ -86,6 +86,10 @@ impl Rover {
     fn got_back(&mut self, cx: &mut Context<'_>, bell: u32, right: Right) {
         let port = cx.books.bells[cx.machine][&bell].port;
         match cx.node.ipc().insert(cx.space, right) {
+            Ok(name) if self.is_dead(cx, name.raw()) => {
+                let _ = cx.node.ipc().deallocate(cx.space, name, RightKind::Receive);
+                cx.books.came_back_dead(port);
+            }
             Ok(name) => cx.books.add_receive(who(cx), name.raw(), port),
             Err(refused) => {
                 cx.node.ipc().release(refused.right);
