@@ -49,7 +49,14 @@ pub fn tests() -> Vec<Test> {
             bench(
                 lab,
                 "net",
-                &["floor", "remote-null", "stream-1m", "raw-stream"],
+                &[
+                    "floor",
+                    "remote-null",
+                    "stream-1m",
+                    "raw-stream",
+                    "ports-1",
+                    "ports-1000",
+                ],
             )
         }),
         Test::new("runner::bench_ipc", |lab| {

@@ -4,7 +4,7 @@ use crate::control::{BEGIN, CONTROL, DONE, END, PREPARE_RAW, SERVICE, pack};
 use crate::counts::{self, Stretch, Totals};
 use crate::ipc::{Around, Operation};
 use crate::item::{Item, Kind};
-use crate::{Doing, Error, local, raw_client, remote};
+use crate::{Doing, Error, local, ports, raw_client, remote};
 use alloc::vec::Vec;
 use core::time::Duration;
 use norma_boot::{Message, Node, SendRight, println};
@@ -78,6 +78,7 @@ fn measure(
             let mut caller = remote::OutOfLine::new(bytes)?;
             stretch(node, peer, number, item, round, times, || caller.call(peer))?
         }
+        Kind::Ports(ports) => ports::run(node, peer, number, item, round, ports)?,
         Kind::Stream(bytes) => {
             let mut caller = remote::OutOfLine::new(bytes)?;
             let mut left = item.warmup;
@@ -93,6 +94,14 @@ fn measure(
     };
     print(item, round, times, &result);
     Ok(())
+}
+
+/// Calls with an identifier and nothing else.
+#[inline(never)]
+pub fn request(to: &SendRight, id: u32) -> Result<Message, norma_boot::Failure> {
+    let mut message = Message::new()?;
+    message.set_id(id);
+    Ok(to.call(message)?)
 }
 
 /// A message that is always there between two operations.
@@ -183,11 +192,15 @@ fn stream(
 }
 
 impl Peer {
-    fn tell(&self, what: u32, item: u32, round: u32) -> Result<(), norma_boot::Failure> {
-        let mut message = Message::new()?;
-        message.set_id(pack(what, item, round));
-        self.control.call(message)?;
-        Ok(())
+    /// Tells the other node something.
+    #[inline(never)]
+    pub fn tell(&self, what: u32, item: u32, round: u32) -> Result<(), norma_boot::Failure> {
+        self.ask(what, item, round).map(drop)
+    }
+
+    /// As [`Peer::tell`], with the answer.
+    pub fn ask(&self, what: u32, item: u32, round: u32) -> Result<Message, norma_boot::Failure> {
+        request(&self.control, pack(what, item, round))
     }
 }
 

@@ -15,6 +15,9 @@ pub const END: u32 = 3;
 /// There are no more.
 pub const DONE: u32 = 4;
 
+/// The server is to start a service of many ports, and answers with the right to ask it for them.
+pub const PORTS: u32 = 5;
+
 /// What is told, the number of the item, the round: 8, 8 and 16 bits of an identifier.
 pub const fn pack(what: u32, item: u32, round: u32) -> u32 {
     what | (item & 0xff) << 8 | round << 16

@@ -13,12 +13,14 @@ pub struct Totals {
 }
 
 impl Stretch {
-    /// The counts from here on.
+    /// The counts from here on. Not compiled into each benchmark, nor is their end.
+    #[inline(never)]
     pub fn begin(node: &Node) -> Self {
         Stretch(node.counts())
     }
 
     /// The counts until here.
+    #[inline(never)]
     pub fn end(self, node: &Node) -> Totals {
         Totals {
             from: self.0,

@@ -2,6 +2,8 @@
 
 use crate::client::take;
 use crate::local::{DROP_MEMORY, DROP_RIGHT, ECHO, Local, PRIORITY, STOP, TOUCH};
+use crate::{STACK, spawn};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use norma_boot::{
     Delivery, Disposition, Failure, Memory, Message, Node, PAGE_SIZE, PortSet, ReceiveRight,
@@ -221,7 +223,7 @@ impl Set {
             services.push(port.make_send()?);
             ports.push(port);
         }
-        node.spawn("set", PRIORITY, move || {
+        let body = move || {
             let _members = ports;
             let mut next = set.receive();
             while let Ok(message) = next {
@@ -230,8 +232,8 @@ impl Set {
                 }
                 next = set.reply_and_receive(message);
             }
-        })
-        .map_err(|_| Failure::NoMemory)?;
+        };
+        spawn(node, "set", PRIORITY, STACK, Box::new(body))?;
         Ok(Set {
             services,
             next: 0,
@@ -276,8 +278,8 @@ impl Crowd {
         let port = ReceiveRight::new()?;
         for _ in 0..clients {
             let service = port.make_send()?;
-            node.spawn("client", CLIENT_PRIORITY, move || client(&service))
-                .map_err(|_| Failure::NoMemory)?;
+            let body = Box::new(move || client(&service));
+            spawn(node, "client", CLIENT_PRIORITY, STACK, body)?;
         }
         let message = Some(port.receive()?);
         Ok(Crowd {

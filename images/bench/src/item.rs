@@ -21,6 +21,8 @@ pub enum Kind {
     OutOfLine(usize),
     /// One-way messages with so many bytes out of line.
     Stream(usize),
+    /// Null RPCs of many threads to so many ports.
+    Ports(usize),
     /// Raw frames that carry so many bytes.
     RawStream(usize),
 }
@@ -41,7 +43,7 @@ pub struct Item {
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-static KINDS: [(&str, Kind); 40] = [
+static KINDS: [(&str, Kind); 42] = [
     ("floor", Kind::Floor),
     ("local-null", Kind::LocalNull),
     ("remote-null", Kind::Inline(0, 0)),
@@ -53,6 +55,8 @@ static KINDS: [(&str, Kind); 40] = [
     ("remote-1m", Kind::OutOfLine(MIB)),
     ("stream-1m", Kind::Stream(MIB)),
     ("raw-stream", Kind::RawStream(MIB)),
+    ("ports-1", Kind::Ports(1)),
+    ("ports-1000", Kind::Ports(1000)),
     ("ipc-null", Kind::Local(Around::Null)),
     (
         "ipc-make-send",

@@ -1,5 +1,7 @@
 //! A service on the calling node itself.
 
+use crate::{STACK, spawn};
+use alloc::boxed::Box;
 use norma_boot::{Failure, Frames, Message, Node, ReceiveRight, SendRight};
 
 /// The local service; it ends when this is dropped.
@@ -27,7 +29,7 @@ impl Local {
     pub fn start(node: &Node) -> Result<Self, Failure> {
         let port = ReceiveRight::new()?;
         let service = port.make_send()?;
-        node.spawn("local", PRIORITY, move || {
+        let body = move || {
             let mut next = port.receive();
             while let Ok(mut message) = next {
                 match message.id() {
@@ -41,8 +43,8 @@ impl Local {
                 }
                 next = port.reply_and_receive(message);
             }
-        })
-        .map_err(|_| Failure::NoMemory)?;
+        };
+        spawn(node, "local", PRIORITY, STACK, Box::new(body))?;
         Ok(Local { service })
     }
 }

@@ -14,11 +14,13 @@ mod counts;
 mod ipc;
 mod item;
 mod local;
+mod ports;
 mod raw;
 mod raw_client;
 mod remote;
 mod server;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 use item::Item;
@@ -54,6 +56,24 @@ impl<T, E: Into<Failure>> Doing<T> for Result<T, E> {
         })
     }
 }
+
+/// A thread of that name, priority and stack. It is compiled once for all bodies, which are long
+/// where they are compiled into what starts them.
+#[inline(never)]
+pub fn spawn(
+    node: &Node,
+    name: &str,
+    priority: u8,
+    stack: usize,
+    body: Box<dyn FnOnce() + Send>,
+) -> Result<(), Failure> {
+    node.spawn_with_stack(name, priority, stack, body)
+        .map(drop)
+        .map_err(|_| Failure::NoMemory)
+}
+
+/// The usual stack.
+pub const STACK: usize = 64 * 1024;
 
 fn main(node: Node) -> Result<(), Error> {
     let items = match Item::list(node.argument("bench").unwrap_or("")) {

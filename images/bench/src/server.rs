@@ -1,9 +1,10 @@
 //! Node `b`: answers what is measured, and counts its own side of each stretch.
 
-use crate::control::{self, BEGIN, CONTROL, DONE, ECHO, END, PREPARE_RAW, SERVICE};
+use crate::control::{self, BEGIN, CONTROL, DONE, ECHO, END, PORTS, PREPARE_RAW, SERVICE};
 use crate::counts::{self, Stretch};
 use crate::item::Item;
-use crate::{Doing, Error, raw};
+use crate::{Doing, Error, STACK, ports, raw, spawn};
+use alloc::boxed::Box;
 use norma_boot::{Failure, Node, ReceiveRight, println};
 
 /// Priority of the measured service: above the thread that takes control messages.
@@ -19,9 +20,8 @@ pub fn run(node: &Node, items: &[Item]) -> Result<(), Error> {
             .map_err(|_| Failure::NoMemory)
             .doing(name)?;
     }
-    node.spawn("service", PRIORITY, move || serve(&service))
-        .map_err(|_| Failure::NoMemory)
-        .doing("a thread")?;
+    let body = Box::new(move || serve(&service));
+    spawn(node, "service", PRIORITY, STACK, body).doing("a thread")?;
     let mut stretch = None;
     let mut message = requests.receive().doing("control")?;
     loop {
@@ -43,6 +43,13 @@ pub fn run(node: &Node, items: &[Item]) -> Result<(), Error> {
                 raw::serve(node, item, round).doing(item.name)?;
                 message = requests.receive().doing("control")?;
                 continue;
+            }
+            PORTS => {
+                let right = ports::start(node).doing("ports")?;
+                message
+                    .push_right(right)
+                    .map_err(|error| error.failure)
+                    .doing("ports")?;
             }
             DONE => {
                 message.reply().doing("control")?;

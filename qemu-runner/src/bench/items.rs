@@ -40,6 +40,8 @@ pub enum Kind {
     RoundTrip,
     /// The same between threads of one node.
     Local,
+    /// Calls of many threads, over all of a stretch.
+    Crowd,
     /// Bytes moved one way, over all operations of a stretch.
     Stream,
 }
@@ -49,16 +51,18 @@ impl Kind {
     pub fn unit(self) -> &'static str {
         match self {
             Self::RoundTrip | Self::Local => "us",
+            Self::Crowd => "calls/s",
             Self::Stream => "MB/s",
         }
     }
 
     /// The benchmark to which others of this kind are compared: the same without anything of
-    /// ours above the driver, or an empty call.
+    /// ours above the driver, an empty call, or a single port.
     pub fn floor(self) -> &'static str {
         match self {
             Self::RoundTrip => "floor",
             Self::Local => "ipc-null",
+            Self::Crowd => "ports-1",
             Self::Stream => "raw-stream",
         }
     }
@@ -88,7 +92,7 @@ const fn item(name: &'static str, kind: Kind, n: u64) -> Item {
 
 /// Calls between nodes. Numbers are chosen so that each stretch takes some tenths of a second
 /// under emulation: long against a time slice of the host, short against its drift.
-static NET: [Item; 11] = [
+static NET: [Item; 13] = [
     item("floor", Kind::RoundTrip, 2000),
     item("local-null", Kind::RoundTrip, 5000),
     item("remote-null", Kind::RoundTrip, 2000),
@@ -100,6 +104,8 @@ static NET: [Item; 11] = [
     item("remote-1m", Kind::RoundTrip, 60),
     item("stream-1m", Kind::Stream, 100),
     item("raw-stream", Kind::Stream, 100),
+    item("ports-1", Kind::Crowd, 10_000),
+    item("ports-1000", Kind::Crowd, 10_000),
 ];
 
 /// Calls on one node. The list begins with that of Mach's own `mach_perf`.
@@ -201,7 +207,7 @@ mod tests {
         assert_eq!(
             names.join(" "),
             "floor local-null remote-null remote-right remote-64 remote-1k remote-4k remote-64k \
-             remote-1m stream-1m raw-stream"
+             remote-1m stream-1m raw-stream ports-1 ports-1000"
         );
     }
 
@@ -213,6 +219,7 @@ mod tests {
         };
         assert_eq!(names("remote-null"), ["floor", "remote-null"]);
         assert_eq!(names("stream-1m"), ["stream-1m", "raw-stream"]);
+        assert_eq!(names("ports-1000"), ["ports-1", "ports-1000"]);
         assert_eq!(names("floor"), ["floor"]);
         assert!(
             select(Suite::Net, &["remote-2m".into()], false)

@@ -47,19 +47,20 @@ pub struct Counts {
 pub struct Row {
     /// Its name.
     pub name: String,
-    /// `us` or `MB/s`.
+    /// `us`, `calls/s` or `MB/s`.
     pub unit: &'static str,
     /// Operations measured, over all rounds.
     pub n: u64,
     /// Median over rounds of the median.
     pub p50: f64,
-    /// Median over rounds of the 99th percentile; for streams the slowest 1 %.
+    /// Median over rounds of the 99th percentile; for calls/s and MB/s the slowest 1 %.
     pub p99: f64,
     /// Least of all rounds.
     pub min: f64,
     /// Greatest of all rounds.
     pub max: f64,
-    /// This p50 divided by the p50 of `floor`, for streams of `raw-stream`.
+    /// This p50 divided by the p50 of `floor`, for streams of `raw-stream`, for many ports of
+    /// `ports-1`.
     pub ratio_to_floor: f64,
     /// Counts per operation.
     pub counts: Counts,
@@ -218,17 +219,21 @@ fn times(timings: &[&Timing], kind: Kind) -> Times {
                 max: nearest(&each(|t| t.max), 1.0),
             }
         }
-        Kind::Stream => {
-            // Bytes per nanosecond, times 1000, are megabytes (10^6) per second.
-            let rate = |t: &&Timing| rounded(t.bytes as f64 * 1000.0 / t.total as f64);
-            let rates = sorted(timings.iter().map(rate).collect());
-            Times {
-                p50: nearest(&rates, 0.50),
-                p99: nearest(&rates, 0.01),
-                min: nearest(&rates, 0.0),
-                max: nearest(&rates, 1.0),
-            }
-        }
+        // Operations per nanosecond.
+        Kind::Crowd => rates(timings, |t| t.n as f64 * 1e9 / t.total as f64),
+        // Bytes per nanosecond, times 1000, are megabytes (10^6) per second.
+        Kind::Stream => rates(timings, |t| t.bytes as f64 * 1000.0 / t.total as f64),
+    }
+}
+
+/// What has one number per stretch, of which more is better.
+fn rates(timings: &[&Timing], rate: impl Fn(&Timing) -> f64) -> Times {
+    let rates = sorted(timings.iter().map(|t| rounded(rate(t))).collect());
+    Times {
+        p50: nearest(&rates, 0.50),
+        p99: nearest(&rates, 0.01),
+        min: nearest(&rates, 0.0),
+        max: nearest(&rates, 1.0),
     }
 }
 

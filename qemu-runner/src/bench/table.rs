@@ -29,7 +29,7 @@ pub fn text(report: &Report) -> String {
 fn results(out: &mut String, rows: &[Row]) {
     let _ = writeln!(
         out,
-        "{:<18}{:>6}{:>9}{:>9}{:>9}{:>9}  {:>8}{:>7}{:>6}{:>7}{:>7}{:>7}{:>10}",
+        "{:<18}{:>8}{:>10}{:>10}{:>10}{:>7}  {:>8}{:>7}{:>6}{:>7}{:>7}{:>7}{:>10}",
         "name",
         "unit",
         "p50",
@@ -48,7 +48,7 @@ fn results(out: &mut String, rows: &[Row]) {
         let c = &row.counts;
         let _ = writeln!(
             out,
-            "{:<18}{:>6}{:>9.2}{:>9.2}{:>9.2}{:>9.2}  {:>8.2}{:>7.2}{:>6.2}{:>7.2}{:>7.2}{:>7.2}{:>10.0}",
+            "{:<18}{:>8}{:>10.2}{:>10.2}{:>10.2}{:>7.2}  {:>8.2}{:>7.2}{:>6.2}{:>7.2}{:>7.2}{:>7.2}{:>10.0}",
             row.name,
             row.unit,
             row.p50,
@@ -65,9 +65,10 @@ fn results(out: &mut String, rows: &[Row]) {
         );
     }
     out.push_str(
-        "\nratio: p50 to that of `floor`, for streams to that of `raw-stream`, for calls on one \
-         node to\nthat of `ipc-null`. Counts are per \
-         operation,\nboth nodes together. For streams p99 is what 99 % of the rounds exceed.\n",
+        "\nratio: p50 to that of `floor`, for streams to that of `raw-stream`, for many ports to \
+         that\nof `ports-1`, for calls on one node to that of `ipc-null`. Counts are per \
+         operation,\nboth nodes together. For MB/s and calls/s p99 is what 99 % of the rounds \
+         exceed.\n",
     );
 }
 

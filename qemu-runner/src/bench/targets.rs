@@ -89,6 +89,7 @@ fn judge_net(results: &[Measured], startup: Option<&Startup>) -> Vec<Target> {
     speed(results, &mut targets);
     budget(results, &mut targets);
     right(results, &mut targets);
+    ports(results, &mut targets);
     for name in ["remote-4k", "remote-64k", "remote-1m", "stream-1m"] {
         let value = find(results, name).map(|m| m.row.counts.copies);
         targets.push(target(
@@ -183,6 +184,27 @@ fn right(results: &[Measured], targets: &mut Vec<Target>) {
             Bar::AtMost(2.0),
             found.map(|m| m.row.counts.frames),
             allowance,
+        ),
+    ]);
+}
+
+/// A port that is one of a thousand against one that is alone. What comes in one go differs from
+/// run to run, and with it the time; the instructions repeat.
+fn ports(results: &[Measured], targets: &mut Vec<Target>) {
+    let many = find(results, "ports-1000");
+    let instructions = |name| find(results, name).map(|m| m.row.counts.instructions);
+    targets.extend([
+        target(
+            "ports-1000: calls/s against ports-1",
+            Bar::AtLeast(0.90),
+            many.map(|m| m.row.ratio_to_floor),
+            0.0,
+        ),
+        target(
+            "ports-1000: instructions against ports-1",
+            Bar::AtMost(1.1),
+            ratio(instructions("ports-1000"), instructions("ports-1")),
+            0.0,
         ),
     ]);
 }

@@ -9,7 +9,11 @@ use super::transcript::Transcript;
 fn items() -> Vec<Item> {
     select(
         Suite::Net,
-        &["remote-null".into(), "stream-1m".into()],
+        &[
+            "remote-null".into(),
+            "stream-1m".into(),
+            "ports-1000".into(),
+        ],
         true,
     )
     .unwrap()
@@ -45,10 +49,10 @@ fn transcript(p50: &[u64]) -> Transcript {
     transcript.take("norma: ready node=a").unwrap();
     for (round, p50) in (0..).zip(p50) {
         for item in items() {
-            let median = if item.name == "remote-null" {
-                *p50
-            } else {
-                100_000
+            let median = match item.name {
+                "remote-null" => *p50,
+                "ports-1" => 40_000,
+                _ => 100_000,
             };
             let counts = counts(1, item.n);
             transcript
@@ -96,7 +100,10 @@ fn measured() -> Vec<Measured> {
 fn rows_are_medians_means_and_ratios() {
     let all = measured();
     let names: Vec<_> = all.iter().map(|m| m.row.name.as_str()).collect();
-    assert_eq!(names, ["floor", "remote-null", "stream-1m", "raw-stream"]);
+    assert_eq!(
+        names.join(" "),
+        "floor remote-null stream-1m raw-stream ports-1 ports-1000"
+    );
     let null = &all[1].row;
     assert_eq!((null.unit, null.n), ("us", 600));
     assert_eq!((null.p50, null.p99), (120.0, 120.05));
@@ -111,6 +118,13 @@ fn rows_are_medians_means_and_ratios() {
     assert_eq!((stream.unit, stream.ratio_to_floor), ("MB/s", 1.0));
     // 1,048,576 bytes in 200,000 ns.
     assert!((stream.p50 - 5242.88).abs() < 0.01, "{}", stream.p50);
+    // A call in 80,000 ns, and in 200,000.
+    let [one, many] = [&all[4].row, &all[5].row];
+    assert_eq!(
+        (one.unit, one.p50, one.p99),
+        ("calls/s", 12_500.0, 12_500.0)
+    );
+    assert_eq!((many.p50, many.ratio_to_floor), (5_000.0, 0.4));
 }
 
 #[test]
@@ -172,6 +186,8 @@ fn the_text_names_results_and_verdicts() {
     };
     assert!(verdict("remote-null: p50 against floor").ends_with("MISSED"));
     assert!(verdict("remote-null: guest instructions").ends_with("met"));
+    assert!(verdict("ports-1000: calls/s against ports-1").ends_with("MISSED"));
+    assert!(verdict("ports-1000: instructions against ports-1").ends_with("met"));
     assert!(verdict("local-null: guest instructions").ends_with("not measured"));
 }
 
@@ -201,7 +217,7 @@ fn what_is_missing_is_an_error_and_never_zero() {
     counting.serving.pop();
     let boots = [transcript(&[110_000])];
     let error = merge(&items(), 1, &boots, &counting).unwrap_err();
-    assert!(format!("{error:#}").contains("node b ran through 3 pairs"));
+    assert!(format!("{error:#}").contains("node b ran through 5 pairs"));
 }
 
 #[test]
@@ -215,6 +231,9 @@ fn implausible_times_are_errors() {
     let mut idle = transcript(&[110_000]);
     idle.timings[2].bytes = 0;
     assert!(format!("{:#}", idle.check(&items(), 1).unwrap_err()).contains("stream-1m"));
+    let mut timeless = transcript(&[110_000]);
+    timeless.timings[5].total = 0;
+    assert!(format!("{:#}", timeless.check(&items(), 1).unwrap_err()).contains("ports-1000"));
 }
 
 #[test]
