@@ -101,6 +101,11 @@ impl Crowd {
         *expected += 1;
     }
 
+    /// How many messages of a sender have been received.
+    fn has_of(&self, tag: u8) -> u32 {
+        self.received.get(&tag).copied().unwrap_or(0)
+    }
+
     /// Takes all that is queued at a port.
     fn receive_all(&mut self, w: &mut World, node: usize, port: Name) -> usize {
         let mut count = 0;
@@ -218,6 +223,51 @@ fn a_busy_port_finishes_migrating() {
         let took = busy.move_to(&mut w, &p, to);
         // Ten round trips between nodes that are 50 us apart, and what the loop waits.
         assert!(took < Duration::from_micros(1200), "{took:?}");
+    }
+    busy.finish(&mut w, &p);
+}
+
+/// A port with 100 messages in its queue and senders that wait, on each of the nodes, is at a
+/// node far away after ten round trips at most. Within them all have come that waited when it
+/// left, and ten round trips after it came what anybody sent there since, although the sender at
+/// the old place has gone on sending behind it.
+#[test]
+fn a_full_port_is_far_away_after_ten_round_trips() {
+    let one_way = MS(25);
+    let bound = 10 * 2 * one_way;
+    let mut w = World::new(&Config {
+        latency: one_way,
+        ..calm(4)
+    });
+    let p = Places::new(&mut w);
+    let mut busy = Busy::new(&mut w, &p, 100);
+    let end = w.now() + MS(5000);
+    while !busy.crowd.senders.iter().all(|sender| sender.waits) {
+        assert!(w.now() < end, "somebody need not wait");
+        busy.crowd.send_all(&mut w);
+        w.run_for(MS(1)).unwrap();
+    }
+    w.run_for(bound).unwrap();
+    let space = w.machine(0).space();
+    let status = w.machine(0).node().ipc().receive_status(space, busy.port);
+    assert_eq!(status.unwrap().queued, 100);
+    let sent = |crowd: &Crowd| crowd.senders.iter().map(|s| s.sent).collect::<Vec<_>>();
+    let before = sent(&busy.crowd);
+    let took = busy.move_to(&mut w, &p, 1);
+    assert!(took <= bound, "it came after {took:?}");
+    let next = sent(&busy.crowd).iter().map(|sent| sent + 1).collect();
+    let came = w.now();
+    for (what, end) in [(before, came - took + bound), (next, came + bound)] {
+        while !(0..)
+            .zip(&what)
+            .all(|(tag, all)| busy.crowd.has_of(tag) >= *all)
+        {
+            assert!(w.now() < end, "{:?} of {what:?}", busy.crowd.received);
+            busy.crowd.send_all(&mut w);
+            let (at, port) = (busy.at, busy.port);
+            busy.crowd.receive_all(&mut w, at, port);
+            w.run_for(Duration::from_micros(200)).unwrap();
+        }
     }
     busy.finish(&mut w, &p);
 }
