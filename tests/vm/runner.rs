@@ -54,6 +54,7 @@ pub fn tests() -> Vec<Test> {
                     "remote-null",
                     "stream-1m",
                     "raw-stream",
+                    "migrate-100",
                     "ports-1",
                     "ports-1000",
                 ],

@@ -4,10 +4,10 @@ use crate::control::{BEGIN, CONTROL, DONE, END, PREPARE_RAW, SERVICE, pack};
 use crate::counts::{self, Stretch, Totals};
 use crate::ipc::{Around, Operation};
 use crate::item::{Item, Kind};
-use crate::{Doing, Error, local, ports, raw_client, remote};
+use crate::{Doing, Error, local, moving, ports, raw_client, remote};
 use alloc::vec::Vec;
 use core::time::Duration;
-use norma_boot::{Message, Node, SendRight, println};
+use norma_boot::{Message, Node, ReceiveRight, SendRight, println};
 
 /// How long to wait for the other node.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -79,6 +79,7 @@ fn measure(
             stretch(node, peer, number, item, round, times, || caller.call(peer))?
         }
         Kind::Ports(ports) => ports::run(node, peer, number, item, round, ports)?,
+        Kind::Migrate(queued) => moving::run(node, peer, number, item, round, queued, times)?,
         Kind::Stream(bytes) => {
             let mut caller = remote::OutOfLine::new(bytes)?;
             let mut left = item.warmup;
@@ -102,6 +103,12 @@ pub fn request(to: &SendRight, id: u32) -> Result<Message, norma_boot::Failure> 
     let mut message = Message::new()?;
     message.set_id(id);
     Ok(to.call(message)?)
+}
+
+/// Compiled once, for it is long.
+#[inline(never)]
+pub fn set_queue_limit(port: &ReceiveRight, limit: u16) -> Result<(), norma_boot::Failure> {
+    port.set_queue_limit(limit)
 }
 
 /// A message that is always there between two operations.

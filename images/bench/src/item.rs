@@ -21,6 +21,8 @@ pub enum Kind {
     OutOfLine(usize),
     /// One-way messages with so many bytes out of line.
     Stream(usize),
+    /// An RPC with a receive right in the request, in whose port so many messages are queued.
+    Migrate(usize),
     /// Null RPCs of many threads to so many ports.
     Ports(usize),
     /// Raw frames that carry so many bytes.
@@ -43,7 +45,7 @@ pub struct Item {
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-static KINDS: [(&str, Kind); 42] = [
+static KINDS: [(&str, Kind); 43] = [
     ("floor", Kind::Floor),
     ("local-null", Kind::LocalNull),
     ("remote-null", Kind::Inline(0, 0)),
@@ -55,6 +57,7 @@ static KINDS: [(&str, Kind); 42] = [
     ("remote-1m", Kind::OutOfLine(MIB)),
     ("stream-1m", Kind::Stream(MIB)),
     ("raw-stream", Kind::RawStream(MIB)),
+    ("migrate-100", Kind::Migrate(100)),
     ("ports-1", Kind::Ports(1)),
     ("ports-1000", Kind::Ports(1000)),
     ("ipc-null", Kind::Local(Around::Null)),

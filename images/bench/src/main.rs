@@ -14,6 +14,7 @@ mod counts;
 mod ipc;
 mod item;
 mod local;
+mod moving;
 mod ports;
 mod raw;
 mod raw_client;

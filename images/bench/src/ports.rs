@@ -6,7 +6,7 @@
 //! wait at a gate between stretches and are let through with a number of calls: nothing but
 //! these calls lies between the two times that are taken.
 
-use crate::client::{Outcome, Peer, request};
+use crate::client::{Outcome, Peer, request, set_queue_limit};
 use crate::control::{BEGIN, ECHO, END, PORTS};
 use crate::counts::{self, Stretch};
 use crate::item::Item;
@@ -75,7 +75,7 @@ fn make(
     for _ in 0..count {
         let port = ReceiveRight::new()?;
         // Everybody may call the only one.
-        port.set_queue_limit(CLIENTS as u16)?;
+        set_queue_limit(&port, CLIENTS as u16)?;
         set.add(&port)?;
         message.push_send_to(&port)?;
         ports.push(port);

@@ -92,7 +92,7 @@ const fn item(name: &'static str, kind: Kind, n: u64) -> Item {
 
 /// Calls between nodes. Numbers are chosen so that each stretch takes some tenths of a second
 /// under emulation: long against a time slice of the host, short against its drift.
-static NET: [Item; 13] = [
+static NET: [Item; 14] = [
     item("floor", Kind::RoundTrip, 2000),
     item("local-null", Kind::RoundTrip, 5000),
     item("remote-null", Kind::RoundTrip, 2000),
@@ -104,6 +104,7 @@ static NET: [Item; 13] = [
     item("remote-1m", Kind::RoundTrip, 60),
     item("stream-1m", Kind::Stream, 100),
     item("raw-stream", Kind::Stream, 100),
+    item("migrate-100", Kind::RoundTrip, 100),
     item("ports-1", Kind::Crowd, 10_000),
     item("ports-1000", Kind::Crowd, 10_000),
 ];
@@ -207,7 +208,7 @@ mod tests {
         assert_eq!(
             names.join(" "),
             "floor local-null remote-null remote-right remote-64 remote-1k remote-4k remote-64k \
-             remote-1m stream-1m raw-stream ports-1 ports-1000"
+             remote-1m stream-1m raw-stream migrate-100 ports-1 ports-1000"
         );
     }
 

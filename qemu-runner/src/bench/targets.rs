@@ -89,6 +89,7 @@ fn judge_net(results: &[Measured], startup: Option<&Startup>) -> Vec<Target> {
     speed(results, &mut targets);
     budget(results, &mut targets);
     right(results, &mut targets);
+    migration(results, &mut targets);
     ports(results, &mut targets);
     for name in ["remote-4k", "remote-64k", "remote-1m", "stream-1m"] {
         let value = find(results, name).map(|m| m.row.counts.copies);
@@ -186,6 +187,21 @@ fn right(results: &[Measured], targets: &mut Vec<Target>) {
             allowance,
         ),
     ]);
+}
+
+/// A receive right that moves with 100 queued messages. Ten round trips are 20 frames, besides one
+/// for each message. Times are not judged: under an emulator those hundred frames are most of
+/// them, and the simulator judges round trips where these are long
+/// (`a_full_port_is_far_away_after_ten_round_trips`).
+fn migration(results: &[Measured], targets: &mut Vec<Target>) {
+    let found = find(results, "migrate-100");
+    let allowance = found.map_or(0.0, |m| CONTROL_ALLOWANCE / m.detail.n_per_stretch as f64);
+    targets.push(target(
+        "migrate-100: frames besides 100 messages",
+        Bar::AtMost(20.0),
+        found.map(|m| m.row.counts.frames - 100.0),
+        allowance,
+    ));
 }
 
 /// A port that is one of a thousand against one that is alone. What comes in one go differs from

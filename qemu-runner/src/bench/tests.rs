@@ -12,6 +12,7 @@ fn items() -> Vec<Item> {
         &[
             "remote-null".into(),
             "stream-1m".into(),
+            "migrate-100".into(),
             "ports-1000".into(),
         ],
         true,
@@ -54,7 +55,8 @@ fn transcript(p50: &[u64]) -> Transcript {
                 "ports-1" => 40_000,
                 _ => 100_000,
             };
-            let counts = counts(1, item.n);
+            let each = if item.name == "migrate-100" { 70 } else { 1 };
+            let counts = counts(each, item.n);
             transcript
                 .take(&timing(item.name, round, item.n, median, &counts))
                 .unwrap();
@@ -102,7 +104,7 @@ fn rows_are_medians_means_and_ratios() {
     let names: Vec<_> = all.iter().map(|m| m.row.name.as_str()).collect();
     assert_eq!(
         names.join(" "),
-        "floor remote-null stream-1m raw-stream ports-1 ports-1000"
+        "floor remote-null stream-1m raw-stream migrate-100 ports-1 ports-1000"
     );
     let null = &all[1].row;
     assert_eq!((null.unit, null.n), ("us", 600));
@@ -119,7 +121,7 @@ fn rows_are_medians_means_and_ratios() {
     // 1,048,576 bytes in 200,000 ns.
     assert!((stream.p50 - 5242.88).abs() < 0.01, "{}", stream.p50);
     // A call in 80,000 ns, and in 200,000.
-    let [one, many] = [&all[4].row, &all[5].row];
+    let [one, many] = [&all[5].row, &all[6].row];
     assert_eq!(
         (one.unit, one.p50, one.p99),
         ("calls/s", 12_500.0, 12_500.0)
@@ -186,6 +188,12 @@ fn the_text_names_results_and_verdicts() {
     };
     assert!(verdict("remote-null: p50 against floor").ends_with("MISSED"));
     assert!(verdict("remote-null: guest instructions").ends_with("met"));
+    // 70 frames of each node are 40 more than the messages.
+    let frames = verdict("migrate-100: frames besides 100 messages");
+    assert!(
+        frames.contains("40.000") && frames.ends_with("MISSED"),
+        "{frames}"
+    );
     assert!(verdict("ports-1000: calls/s against ports-1").ends_with("MISSED"));
     assert!(verdict("ports-1000: instructions against ports-1").ends_with("met"));
     assert!(verdict("local-null: guest instructions").ends_with("not measured"));
@@ -217,7 +225,7 @@ fn what_is_missing_is_an_error_and_never_zero() {
     counting.serving.pop();
     let boots = [transcript(&[110_000])];
     let error = merge(&items(), 1, &boots, &counting).unwrap_err();
-    assert!(format!("{error:#}").contains("node b ran through 5 pairs"));
+    assert!(format!("{error:#}").contains("node b ran through 6 pairs"));
 }
 
 #[test]
@@ -232,7 +240,7 @@ fn implausible_times_are_errors() {
     idle.timings[2].bytes = 0;
     assert!(format!("{:#}", idle.check(&items(), 1).unwrap_err()).contains("stream-1m"));
     let mut timeless = transcript(&[110_000]);
-    timeless.timings[5].total = 0;
+    timeless.timings[6].total = 0;
     assert!(format!("{:#}", timeless.check(&items(), 1).unwrap_err()).contains("ports-1000"));
 }
 
