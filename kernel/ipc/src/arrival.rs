@@ -273,15 +273,15 @@ impl<P: Page> Ipc<P> {
         self.port(id).map_or(0, |port| port.lent)
     }
 
-    /// The layer above keeps the record by this send right, which has just been made, and nobody
-    /// is known to send through it: it does not count as a sender from now on. Nobody is told
-    /// either that there are no senders while it is there, for those who come to use it are not
-    /// counted at once.
+    /// The layer above keeps the record by this send right, and nobody is known to send through
+    /// it: it does not count as a sender from now on. Nobody is told either that there are no
+    /// senders while it is there, for those who come to use it are not counted at once.
     pub fn pin(&mut self, right: &Right) {
         if let (RightKind::Send, Some(id)) = (right.kind, right.port())
             && let Some(port) = self.port_mut(id)
         {
             port.pins += 1;
+            self.check_senders(id);
         }
     }
 
