@@ -1,12 +1,14 @@
-//! Receive rights that go from node to node, with their queues, on networks good and bad.
+//! Receive rights that go from node to node, with their queues, on networks good and bad, and to
+//! nodes that die.
 //!
-//! What the nodes do is in the image `nettest`: `moving`, `wandering`.
+//! What the nodes do is in the image `nettest`: `moving`, `wandering`, `mortal`.
 
 use crate::Test;
-use crate::lab::{Lab, deadline};
-use crate::network::{SEED, asks, bad_network, passes};
+use crate::lab::{Lab, deadline, ends};
+use crate::network::{SEED, asks, bad_network, client, pass_frames, passes};
 use anyhow::{Result, ensure};
-use norma_faults::Rule;
+use norma_faults::{Random, Rule};
+use qemu_runner::qemu::Outcome;
 use qemu_runner::run::{NodePlan, Plan};
 
 pub fn tests() -> Vec<Test> {
@@ -23,6 +25,7 @@ pub fn tests() -> Vec<Test> {
         Test::new("network::migration_under_load::lossy", |lab| {
             migration(lab, 20, bad_network())
         }),
+        Test::new("network::migration_to_a_node_that_dies", migration_to_death),
     ]
 }
 
@@ -45,6 +48,31 @@ fn migration(lab: &Lab, moves: u64, rules: Vec<Rule>) -> Result<()> {
             passes(run, name, "wandering")?;
         }
         ensure!(run.outcome("a").is_none(), "node a has ended");
+        Ok(())
+    })
+}
+
+/// A port moves to a node, and perhaps back, and the node is killed: before, while or after it
+/// has the port.
+fn migration_to_death(lab: &Lab) -> Result<()> {
+    const ROUNDS: usize = 12;
+    let rounds = format!("rounds={ROUNDS}");
+    let b = lab.node("b", "nettest")?.argument("test=mortal");
+    let a = client(lab, "survivor", &["first=0", &rounds])?;
+    let c = lab.node("c", "nettest")?.argument("test=crowd");
+    let nodes = vec![b, a, c.argument("first=3")];
+    lab.run(Plan::together(nodes).switched(), |run| {
+        let mut random = Random::new(SEED);
+        for _ in 0..ROUNDS {
+            run.expect("a", "round ", deadline())?;
+            // A move with all that belongs to it takes some tens of frames.
+            pass_frames(run, random.below(100))?;
+            run.kill("b");
+            ends(run, "b", Outcome::Signal(9))?;
+            run.restart("b")?;
+        }
+        passes(run, "a", "survivor")?;
+        ensure!(run.outcome("c").is_none(), "node c has ended");
         Ok(())
     })
 }

@@ -49,24 +49,27 @@ pub fn mortal(_: &Node) -> Result<(), Error> {
         let here = here.ok_or(Error::Wrong("a port comes"))?;
         match message.take_right().doing("taking the way back")? {
             Some(back) => {
-                serve(&here, TAKEN, &mut [0; SENDERS])?;
+                serve_own(&here, &mut [0; SENDERS])?;
                 let moved = travel(here, &back, &back);
                 moved.map_err(|(failure, _)| Error::Failed("sending a port back", failure))?;
             }
             None => {
-                serve(&here, TAKEN, &mut [0; SENDERS])?;
+                serve_own(&here, &mut [0; SENDERS])?;
                 kept.push(here);
             }
         }
     }
 }
 
-/// Takes so many messages: those of one sender in order, and none twice.
-fn serve(port: &ReceiveRight, count: usize, next: &mut [u32; SENDERS]) -> Result<(), Error> {
+/// Takes so many messages: those of one sender in order, and none twice. `false` if the port is
+/// dead: the node from which it came died before all of it was here.
+fn serve(port: &ReceiveRight, count: usize, next: &mut [u32; SENDERS]) -> Result<bool, Error> {
     for _ in 0..count {
-        let message = port
-            .receive()
-            .map_err(|error| Error::Failed("receiving", error.failure()))?;
+        let message = match port.receive().map_err(|error| error.failure()) {
+            Ok(message) => message,
+            Err(Failure::NodeDied { .. }) => return Ok(false),
+            Err(failure) => return Err(Error::Failed("receiving", failure)),
+        };
         let (sender, sent) = pair(&message)?;
         let next = next.get_mut(sender as usize);
         let next = next.ok_or(Error::Wrong("senders have small numbers"))?;
@@ -81,7 +84,13 @@ fn serve(port: &ReceiveRight, count: usize, next: &mut [u32; SENDERS]) -> Result
             let _ = message.reply();
         }
     }
-    Ok(())
+    Ok(true)
+}
+
+/// The same with a port that only this node can lose.
+fn serve_own(port: &ReceiveRight, next: &mut [u32; SENDERS]) -> Result<(), Error> {
+    let lives = serve(port, TAKEN, next)?;
+    require(lives, "a port of this node does not die with another")
 }
 
 fn pair(message: &Message) -> Result<(u32, u32), Error> {
@@ -175,7 +184,7 @@ impl Keeper<'_> {
             answered.doing("beginning a round")?;
         }
         let mut next = [0; SENDERS];
-        serve(&here, TAKEN, &mut next)?;
+        serve_own(&here, &mut next)?;
         println!("round {round}");
         let stays = round.is_multiple_of(2);
         let mut dead = !self.send_there(here, &there, stays, &mut next)?;
@@ -188,7 +197,10 @@ impl Keeper<'_> {
                 Delivery::Message(mut message) => {
                     let here = message.take_receive().doing("taking the port")?;
                     let here = here.ok_or(Error::Wrong("the port comes back"))?;
-                    serve(&here, TAKEN, &mut next)?;
+                    // The news of the death follows.
+                    if !serve(&here, TAKEN, &mut next)? {
+                        continue;
+                    }
                     dead |= !self.send_there(here, &there, stays, &mut next)?;
                 }
                 Delivery::Notification(Notification::DeadName { failure, .. }) => {
@@ -219,7 +231,7 @@ impl Keeper<'_> {
         match sent {
             Ok(()) => Ok(true),
             Err((Failure::NodeDied { .. }, Some(here))) => {
-                serve(&here, TAKEN, next)?;
+                serve_own(&here, next)?;
                 Ok(false)
             }
             Err((failure, _)) => Err(Error::Failed("moving the port", failure)),
