@@ -273,8 +273,9 @@ impl<P: Page> Ipc<P> {
         self.port(id).map_or(0, |port| port.lent)
     }
 
-    /// Nobody sends through this send right: the layer above keeps the record by it. It does not
-    /// count as a sender from now on.
+    /// The layer above keeps the record by this send right, and nobody is known to send through
+    /// it: it does not count as a sender from now on. Nobody is told either that there are no
+    /// senders while it is there, for those who come to use it are not counted at once.
     pub fn pin(&mut self, right: &Right) {
         if let (RightKind::Send, Some(id)) = (right.kind, right.port())
             && let Some(port) = self.port_mut(id)
@@ -290,10 +291,12 @@ impl<P: Page> Ipc<P> {
             && let Some(port) = self.port_mut(id)
         {
             port.pins = port.pins.saturating_sub(1);
+            port.overdue = false;
         }
     }
 
-    /// Destroys a send right that was pinned, of which nobody is told.
+    /// Destroys a send right that was pinned, of which nobody is told but who would have been
+    /// told before, had it not been there.
     pub fn release_pin(&mut self, right: Right) {
         let (RightKind::Send, Target::Port(id)) = (right.kind, right.target) else {
             return self.release(right);
@@ -301,7 +304,11 @@ impl<P: Page> Ipc<P> {
         if let Some(port) = self.port_mut(id) {
             port.pins = port.pins.saturating_sub(1);
             port.sends -= 1;
+            let overdue = port.pins == 0 && core::mem::take(&mut port.overdue);
             self.tally.destroy(1);
+            if overdue {
+                self.check_senders(id);
+            }
             self.collect(id);
         }
     }

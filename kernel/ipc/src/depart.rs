@@ -79,10 +79,12 @@ impl<P: Page> Ipc<P> {
         let no_senders = core::mem::replace(&mut port.no_senders, PortId::NONE);
         let destroyed = core::mem::replace(&mut port.destroyed, PortId::NONE);
         let to_port = |id| (id != PortId::NONE).then(|| Right::to_port(RightKind::SendOnce, id));
+        // Who may have senders that are not counted is asked about at the new place.
+        let overdue = core::mem::take(&mut port.overdue);
         let state = PortState {
             limit: port.limit,
             queued: port.backlog,
-            senders: !port.has_no_senders(),
+            senders: !port.has_no_senders() || overdue,
             send_onces: port.send_onces,
             no_senders: to_port(no_senders),
             destroyed: to_port(destroyed),

@@ -114,6 +114,9 @@ pub(crate) struct Port<P> {
     pub(crate) sends: u32,
     /// Those of the send rights that nobody can use: the layer above keeps the record by them.
     pub(crate) pins: u32,
+    /// The last sender has gone, but who has a pin may have some that are not counted: it is
+    /// looked at again when the last pin has gone.
+    pub(crate) overdue: bool,
     pub(crate) send_onces: u32,
     /// Those of the send-once rights that others hold on the node from which the receive right
     /// came: the layer above has their number, and no [`crate::Right`] for each.
@@ -171,6 +174,7 @@ impl<P> Port<P> {
             barred: Barred::empty(),
             sends: 0,
             pins: 0,
+            overdue: false,
             send_onces: 0,
             lent: 0,
             backlog: 0,

@@ -209,6 +209,7 @@ impl<P: Page> Ipc<P> {
             return Ok(None);
         };
         let previous = core::mem::replace(&mut port.no_senders, notify);
+        port.overdue = false;
         if port.make_sends >= sync {
             self.check_senders(id);
         }
@@ -363,6 +364,10 @@ impl<P: Page> Ipc<P> {
             return;
         };
         if port.no_senders == PortId::NONE || !port.has_no_senders() {
+            return;
+        }
+        if port.pins > 0 {
+            port.overdue = true;
             return;
         }
         let make_sends = port.make_sends;

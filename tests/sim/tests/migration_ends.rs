@@ -84,6 +84,37 @@ fn w_132_send_once_rights_outlive_another_way() {
     drained(&mut w);
 }
 
+/// A node whose last sender was gone when the receive right left it is given a right again, by a
+/// third node, before it has forgotten the port: it counts.
+#[test]
+fn w_125_a_right_that_comes_to_the_old_node_is_a_sender() {
+    let mut w = World::new(&calm(3));
+    let p = Places::new(&mut w);
+    let port = p.port(&mut w, 0);
+    give_up(&mut w, 0, port, RightKind::Send);
+    let moved = move_to(&mut w, &p, 0, port, 1);
+    let space = w.machine(1).space();
+    let ipc = w.machine(1).node().ipc();
+    let right = ipc.make_right(space, moved, RightKind::Send).unwrap();
+    assert_eq!(ipc.insert(space, right).unwrap(), moved);
+    p.give(&mut w, 1, moved, 2);
+    let at_2 = p.take(&mut w, 2);
+    let told = p.want_no_senders(&mut w, 1, moved);
+    p.give(&mut w, 2, at_2, 0);
+    let at_0 = p.take(&mut w, 0);
+    give_up(&mut w, 2, at_2, RightKind::Send);
+    give_up(&mut w, 1, moved, RightKind::Send);
+    run(&mut w, MS(100));
+    assert_eq!(p.no_senders(&mut w, 1, told), 0);
+    give_up(&mut w, 0, at_0, RightKind::Send);
+    run(&mut w, MS(100));
+    assert_eq!(p.no_senders(&mut w, 1, told), 1);
+    p.drop_receive(&mut w, 1, moved);
+    p.drop_receive(&mut w, 1, told);
+    p.close(&mut w);
+    drained(&mut w);
+}
+
 /// A world in which sessions may be lost.
 fn mortal(nodes: usize) -> World {
     World::new(&Config {
