@@ -5,11 +5,11 @@
 //! is the image's read-only part it is not writable there either.
 
 use norma_kernel::arch::layout::{self, DIRECT_MAP, IMAGE};
-use norma_kernel::arch::paging::{DATA, LARGE_PAGE, PAGE, entry};
+use norma_kernel::arch::paging::{DATA, LARGE_PAGE, PAGE, table};
 use norma_kernel::memory::{NoMemory, Region};
 use x86_64::registers::control::{Cr3, Cr3Flags};
 use x86_64::structures::paging::page_table::PageTableLevel;
-use x86_64::structures::paging::{PageTableFlags, PhysFrame};
+use x86_64::structures::paging::{PageTable, PageTableFlags, PhysFrame};
 use x86_64::{PhysAddr, VirtAddr};
 
 unsafe extern "C" {
@@ -121,7 +121,7 @@ impl Tables<'_> {
         self.map_pages(DIRECT_MAP, part(image.start, rodata_end), READ_ONLY)
     }
 
-    /// Maps memory page by page, each `offset` above where it lies.
+    /// Maps memory page by page, each `offset` above where it lies: a multiple of a large page.
     #[inline(never)]
     fn map_pages(
         &mut self,
@@ -129,8 +129,16 @@ impl Tables<'_> {
         region: Region,
         flags: PageTableFlags,
     ) -> Result<(), NoMemory> {
-        for page in (region.start..region.end).step_by(PAGE as usize) {
-            self.map(offset + page, PageTableLevel::One, page, flags)?;
+        let mut page = region.start;
+        while page < region.end {
+            let first = VirtAddr::new(offset + page);
+            let table = self.table(first, PageTableLevel::One)?;
+            let end = region.end.min((page + PAGE).next_multiple_of(LARGE_PAGE));
+            let entries = table.iter_mut().skip(usize::from(first.p1_index()));
+            for (entry, page) in entries.zip((page..end).step_by(PAGE as usize)) {
+                entry.set_addr(PhysAddr::new(page), flags);
+            }
+            page = end;
         }
         Ok(())
     }
@@ -142,10 +150,19 @@ impl Tables<'_> {
         physical: u64,
         flags: PageTableFlags,
     ) -> Result<(), NoMemory> {
+        let address = VirtAddr::new(address);
+        let table = self.table(address, leaf)?;
+        table[address.page_table_index(leaf)].set_addr(PhysAddr::new(physical), flags);
+        Ok(())
+    }
+
+    fn table(
+        &mut self,
+        address: VirtAddr,
+        leaf: PageTableLevel,
+    ) -> Result<&'static mut PageTable, NoMemory> {
         let mut new_table = || self.bump.table();
         // SAFETY: nobody else knows of these tables yet, and all of them are made by `table`.
-        let entry = unsafe { entry(self.top, VirtAddr::new(address), leaf, &mut new_table) }?;
-        entry.set_addr(PhysAddr::new(physical), flags);
-        Ok(())
+        unsafe { table(self.top, address, leaf, &mut new_table) }
     }
 }

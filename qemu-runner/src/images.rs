@@ -141,7 +141,7 @@ pub fn built(workspace: &Workspace) -> Result<Images, ImageError> {
         let bytes = std::fs::read(&elf).unwrap_or_default();
         Image {
             name: program.name,
-            stripped_bytes: stripped_size(&bytes),
+            stripped_bytes: stripped(&bytes).len() as u64,
             elf,
         }
     };
@@ -237,9 +237,25 @@ fn names(programs: &[Program]) -> String {
         .join(", ")
 }
 
-/// The size of a 64-bit ELF file without symbols and debug information: up to the end of its
-/// last loaded segment, plus the section table that `strip` leaves.
-fn stripped_size(elf: &[u8]) -> u64 {
+/// A 64-bit ELF file without symbols and debug information: up to the end of its last loaded
+/// segment, and without a table of sections. What is no such file stays as it is.
+#[must_use]
+pub fn stripped(elf: &[u8]) -> Vec<u8> {
+    let mut rest = elf.to_vec();
+    let Some(end) = loaded_end(elf) else {
+        return rest;
+    };
+    rest.truncate(usize::try_from(end).unwrap_or(usize::MAX));
+    // Where the table of sections is; how many there are, and which has their names.
+    for field in [0x28..0x30, 0x3c..0x40] {
+        if let Some(bytes) = rest.get_mut(field) {
+            bytes.fill(0);
+        }
+    }
+    rest
+}
+
+fn loaded_end(elf: &[u8]) -> Option<u64> {
     let word = |at: usize, size: usize| -> Option<u64> {
         let bytes = elf.get(at..at.checked_add(size)?)?;
         Some(
@@ -249,23 +265,21 @@ fn stripped_size(elf: &[u8]) -> u64 {
                 .fold(0, |value, byte| value << 8 | u64::from(*byte)),
         )
     };
-    let loaded_end = || -> Option<u64> {
-        let (table, size, count) = (word(0x20, 8)?, word(0x36, 2)?, word(0x38, 2)?);
-        let mut end = 0;
-        for i in 0..count {
-            let header = usize::try_from(table.checked_add(i * size)?).ok()?;
-            if word(header, 4)? == 1 {
-                end = end.max(word(header + 8, 8)?.checked_add(word(header + 32, 8)?)?);
-            }
+    let (table, size, count) = (word(0x20, 8)?, word(0x36, 2)?, word(0x38, 2)?);
+    let mut end = 0;
+    for i in 0..count {
+        let header = usize::try_from(table.checked_add(i * size)?).ok()?;
+        if word(header, 4)? == 1 {
+            end = end.max(word(header + 8, 8)?.checked_add(word(header + 32, 8)?)?);
         }
-        Some(end)
-    };
-    loaded_end().unwrap_or(elf.len() as u64)
+    }
+    Some(end)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn names_are_short() {
@@ -276,17 +290,24 @@ mod tests {
 
     #[test]
     fn no_elf_can_confuse_the_size() {
-        assert_eq!(stripped_size(b"short"), 5);
+        assert_eq!(stripped(b"short"), b"short");
         let mut elf = vec![0xff; 64];
-        assert_eq!(stripped_size(&elf), 64);
+        assert_eq!(stripped(&elf), elf);
         elf.fill(0);
-        assert_eq!(stripped_size(&elf), 0);
+        assert!(stripped(&elf).is_empty());
     }
 
     #[test]
-    fn the_size_of_a_real_program_is_less_than_its_file() {
+    fn a_stripped_program_is_smaller_and_runs() {
         let elf = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        let size = stripped_size(&elf);
-        assert!(size > 0 && size < elf.len() as u64);
+        let rest = stripped(&elf);
+        assert!(!rest.is_empty() && rest.len() < elf.len());
+        // What is left is still a program.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("program");
+        std::fs::write(&path, rest).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let ran = Command::new(&path).arg("--list").output().unwrap();
+        assert!(ran.status.success());
     }
 }

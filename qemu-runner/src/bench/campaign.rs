@@ -59,7 +59,7 @@ impl Campaign<'_> {
 
     /// Both nodes, the serving one first, each on its own processor where there are two.
     fn plan(&self, rounds: u64, extra: impl Fn(&str) -> Vec<String>) -> Plan {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let processors = processors();
         let node = |name: &str, peer: &str, processor: usize| {
             let node = NodePlan::new(name, &self.image)
                 .machine(self.context.machine)
@@ -137,6 +137,11 @@ impl Campaign<'_> {
             None => error.context(run.failure_reports()),
         })
     }
+}
+
+/// How many processors the host lets this program use.
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Takes lines until both nodes have ended well.

@@ -85,7 +85,7 @@ fn distinct(lines: Vec<String>) -> Vec<String> {
 
 /// The host in one line: processor, how many, kernel, QEMU.
 fn host() -> String {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let processors = super::campaign::processors();
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo
         .lines()

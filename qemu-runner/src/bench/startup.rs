@@ -6,16 +6,16 @@
 //! QEMU options and in turns with it, because most of the time is QEMU's own and drifts with
 //! the host.
 
-use super::campaign::{Campaign, ended};
+use super::campaign::{self, Campaign, ended};
 use super::items::{Suite, select};
 use super::least;
 use super::merge::nearest;
-use crate::images::Images;
+use crate::images::{Images, stripped};
 use crate::run::{Event, NodePlan, Outcome, Plan, Run};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long one start may take before it counts as failed.
@@ -77,6 +77,11 @@ pub fn start_plan(campaign: &Campaign<'_>, image: &Path) -> Plan {
     let node = NodePlan::new("a", image)
         .machine(campaign.context.machine)
         .argument("bench=");
+    let node = match campaign::processors() {
+        1 => node,
+        // As in the timing pass; the runner is left the other.
+        _ => node.pin(1),
+    };
     Plan::together(vec![node])
         .accelerator(campaign.context.accelerator)
         .quiet(true)
@@ -92,10 +97,14 @@ pub fn measure(campaign: &Campaign<'_>, images: &Images, starts: usize) -> Resul
         .ui
         .progress(&format!("start-up: {starts} starts each, in turns"));
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let path = folder.path().join("least");
-    std::fs::write(&path, least::elf()).context("cannot write the least kernel")?;
-    let least = start_plan(campaign, &path);
-    let node = start_plan(campaign, &images.get("bench")?.elf);
+    let write = |name: &str, elf: &[u8]| -> Result<PathBuf> {
+        let path = folder.path().join(name);
+        std::fs::write(&path, elf).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    };
+    let elf = std::fs::read(&images.get("bench")?.elf).context("cannot read the image")?;
+    let least = start_plan(campaign, &write("least", &least::elf())?);
+    let node = start_plan(campaign, &write("bench", &stripped(&elf))?);
     let (mut least_ms, mut ready_ms) = (Vec::new(), Vec::new());
     for _ in 0..starts {
         least_ms.push(start(campaign, &least, least::LINE)?);

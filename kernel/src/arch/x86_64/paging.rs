@@ -9,7 +9,7 @@ use super::layout;
 use crate::memory::{Frame, NoMemory};
 use crate::sync::IrqLock;
 use x86_64::registers::control::Cr3;
-use x86_64::structures::paging::page_table::{PageTableEntry, PageTableLevel};
+use x86_64::structures::paging::page_table::PageTableLevel;
 use x86_64::structures::paging::{PageTable, PageTableFlags};
 use x86_64::{PhysAddr, VirtAddr};
 
@@ -72,41 +72,45 @@ fn set(
     flags: PageTableFlags,
 ) -> Result<(), NoMemory> {
     let _guard = CHANGES.lock();
+    let address = VirtAddr::new(address);
     let mut new_table = || Ok(Frame::allocate_zeroed().ok_or(NoMemory)?.into_physical());
     let top = Cr3::read().0.start_address();
     // SAFETY: these are the tables in use, and whoever changes them holds the lock.
-    let entry = unsafe { entry(top, VirtAddr::new(address), leaf, &mut new_table) }?;
-    entry.set_addr(PhysAddr::new(physical), flags);
+    let table = unsafe { table(top, address, leaf, &mut new_table) }?;
+    table[address.page_table_index(leaf)].set_addr(PhysAddr::new(physical), flags);
     Ok(())
 }
 
-/// The entry of the page at `address`, small (of level one) or large (of level two). A table
-/// that is missing is made of a frame from `new_table`; a large page in the way gives way.
+/// The table in which the page at `address`, small (of level one) or large (of level two), has
+/// its entry. A table that is missing is made of a frame from `new_table`; a large page in the
+/// way gives way.
 ///
 /// # Safety
 /// The tables below `top` must be reached by the direct map and changed by nobody else while
-/// the entry is in use. `new_table` must give zeroed frames that nobody else has.
+/// the one returned is in use. `new_table` must give zeroed frames that nobody else has.
 ///
 /// # Errors
 /// [`NoMemory`] from `new_table`.
 #[inline(never)]
-pub unsafe fn entry(
+pub unsafe fn table(
     top: PhysAddr,
     address: VirtAddr,
     leaf: PageTableLevel,
     new_table: &mut dyn FnMut() -> Result<u64, NoMemory>,
-) -> Result<&'static mut PageTableEntry, NoMemory> {
-    let (mut table, mut level) = (top, PageTableLevel::Four);
-    loop {
-        let entry = &mut table_at(table)[address.page_table_index(level)];
-        let Some(lower) = level.next_lower_level().filter(|_| level != leaf) else {
-            return Ok(entry);
-        };
+) -> Result<&'static mut PageTable, NoMemory> {
+    let (mut table, mut level) = (table_at(top), PageTableLevel::Four);
+    while level != leaf {
+        let entry = &mut table[address.page_table_index(level)];
         if entry.is_unused() || entry.flags().contains(PageTableFlags::HUGE_PAGE) {
             entry.set_addr(PhysAddr::new(new_table()?), TABLE);
         }
-        (table, level) = (entry.addr(), lower);
+        table = table_at(entry.addr());
+        let Some(lower) = level.next_lower_level() else {
+            break;
+        };
+        level = lower;
     }
+    Ok(table)
 }
 
 fn top() -> &'static mut PageTable {
