@@ -12,7 +12,8 @@ use norma_ipc::{
     ThreadId,
 };
 
-use crate::node::{Node, Posted};
+use crate::node::Node;
+use crate::post::Posted;
 use crate::rights::NO_EXPORT;
 use crate::session::Session;
 

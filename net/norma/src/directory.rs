@@ -11,7 +11,7 @@
 
 use norma_ipc::{NoMemory, PortId, RemoteToken};
 
-use crate::rights::Map;
+use crate::map::Map;
 
 /// A port that other nodes know, or of which this node knows from others.
 #[derive(Debug, Clone, Copy)]

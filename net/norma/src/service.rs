@@ -8,7 +8,8 @@ use norma_flip::Instant;
 use norma_ipc::{Memory, Message, PageSource, Reason, Right};
 
 use crate::counters::Drop;
-use crate::node::{Node, Posted};
+use crate::node::Node;
+use crate::post::Posted;
 
 /// What a message to the node asks for (W-90).
 pub(crate) mod operation {

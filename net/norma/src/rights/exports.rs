@@ -1,55 +1,17 @@
-//! Rights across a session: what was exported to the peer, and what was imported from it.
+//! What was exported to the peer of a session: rights of this node that the peer holds.
 //!
-//! Owns: the two tables of a session. An **export** is a right of this node that the peer
-//! holds; it has an index with a generation. An **import** is what this node knows of an export
-//! of the peer: how many rights it has received, and the stand-in (a proxy port) that hangs on
-//! it, or will (`directory`).
-//!
-//! Counting is a reference listing: the exporter counts how many send rights it has sent
-//! (`sent`), the importer how many it has received (`received`). When the importer's last
-//! right is gone it says how many it had received, and the exporter subtracts. Rights still
-//! under way make the difference, so the entry lives until every one has arrived and been
-//! released, whatever order frames take (Mach's transit counts; Birrell et al., "Network
-//! Objects", 1993).
+//! Owns: the table, in which each has an index with a generation, and how often it was sent.
 
-use hashbrown::HashMap;
 use norma_ipc::{Ipc, NoMemory, Page, PortId, Reason, RemoteToken, Right, RightKind};
 
 use crate::limits::MAX_EXPORTS;
-use crate::outbound::Via;
+use crate::map::Map;
 use crate::slots::Slots;
 
 /// Export index of nothing.
 pub(crate) const NO_EXPORT: u32 = 0;
 /// Export index of the node itself, which serves its peers (`service`).
 pub(crate) const NODE_SERVICE: u32 = 1;
-
-/// Spreads small numbers. Peers choose some of the keys and could make them collide; every
-/// table is bounded, so that this costs a hostile peer's victims time and nothing else.
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct NumberHash(u64);
-
-impl core::hash::Hasher for NumberHash {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u32(u32::from(*byte));
-        }
-    }
-
-    fn write_u32(&mut self, value: u32) {
-        self.write_u64(u64::from(value));
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = (self.0.rotate_left(32) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
-pub(crate) type Map<K, V> = HashMap<K, V, core::hash::BuildHasherDefault<NumberHash>>;
 
 /// CONTROL frames about an export of a send right that room is kept for: DEAD, ROOM and MOVED.
 pub(crate) const PER_EXPORT: usize = 3;
@@ -410,198 +372,9 @@ impl Exports {
     }
 }
 
-/// An export of the peer, as it is known here.
-#[derive(Debug)]
-pub(crate) struct Import {
-    /// The peer's index.
-    pub(crate) index: u32,
-    /// Tells it from other imports that had its place.
-    pub(crate) serial: u32,
-    /// The stand-in.
-    pub(crate) port: PortId,
-    /// How often its receive right has moved, as the peer said.
-    pub(crate) moves: u16,
-    /// Send rights received and not yet given back.
-    pub(crate) received: u32,
-    /// Sequence number of the last MESSAGE to it.
-    pub(crate) last: Option<u32>,
-    /// The slot of the last message to it that was lined up.
-    pub(crate) tail: Option<u32>,
-    /// Messages to it whose fate is not known yet.
-    pub(crate) unsettled: u32,
-    /// Messages that were refused for a full queue, in order.
-    pub(crate) refused: alloc::collections::VecDeque<u32>,
-    /// The next message begins the order anew.
-    pub(crate) fresh: bool,
-    /// The peer said that there is room again.
-    pub(crate) room: bool,
-    /// The peer said that the receive right has left it.
-    pub(crate) moved: bool,
-    /// It is to go when nothing is under way through it any more: the last right to the
-    /// stand-in is gone, or the stand-in is to hang on another import.
-    pub(crate) ending: bool,
-}
-
-#[derive(Debug)]
-pub(crate) struct Imports {
-    entries: Slots<Import>,
-    by_index: Map<u32, u32>,
-    serial: u32,
-}
-
-impl Imports {
-    pub(crate) fn new() -> Self {
-        Imports {
-            entries: Slots::new(MAX_EXPORTS),
-            by_index: Map::default(),
-            serial: 0,
-        }
-    }
-
-    /// Makes sure that the next [`Imports::add`] cannot fail, and says where it will be.
-    pub(crate) fn reserve(&mut self) -> Result<u32, NoMemory> {
-        self.entries.reserve(1)?;
-        self.by_index.try_reserve(1).map_err(|_| NoMemory)?;
-        Ok(self.entries.next_place())
-    }
-
-    /// An import of which one right has been received.
-    pub(crate) fn add(&mut self, index: u32, port: PortId, moves: u16) -> Result<u32, NoMemory> {
-        self.serial = self.serial.wrapping_add(1);
-        let place = self.entries.insert(Import {
-            index,
-            serial: self.serial,
-            port,
-            moves,
-            received: 1,
-            last: None,
-            tail: None,
-            unsettled: 0,
-            refused: alloc::collections::VecDeque::new(),
-            // The index may be that of an import that was given back a moment ago, and messages
-            // through that may have been refused.
-            fresh: true,
-            room: false,
-            moved: false,
-            ending: false,
-        })?;
-        self.by_index.insert(index, place);
-        Ok(place)
-    }
-
-    /// Where the stand-in for the peer's export is.
-    pub(crate) fn find(&self, index: u32) -> Option<u32> {
-        self.by_index.get(&index).copied()
-    }
-
-    #[inline]
-    pub(crate) fn get(&self, place: u32) -> Option<&Import> {
-        self.entries.get(place)
-    }
-
-    #[inline]
-    pub(crate) fn get_mut(&mut self, place: u32) -> Option<&mut Import> {
-        self.entries.get_mut(place)
-    }
-
-    /// The import through which a message went, if it still exists.
-    #[inline(always)]
-    pub(crate) fn of(&mut self, via: Via) -> Option<&mut Import> {
-        self.entries
-            .get_mut(via.import)
-            .filter(|import| import.serial == via.serial)
-    }
-
-    pub(crate) fn remove(&mut self, place: u32) -> Option<Import> {
-        let import = self.entries.remove(place)?;
-        if self.by_index.get(&import.index) == Some(&place) {
-            self.by_index.remove(&import.index);
-        }
-        Some(import)
-    }
-
-    /// Takes any import out, with its place, for a session that ends.
-    pub(crate) fn remove_any(&mut self) -> Option<(u32, Import)> {
-        let (place, _) = self.entries.iter().next()?;
-        Some((place, self.remove(place)?))
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Import)> {
-        self.entries.iter()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.len() == 0
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
-}
-
-/// The place of a session that there is not: what leads there is for the node itself.
-pub(crate) const NODE_ITSELF: u32 = 0x7fff;
-
-/// In the place of a session: a bare send-once right of a third node, of which the session knows
-/// where its giver has it from (`claim`). Who looks for a session at this place finds none, so
-/// that those who know nothing of third nodes need not ask.
-pub(crate) const FOREIGN: u32 = 0x4000;
-
-/// The place of the session from which a right is, by what [`parse_token`] says.
-pub(crate) const fn home_of(place: u32) -> u32 {
-    place & !FOREIGN
-}
-
-const _: () = assert!(home_of(NODE_ITSELF) as usize >= crate::limits::MAX_SESSIONS);
-const _: () = assert!(FOREIGN as usize >= crate::limits::MAX_SESSIONS);
-
-/// What the IPC core calls a remote right: which session, and which import or export of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Destination {
-    /// A stand-in, by its place in the import table.
-    Import(u32),
-    /// A bare send-once right, by the peer's export index.
-    Once(u32),
-}
-
-/// Bit 63: a bare send-once right. Bits 48..63: the session's place. Bits 32..48: its
-/// generation. Bits 0..32: import place or export index.
-#[inline]
-pub(crate) const fn token(session: u32, generation: u16, destination: Destination) -> RemoteToken {
-    let (once, low) = match destination {
-        Destination::Import(place) => (0, place),
-        Destination::Once(index) => (1 << 63, index),
-    };
-    RemoteToken(once | ((session as u64) << 48) | ((generation as u64) << 32) | low as u64)
-}
-
-/// The reverse of [`token`]: session, its generation, destination.
-#[inline]
-pub(crate) const fn parse_token(token: RemoteToken) -> (u32, u16, Destination) {
-    let low = token.0 as u32;
-    let destination = if token.0 >> 63 == 0 {
-        Destination::Import(low)
-    } else {
-        Destination::Once(low)
-    };
-    (
-        ((token.0 >> 48) & 0x7fff) as u32,
-        (token.0 >> 32) as u16,
-        destination,
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tokens_come_back() {
-        for destination in [Destination::Import(7), Destination::Once(u32::MAX)] {
-            let token = token(4095, u16::MAX, destination);
-            assert_eq!(parse_token(token), (4095, u16::MAX, destination));
-        }
-    }
 
     #[test]
     fn a_right_of_several_uses_that_came_home_can_be_put_back() {
