@@ -8,13 +8,16 @@
 //! was touched is entered anew before the next step. So a thousand nodes cost as much for each
 //! frame as three do.
 
+mod checks;
+mod network;
+
 use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
-use std::rc::Rc;
 
-use norma_faults::{Faults, Mishap, Passage, Random, Schedule, Station, mishaps};
+use norma_faults::{Faults, Mishap, Random, Schedule, Station, mishaps};
 use norma_ipc::ThreadId;
 
+use self::network::Flying;
 use crate::actor::{Context, Next};
 use crate::config::Config;
 use crate::ledger::Ledger;
@@ -25,20 +28,8 @@ use crate::topology::{is_search, sent_on};
 use crate::trace::Trace;
 use crate::wild::{self, Books};
 
-/// A frame on its way.
-struct Flying {
-    network: usize,
-    from: usize,
-    to: usize,
-    /// Shared by all receivers of a broadcast.
-    bytes: Rc<[u8]>,
-}
-
 /// Frames that the network holds: a broadcast of each of a thousand nodes to all others at once.
 const NETWORK_HOLDS: usize = 2_000_000;
-
-/// Bytes before an Ethernet payload.
-const ETHERNET: usize = 14;
 
 /// Steps of each machine on its own account, at one moment, that only happen when something is
 /// wrong.
@@ -46,13 +37,6 @@ const MANY_STEPS: u64 = 10_000;
 
 /// Sees each frame that a machine sends to another.
 type Watcher = Box<dyn FnMut(usize, usize, &[u8])>;
-
-/// Nodes that are few enough to look at all of them after each step.
-const AUDITED_TOGETHER: usize = 12;
-
-/// Steps between two looks at all send-once rights, which take as long as those of one node many
-/// times over.
-const ONCES_EVERY: u64 = 16;
 
 /// Changes frames as they leave a node.
 type Tamper = Box<dyn FnMut(usize, &mut Vec<u8>)>;
@@ -222,37 +206,6 @@ impl World {
         self.trace
             .text(self.now, format!("node {index} is frozen for {time:?}"));
         self.machine(index).frozen_until = self.now + time;
-    }
-
-    /// Something that broke, with all that helps to understand it.
-    #[must_use]
-    pub fn failure(&self, what: impl Into<String>) -> Failure {
-        Failure {
-            seed: self.config.seed,
-            what: what.into(),
-            at: self.now,
-            history: String::new(),
-            trace: self.trace.tail(),
-        }
-    }
-
-    /// What was counted so far.
-    #[must_use]
-    pub fn report(&self) -> Report {
-        Report {
-            virtual_time: self.now,
-            calls: self.ledger.answered,
-            failed_calls: self.ledger.failed,
-            one_way: self.ledger.one_way,
-            received: self.books.received,
-            notifications: self.books.told,
-            messages: self
-                .machines
-                .iter()
-                .map(|m| m.node.counters().carried)
-                .sum(),
-            ..self.report
-        }
     }
 
     /// Whether every actor has done its part, on machines that live.
@@ -441,21 +394,6 @@ impl World {
         }
     }
 
-    fn arrive(&mut self, flying: Flying) -> usize {
-        let (from, to) = (flying.from, flying.to);
-        let machine = &mut self.machines[to];
-        if machine.dead {
-            self.trace.frame(self.now, from, to, "dead", &flying.bytes);
-        } else if machine.frozen_until > self.now {
-            let later = machine.frozen_until;
-            let _ = self.network.push(later, flying);
-        } else {
-            self.trace.frame(self.now, from, to, "comes", &flying.bytes);
-            machine.receive(self.now, flying.network, &flying.bytes);
-        }
-        to
-    }
-
     /// Carries out what follows for a machine: wakes its threads, sends its frames, checks it.
     ///
     /// # Errors
@@ -492,155 +430,9 @@ impl World {
         Ok(())
     }
 
-    /// Checks all that a machine's step may have broken.
-    fn check(&mut self, index: usize) -> Result<(), Failure> {
-        if self.config.audit_every > 0 && self.report.steps.is_multiple_of(self.config.audit_every)
-        {
-            if self.config.in_hands {
-                let checked = self.machines[index].check_stand_ins();
-                checked.map_err(|what| self.failure(format!("audit of {what}")))?;
-            } else {
-                self.audit(index)?;
-            }
-            self.audit_network()?;
-            if !self.config.in_hands && self.report.steps.is_multiple_of(ONCES_EVERY) {
-                self.audit_onces()?;
-            }
-        }
-        if self.books.is_open() && !self.machines[index].dead {
-            self.books.now = self.now;
-            let (node, space) = (&self.machines[index].node, self.machines[index].space);
-            let ipc = node.ipc_ref();
-            self.books
-                .look(index, |bell| wild::is_queued(ipc, space, bell));
-        }
-        self.accused()
-    }
-
-    /// Whether the books have found something that must not be.
-    pub(crate) fn accused(&mut self) -> Result<(), Failure> {
-        if let Some(what) = self.ledger.broken.take() {
-            return Err(self.failure(what));
-        }
-        match self.books.report() {
-            Some((what, history)) => Err(Failure {
-                history,
-                ..self.failure(what)
-            }),
-            None => Ok(()),
-        }
-    }
-
-    /// Compares what the nodes believe of each other, where they are few.
-    ///
-    /// # Errors
-    /// When they do not agree.
-    pub fn audit_network(&self) -> Result<(), Failure> {
-        if self.machines.len() > AUDITED_TOGETHER || self.config.corruption {
-            return Ok(());
-        }
-        let alive = self.machines.iter().filter(|machine| !machine.dead);
-        norma_net::audit(alive.map(|machine| &machine.node))
-            .map_err(|what| self.failure(format!("audit: {what}")))
-    }
-
-    /// Looks where each send-once right between two nodes is.
-    ///
-    /// # Errors
-    /// When one is nowhere, or twice.
-    pub fn audit_onces(&self) -> Result<(), Failure> {
-        if self.machines.len() > AUDITED_TOGETHER || self.config.corruption {
-            return Ok(());
-        }
-        let alive = self.machines.iter().filter(|machine| !machine.dead);
-        norma_net::audit_onces(alive.map(|machine| &machine.node))
-            .map_err(|what| self.failure(format!("audit of send-once rights: {what}")))
-    }
-
-    /// Counts all rights of a node anew.
-    ///
-    /// # Errors
-    /// When they do not add up.
-    pub fn audit(&self, index: usize) -> Result<(), Failure> {
-        let checked = self.machines[index].check();
-        checked.map_err(|what| self.failure(format!("audit of node {index}: {what}")))
-    }
-
     /// How many machines there are.
     #[must_use]
     pub fn machines(&self) -> usize {
         self.machines.len()
-    }
-
-    fn put_on_network(&mut self, network: usize, from: usize, bytes: Rc<[u8]>) {
-        self.report.frames += 1;
-        for to in self.config.receivers(network, from, &bytes) {
-            self.send_to(network, from, to, &bytes);
-        }
-    }
-
-    fn send_to(&mut self, network: usize, from: usize, to: usize, bytes: &Rc<[u8]>) {
-        self.report.passages += 1;
-        if let Some(watcher) = &mut self.watcher {
-            watcher(from, to, bytes);
-        }
-        if bytes.len() > usize::from(self.config.mtu_of(network, to)) + ETHERNET {
-            self.report.overlong += 1;
-            return self.trace.frame(self.now, from, to, "TOO LONG", bytes);
-        }
-        let verdict = self
-            .faults
-            .on_frame(self.now, from as u16, to as u16, bytes.len());
-        if verdict.is_drop() {
-            self.report.dropped += 1;
-            self.trace.frame(self.now, from, to, "LOST", bytes);
-        }
-        for passage in verdict.passages() {
-            let Passage { delay, corruption } = *passage;
-            let bytes = match corruption {
-                None => Rc::clone(bytes),
-                Some(_) => passage.frame(bytes).into(),
-            };
-            let Some(left) = self.wires.pass(self.now, self.config.link, to, bytes.len()) else {
-                self.report.overflows += 1;
-                self.trace.frame(self.now, from, to, "NO ROOM", &bytes);
-                continue;
-            };
-            let at = left + self.config.latency + delay;
-            let flying = Flying {
-                network,
-                from,
-                to,
-                bytes,
-            };
-            if self.network.push(at, flying).is_err() {
-                self.report.dropped += 1;
-            }
-        }
-    }
-
-    /// Whether no node shares anything with another any more.
-    #[must_use]
-    pub fn is_drained(&self) -> bool {
-        let alive = self.machines.iter().filter(|machine| !machine.dead);
-        alive
-            .map(|m| m.node.holdings())
-            .all(|held| held == norma_net::Holdings::default())
-    }
-
-    /// What each node still shares, for a failure.
-    #[must_use]
-    pub fn holdings(&self) -> String {
-        let held = self.machines.iter().map(|machine| machine.node.holdings());
-        format!("{:?}", held.collect::<Vec<_>>())
-    }
-
-    /// Messages carried, less those delivered and those that failed: zero where no session died.
-    #[must_use]
-    pub fn unaccounted(&self) -> i64 {
-        let counters = self.machines.iter().map(|machine| *machine.node.counters());
-        counters
-            .map(|c| c.carried as i64 - c.delivered as i64 - c.failed as i64)
-            .sum()
     }
 }

@@ -6,7 +6,7 @@ use norma_ipc::{Ipc, Name, Page, RightKind, RightTypes, SpaceId};
 use norma_net::LookUp;
 
 use super::Abilities;
-use super::books::{Held, Note, Place, PortNo};
+use super::entries::{Held, Note, Place, PortNo};
 use super::notify::{About, Bell};
 use super::rover::{Doing, Rover, who};
 use crate::actor::Context;

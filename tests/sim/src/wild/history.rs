@@ -8,7 +8,7 @@ use core::fmt::Write as _;
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use super::books::{PortNo, Who};
+use super::entries::{PortNo, Who};
 
 /// One thing that an actor did or saw.
 #[derive(Clone, Copy, Debug)]

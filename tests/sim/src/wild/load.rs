@@ -4,10 +4,10 @@ use norma_ipc::{Disposition, Name, RightError, RightKind, SendFailure};
 use norma_net::Posted;
 
 use super::Abilities;
-use super::books::{
+use super::calm::Path;
+use super::entries::{
     CallBook, Cargo, Carried, Dest, Ended, Fate, Held, Note, OnceNo, OnceTarget, Place, PortNo,
 };
-use super::calm::Path;
 use super::rover::{Doing, Rover, who};
 use crate::Message;
 use crate::actor::Context;

@@ -9,8 +9,11 @@
 mod books;
 mod calm;
 mod choice;
+mod entries;
 mod history;
+mod holders;
 mod load;
+mod messages;
 mod notify;
 mod rest;
 mod rover;

@@ -8,8 +8,9 @@ use core::time::Duration;
 
 use norma_ipc::Notification;
 
-use super::books::{Books, Note, Place, PortNo, Who};
+use super::books::Books;
 use super::calm::Path;
+use super::entries::{Note, Place, PortNo, Who};
 
 /// What a request was about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

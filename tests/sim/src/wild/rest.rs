@@ -3,7 +3,8 @@
 
 use norma_ipc::RightKind;
 
-use super::books::{Books, Dest, Ended, Fate, OnceTarget, Place, PortNo};
+use super::books::Books;
+use super::entries::{Dest, Ended, Fate, OnceTarget, Place, PortNo};
 use super::notify::About;
 
 impl Books {

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use norma_ipc::{Cancelled, Completion, Delivery, HeapPage, Name, Notification, Reason};
 
-use super::books::{Dest, Ended, Fate, Note, OnceTarget, Phase, PortNo, Who};
+use super::entries::{Dest, Ended, Fate, Note, OnceTarget, Phase, PortNo, Who};
 use super::{Abilities, Wild};
 use crate::actor::{Actor, Context, Next};
 use crate::{Books, Message};

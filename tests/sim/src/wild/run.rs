@@ -6,8 +6,8 @@ use core::time::Duration;
 use norma_faults::{Action, Mishap, Rule, mishaps};
 use norma_ipc::{Name, RightTypes};
 
-use super::books::Phase;
 use super::calm::HARMLESS;
+use super::entries::Phase;
 use super::{Abilities, Rover, Wild};
 use crate::report::{Failure, Report};
 use crate::world::World;

@@ -5,8 +5,8 @@ use norma_ipc::{Delivery, HeapPage, Name, Notification, Right, RightKind};
 use norma_net::NAME_UNKNOWN;
 
 use super::Abilities;
-use super::books::{Carried, Note, OnceTarget, Phase, Place, PortNo};
 use super::calm::Path;
+use super::entries::{Carried, Note, OnceTarget, Phase, Place, PortNo};
 use super::rover::{Doing, Rover, who};
 use crate::Message;
 use crate::actor::Context;
@@ -177,7 +177,7 @@ impl Rover {
         cx: &mut Context<'_>,
         number: u64,
         right: Right,
-        once: super::books::OnceNo,
+        once: super::entries::OnceNo,
     ) {
         let port = cx.books.once_port(once);
         match cx.node.ipc().insert(cx.space, right) {
@@ -301,7 +301,12 @@ impl Rover {
     }
 
     /// Answers a call, now and then with rights.
-    fn answer(&mut self, cx: &mut Context<'_>, reply: super::books::OnceNo, mut message: Message) {
+    fn answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        reply: super::entries::OnceNo,
+        mut message: Message,
+    ) {
         let Some(load) = self.load(cx, &mut message, None) else {
             cx.books.once_dropped(reply);
             return cx.node.ipc().discard(message);
