@@ -5,6 +5,7 @@
 //!
 //! - [`qemu`]: one QEMU, its command line, process, console and end;
 //! - [`link`]: what joins network devices, directly or through a switch with faults;
+//! - [`linux`]: Linux guests, with which norma is compared;
 //! - [`run`]: several nodes together, and waiting for what they say;
 //! - [`images`]: building images for the bare machine;
 //! - [`setup`]: what the host must have, and how to get it;
@@ -23,6 +24,7 @@ pub mod context;
 pub mod images;
 pub mod limits;
 pub mod link;
+pub mod linux;
 pub mod qemu;
 pub mod run;
 pub mod setup;

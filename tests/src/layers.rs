@@ -10,7 +10,7 @@ use qemu_runner::workspace::{Package, Workspace};
 const LAYERS: [&[&str]; 11] = [
     &["norma-tests"],
     &["qemu-runner"],
-    &["norma-sim", "norma-insn-plugin"],
+    &["norma-sim", "norma-insn-plugin", "norma-peer"],
     &["norma-boot"],
     &["norma-kernel"],
     &["norma-net"],
@@ -22,11 +22,12 @@ const LAYERS: [&[&str]; 11] = [
 ];
 
 /// Crates of the host. Nothing that runs on the bare machine may need one.
-const HOST: [&str; 5] = [
+const HOST: [&str; 6] = [
     "norma-tests",
     "qemu-runner",
     "norma-sim",
     "norma-insn-plugin",
+    "norma-peer",
     "norma-faults",
 ];
 

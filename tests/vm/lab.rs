@@ -48,6 +48,11 @@ impl Lab {
         self.context.dry_run
     }
 
+    /// What every command of the runner works with.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
     /// The workspace's top folder.
     pub fn root(&self) -> &Path {
         &self.context.workspace.root

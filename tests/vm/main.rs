@@ -9,6 +9,7 @@ mod demo;
 mod faults;
 mod kernel;
 mod lab;
+mod linux;
 mod machine;
 mod migration;
 mod network;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         faults::tests(),
         network::tests(),
         migration::tests(),
+        linux::tests(),
     ];
     let commands = [demo::tests(), runner::tests(), setup::tests()];
     // A dry run prints the commands of the machines; the others run the command itself.

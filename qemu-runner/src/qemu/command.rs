@@ -1,14 +1,14 @@
 //! QEMU's command line.
 //!
-//! Owns every option that a norma image is started with, and why. The same ELF starts on both
-//! machines through its PVH note.
+//! Owns every option that a norma image or a Linux guest is started with, and why. The same ELF
+//! starts on both machines through its PVH note.
 //!
 //! - `-nodefaults -no-user-config`: what the host's owner configured must not change a result.
 //! - `-no-reboot`: a triple fault ends QEMU (status 0, a failure) where it would loop.
-//! - microvm without option ROMs, PIT, PIC, ACPI and RTC: nothing of it is used, and firmware
-//!   that probes it costs start-up time.
+//! - microvm without option ROMs, PIT and PIC, and for norma without ACPI and RTC: nothing of it
+//!   is used, and firmware that probes it costs start-up time.
 //! - `virtio-mmio.force-legacy=off`: QEMU presents those devices as legacy ones otherwise.
-//! - `mrg_rxbuf=off`: the driver splits a frame over its own chain of a head and pages.
+//! - `mrg_rxbuf=off`: norma's driver splits a frame over its own chain of a head and pages.
 
 use super::{Accelerator, PROGRAM};
 use std::ffi::{OsStr, OsString};
@@ -34,6 +34,17 @@ impl Machine {
             Self::Q35 => "q35",
         }
     }
+}
+
+/// What the guest is, as far as QEMU's options follow from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Guest {
+    /// An image of norma.
+    #[default]
+    Norma,
+    /// A Linux kernel, which finds a microvm's devices by ACPI, and whose network driver is given
+    /// all that the device offers.
+    Linux,
 }
 
 /// What a network device is joined to: a socket that QEMU inherits under this number.
@@ -66,6 +77,8 @@ pub fn mac_text(mac: [u8; 6]) -> String {
 /// All that makes up a command line.
 #[derive(Clone, Debug)]
 pub struct QemuCommand {
+    /// What is started.
+    pub guest: Guest,
     /// The machine.
     pub machine: Machine,
     /// The accelerator.
@@ -124,8 +137,13 @@ impl QemuCommand {
     fn add_machine(&self, arguments: &mut Arguments) {
         match self.machine {
             Machine::Microvm => {
-                let options =
-                    "x-option-roms=off,pit=off,pic=off,acpi=off,rtc=off,auto-kernel-cmdline=on";
+                // Who reads ACPI's tables need not be told of devices on the command line; and
+                // Linux waits a second for a clock that is not there.
+                let found = match self.guest {
+                    Guest::Norma => "acpi=off,rtc=off,auto-kernel-cmdline=on",
+                    Guest::Linux => "acpi=on,rtc=on,auto-kernel-cmdline=off",
+                };
+                let options = format!("x-option-roms=off,pit=off,pic=off,{found}");
                 let legacy = if self.legacy_devices { "on" } else { "off" };
                 arguments.add(["-M", &format!("microvm,{options}")]);
                 arguments.add(["-global", &format!("virtio-mmio.force-legacy={legacy}")]);
@@ -145,8 +163,12 @@ impl QemuCommand {
             (Machine::Q35, true) => "virtio-net-pci,disable-modern=on,disable-legacy=off",
         };
         let mac = mac_text(nic.mac);
+        let buffers = match self.guest {
+            Guest::Norma => ",mrg_rxbuf=off",
+            Guest::Linux => "",
+        };
         let device = format!(
-            "{device},netdev=n{i},mac={mac},host_mtu={},mrg_rxbuf=off",
+            "{device},netdev=n{i},mac={mac},host_mtu={}{buffers}",
             nic.mtu
         );
         arguments.add(["-netdev", &netdev, "-device", &device]);
@@ -181,6 +203,7 @@ mod tests {
 
     fn command() -> QemuCommand {
         QemuCommand {
+            guest: Guest::Norma,
             machine: Machine::Microvm,
             accelerator: Accelerator::Tcg,
             cpu: "max".into(),

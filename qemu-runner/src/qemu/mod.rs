@@ -11,7 +11,7 @@ pub mod process;
 mod shim;
 
 pub use accelerator::Accelerator;
-pub use command::{Machine, Netdev, Nic, QemuCommand, mac_text};
+pub use command::{Guest, Machine, Netdev, Nic, QemuCommand, mac_text};
 pub use outcome::Outcome;
 pub use process::{Event, Process};
 pub use shim::become_qemu_if_asked;

@@ -7,7 +7,7 @@ use super::mishaps::Agenda;
 use super::{Fated, Lazy, Node, Run, RunError};
 use crate::limits::EVENTS;
 use crate::link::{LinkKind, Port, Switch, mac};
-use crate::qemu::{Accelerator, Machine, Nic, Process, QemuCommand, mac_text};
+use crate::qemu::{Accelerator, Guest, Machine, Nic, Process, QemuCommand, mac_text};
 use crate::ui::Ui;
 use norma_faults::{Faults, Rule, Station};
 use std::ffi::OsString;
@@ -19,6 +19,7 @@ use std::sync::mpsc::sync_channel;
 #[derive(Clone, Debug)]
 pub struct NodePlan {
     name: String,
+    guest: Guest,
     image: PathBuf,
     machine: Machine,
     memory_mib: u32,
@@ -38,6 +39,7 @@ impl NodePlan {
     pub fn new(name: &str, image: &Path) -> Self {
         Self {
             name: name.into(),
+            guest: Guest::Norma,
             image: image.into(),
             machine: Machine::Microvm,
             memory_mib: 64,
@@ -49,6 +51,17 @@ impl NodePlan {
             mtu: u16::MAX,
             legacy_devices: false,
             extra: Vec::new(),
+        }
+    }
+
+    /// A Linux guest: a kernel, the archive of its first file system, its whole command line.
+    #[must_use]
+    pub fn linux(name: &str, kernel: &Path, archive: &Path, append: &str) -> Self {
+        Self {
+            guest: Guest::Linux,
+            module: Some(archive.into()),
+            arguments: vec![append.into()],
+            ..Self::new(name, kernel)
         }
     }
 
@@ -288,15 +301,18 @@ impl Plan {
         let untrusted: Vec<_> = untrusted
             .map(|(place, _)| mac_text(mac(place, index)))
             .collect();
-        let mut words = vec![
-            format!("node={}", node.name),
-            format!("cluster={}", node.cluster.as_ref().unwrap_or(&self.cluster)),
-        ];
-        if !untrusted.is_empty() {
-            words.push(format!("untrusted={}", untrusted.join(",")));
+        let mut words = Vec::new();
+        if node.guest == Guest::Norma {
+            words.push(format!("node={}", node.name));
+            let cluster = node.cluster.as_ref().unwrap_or(&self.cluster);
+            words.push(format!("cluster={cluster}"));
+            if !untrusted.is_empty() {
+                words.push(format!("untrusted={}", untrusted.join(",")));
+            }
         }
         words.extend(node.arguments.iter().cloned());
         QemuCommand {
+            guest: node.guest,
             machine: node.machine,
             accelerator: self.accelerator,
             cpu: node.cpu.clone(),

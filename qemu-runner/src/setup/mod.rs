@@ -47,7 +47,7 @@ pub enum State {
 pub fn findings(context: &Context) -> Vec<Finding> {
     let mut all = vec![
         rust::compiler(context),
-        rust::target(context),
+        image_target(context),
         tools::linker(),
     ];
     let qemu = qemu::program();
@@ -56,8 +56,22 @@ pub fn findings(context: &Context) -> Vec<Finding> {
     if there {
         all.extend([qemu::links(), qemu::plugins()]);
     }
-    all.extend([tools::accelerator(), rust::nightly()]);
+    all.extend([
+        tools::accelerator(),
+        static_target(context),
+        rust::nightly(),
+    ]);
     all
+}
+
+/// The target of images.
+fn image_target(context: &Context) -> Finding {
+    rust::target(context, crate::images::TARGET, "Rust target", true)
+}
+
+/// The target of programs for Linux guests, which `bench compare` and one test start.
+fn static_target(context: &Context) -> Finding {
+    rust::target(context, crate::linux::TARGET, "static target", false)
 }
 
 /// Makes sure that images can be built.
@@ -65,7 +79,23 @@ pub fn findings(context: &Context) -> Vec<Finding> {
 /// # Errors
 /// The target is missing and cannot be installed.
 pub fn ensure_target(context: &Context) -> anyhow::Result<()> {
-    let State::Missing { found, fix } = rust::target(context).state else {
+    ensure_rust_target(context, crate::images::TARGET, image_target)
+}
+
+/// Makes sure that programs for Linux guests can be built.
+///
+/// # Errors
+/// The target is missing and cannot be installed.
+pub fn ensure_static_target(context: &Context) -> anyhow::Result<()> {
+    ensure_rust_target(context, crate::linux::TARGET, static_target)
+}
+
+fn ensure_rust_target(
+    context: &Context,
+    target: &str,
+    find: fn(&Context) -> Finding,
+) -> anyhow::Result<()> {
+    let State::Missing { found, fix } = find(context).state else {
         return Ok(());
     };
     if !rust::has_rustup() {
@@ -75,13 +105,32 @@ pub fn ensure_target(context: &Context) -> anyhow::Result<()> {
     context
         .ui
         .progress(&format!("installing the Rust target: {fix}"));
-    run(&mut rust::add_target(context))?;
-    match rust::target(context).state {
+    run(&mut rust::add_target(context, target))?;
+    match find(context).state {
         State::Found(_) => Ok(()),
         State::Missing { found, .. } => {
             Err(Ended::new(Status::Failed, format!("{found}, still, after `{fix}`")).into())
         }
     }
+}
+
+/// Has the package manager fetch its lists anew, if it has any; `found` says why.
+///
+/// # Errors
+/// Nobody agreed, or it failed: the error names the command.
+pub fn refresh_packages(context: &Context, found: &str) -> anyhow::Result<()> {
+    let Some(step) = PackageManager::find().and_then(|manager| manager.refresh()) else {
+        return Ok(());
+    };
+    let line = step.line();
+    if !may_install(context, found, &line)? {
+        let text = format!("{found}. To mend it, run\n  {line}\nor give --yes");
+        return Err(Ended::new(Status::Failed, text).into());
+    }
+    context
+        .ui
+        .progress(&format!("refreshing package lists: {line}"));
+    run(&mut step.command())
 }
 
 /// Makes sure that QEMU is there and new enough.
@@ -131,7 +180,7 @@ fn may_install(context: &Context, found: &str, command: &str) -> anyhow::Result<
     if !stdin.is_terminal() || !stderr.is_terminal() {
         return Ok(false);
     }
-    write!(stderr, "{found}.\nInstall it now with\n  {command}\n[y/N] ")?;
+    write!(stderr, "{found}.\nMend it now with\n  {command}\n[y/N] ")?;
     stderr.flush()?;
     let mut answer = String::new();
     stdin.lock().read_line(&mut answer)?;
@@ -163,7 +212,7 @@ fn output(command: &mut Command) -> Option<String> {
 }
 
 /// Where a program is, as a shell would find it.
-fn which(program: &str) -> Option<std::path::PathBuf> {
+pub(crate) fn which(program: &str) -> Option<std::path::PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|folder| folder.join(program))

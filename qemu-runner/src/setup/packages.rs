@@ -84,22 +84,28 @@ impl PackageManager {
 
     /// The commands, in their order.
     pub(super) fn steps(&self) -> Vec<Step> {
-        let words = |arguments: &[&'static str]| {
-            self.become_root
-                .into_iter()
-                .chain([self.known.program])
-                .chain(arguments.iter().copied())
-                .collect()
-        };
-        let refresh = self.known.refresh.map(|arguments| Step {
-            words: words(arguments),
-            required: false,
-        });
         let install = Step {
-            words: words(self.known.install),
+            words: self.words(self.known.install),
             required: true,
         };
-        refresh.into_iter().chain([install]).collect()
+        self.refresh().into_iter().chain([install]).collect()
+    }
+
+    /// The command that fetches the lists of packages anew, where there is one.
+    pub(super) fn refresh(&self) -> Option<Step> {
+        let arguments = self.known.refresh?;
+        Some(Step {
+            words: self.words(arguments),
+            required: false,
+        })
+    }
+
+    fn words(&self, arguments: &[&'static str]) -> Vec<&'static str> {
+        self.become_root
+            .into_iter()
+            .chain([self.known.program])
+            .chain(arguments.iter().copied())
+            .collect()
     }
 
     /// The commands as one line for a shell.
@@ -107,13 +113,18 @@ impl PackageManager {
     pub fn command_line(&self) -> String {
         self.steps()
             .iter()
-            .map(|step| step.words.join(" "))
+            .map(Step::line)
             .collect::<Vec<_>>()
             .join(" && ")
     }
 }
 
 impl Step {
+    /// The command as a line for a shell.
+    pub(super) fn line(&self) -> String {
+        self.words.join(" ")
+    }
+
     pub(super) fn command(&self) -> Command {
         let mut words = self.words.iter().map(OsStr::new);
         let mut command = Command::new(words.next().unwrap_or_default());

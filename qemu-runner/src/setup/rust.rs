@@ -2,7 +2,6 @@
 
 use super::{Finding, State, output, which};
 use crate::context::Context;
-use crate::images::TARGET;
 use std::path::Path;
 use std::process::Command;
 
@@ -27,40 +26,45 @@ pub(super) fn compiler(context: &Context) -> Finding {
     }
 }
 
-/// The target of images.
-pub(super) fn target(context: &Context) -> Finding {
+/// The standard library of a target.
+pub(super) fn target(
+    context: &Context,
+    target: &str,
+    what: &'static str,
+    required: bool,
+) -> Finding {
     let sysroot = output(rustc(context).args(["--print", "sysroot"]));
     let library = sysroot.map(|root| {
         Path::new(root.trim())
             .join("lib/rustlib")
-            .join(TARGET)
+            .join(target)
             .join("lib")
     });
     let state = match library.filter(|folder| folder.is_dir()) {
         Some(folder) => State::Found(folder.display().to_string()),
         None => State::Missing {
-            found: format!("the Rust target {TARGET} is not installed"),
+            found: format!("the Rust target {target} is not installed"),
             fix: if has_rustup() {
-                format!("rustup target add {TARGET}")
+                format!("rustup target add {target}")
             } else {
                 format!(
-                    "this Rust was not installed by rustup: install its standard library for {TARGET} the way Rust was"
+                    "this Rust was not installed by rustup: install its standard library for {target} the way Rust was"
                 )
             },
         },
     };
     Finding {
-        what: "Rust target",
-        required: true,
+        what,
+        required,
         state,
     }
 }
 
-pub(super) fn add_target(context: &Context) -> Command {
+pub(super) fn add_target(context: &Context, target: &str) -> Command {
     let mut command = Command::new("rustup");
     command
         .current_dir(&context.workspace.root)
-        .args(["target", "add", TARGET]);
+        .args(["target", "add", target]);
     command
 }
 

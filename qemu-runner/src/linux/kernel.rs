@@ -1,0 +1,302 @@
+//! Debian's kernel for virtual machines in a cloud.
+//!
+//! Owns: finding its newest package, downloading it by Debian's own tools (which check its
+//! signature), taking out of it the kernel and the drivers of virtio-net, and keeping these.
+//! Leaves to others: asking before package lists are refreshed (`setup`), the order of drivers
+//! (`modules`).
+//! Why this way: nothing is installed on the host, and root is not needed: a package is an
+//! archive that `dpkg-deb -x` unpacks anywhere.
+
+use super::modules::{self, Module};
+use crate::context::Context;
+use crate::qemu::Machine;
+use crate::setup;
+use crate::status::{Ended, Status};
+use anyhow::{Context as _, Result, bail, ensure};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// The package that always depends on the newest kernel.
+pub const META_PACKAGE: &str = "linux-image-cloud-amd64";
+
+/// How long it is not asked whether there is a newer one: to ask takes a second or two.
+const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// In the kept folder: the kernel, the package's file name, what is built in, the drivers.
+const KERNEL: &str = "vmlinuz";
+const PACKAGE: &str = "package";
+const BUILT_IN: &str = "modules.builtin";
+const MODULES: &str = "modules";
+
+/// A kernel that was fetched.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    folder: PathBuf,
+}
+
+/// The drivers that a guest needs on a machine.
+fn drivers(machine: Machine) -> [&'static str; 2] {
+    match machine {
+        Machine::Microvm => ["virtio_mmio", "virtio_net"],
+        Machine::Q35 => ["virtio_pci", "virtio_net"],
+    }
+}
+
+impl Kernel {
+    /// Where it will be.
+    pub(super) fn expected(context: &Context) -> Self {
+        Self {
+            folder: context.workspace.target.join("linux").join("kernel"),
+        }
+    }
+
+    /// The newest one that the host's package lists know; downloads it where it is not kept yet.
+    ///
+    /// # Errors
+    /// The host has no Debian tools, no such package or no archive; the error names the command.
+    pub fn fetch(context: &Context) -> Result<Self> {
+        let this = Self::expected(context);
+        if this.is_fresh() {
+            return Ok(this);
+        }
+        if setup::which("apt-get").is_none() || setup::which("dpkg-deb").is_none() {
+            // One that was fetched elsewhere will do.
+            if this.package().is_ok() {
+                return Ok(this);
+            }
+            let text = format!(
+                "a Linux guest needs Debian's kernel, the package {META_PACKAGE}; this host has no \
+                 `apt-get` and `dpkg-deb` to fetch it with (Debian and its descendants have them)"
+            );
+            return Err(Ended::new(Status::Failed, text).into());
+        }
+        let name = newest(context)?;
+        let file = file_name(&name)?;
+        if this.package().is_ok_and(|kept| kept == file) {
+            this.note(&file)?;
+            return Ok(this);
+        }
+        context.ui.progress(&format!(
+            "fetching Debian's kernel: apt-get download {name}"
+        ));
+        let parent = this
+            .folder
+            .parent()
+            .context("the target folder has no parent")?;
+        std::fs::create_dir_all(parent)?;
+        // Beside its place, so that it can be moved there whole.
+        let work = tempfile::tempdir_in(parent).context("cannot make a folder for the kernel")?;
+        let package = download(&name, work.path())?;
+        let unpacked = work.path().join("unpacked");
+        run(Command::new("dpkg-deb")
+            .arg("-x")
+            .args([&package, &unpacked]))?;
+        let kept = work.path().join("kept");
+        keep(&unpacked, &kept)?;
+        if this.folder.exists() {
+            std::fs::remove_dir_all(&this.folder)?;
+        }
+        std::fs::rename(&kept, &this.folder).context("cannot keep the kernel")?;
+        this.note(&file)?;
+        Ok(this)
+    }
+
+    /// Notes that this package is the newest now. Written last: what lies here is whole.
+    fn note(&self, package: &str) -> Result<()> {
+        Ok(std::fs::write(self.folder.join(PACKAGE), package)?)
+    }
+
+    /// Whether it was the newest within the last day.
+    fn is_fresh(&self) -> bool {
+        let noted = std::fs::metadata(self.folder.join(PACKAGE)).and_then(|file| file.modified());
+        noted.is_ok_and(|at| at.elapsed().is_ok_and(|age| age < FRESH))
+    }
+
+    /// The file name of its package, which has the version in it.
+    ///
+    /// # Errors
+    /// Nothing was fetched.
+    pub fn package(&self) -> Result<String> {
+        let file = self.folder.join(PACKAGE);
+        std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
+    }
+
+    /// The kernel itself.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        self.folder.join(KERNEL)
+    }
+
+    /// The drivers of a machine, in the order of loading.
+    pub(super) fn modules(&self, machine: Machine) -> Result<Vec<Module>> {
+        let built_in = std::fs::read_to_string(self.folder.join(BUILT_IN))?;
+        let built_in: BTreeSet<_> = built_in.lines().filter_map(modules::name_of).collect();
+        modules::in_order(&drivers(machine), |name| {
+            if built_in.contains(name) {
+                return Ok(None);
+            }
+            let file = self.folder.join(MODULES).join(format!("{name}.ko"));
+            Ok(Some(std::fs::read(file)?))
+        })
+    }
+}
+
+/// The package that the meta package depends on.
+fn newest(context: &Context) -> Result<String> {
+    if let Some(name) = dependency()? {
+        return Ok(name);
+    }
+    setup::refresh_packages(
+        context,
+        &format!("the package lists of this host do not know {META_PACKAGE}"),
+    )?;
+    match dependency()? {
+        Some(name) => Ok(name),
+        None => bail!(
+            "there is no package {META_PACKAGE} in this host's archives, also after `apt-get \
+             update`: they have to be Debian's, for amd64"
+        ),
+    }
+}
+
+fn dependency() -> Result<Option<String>> {
+    let mut command = Command::new("apt-cache");
+    command.args(["depends", META_PACKAGE]);
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let output = output.context("cannot run `apt-cache`")?;
+    Ok(read_dependency(&String::from_utf8_lossy(&output.stdout)))
+}
+
+fn read_dependency(text: &str) -> Option<String> {
+    let depends = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Depends: "));
+    let mut images = depends.filter(|name| name.starts_with("linux-image-"));
+    images.next().map(str::to_owned)
+}
+
+/// What the package's file will be called, without downloading it.
+fn file_name(package: &str) -> Result<String> {
+    let mut command = Command::new("apt-get");
+    command.args(["download", "--print-uris", package]);
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let output = output.context("cannot run `apt-get`")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let name = text.split_whitespace().find(|word| word.ends_with(".deb"));
+    let name = name.with_context(|| {
+        format!("`apt-get download {package}` finds no archive that has it; try `apt-get update`")
+    })?;
+    Ok(name.to_owned())
+}
+
+fn download(package: &str, folder: &Path) -> Result<PathBuf> {
+    run(Command::new("apt-get")
+        .current_dir(folder)
+        .args(["download", "--quiet", package]))
+    .context("try `apt-get update`: the package lists may be older than the archive")?;
+    let files = std::fs::read_dir(folder)?;
+    let files = files.map(|entry| Ok(entry?.path()));
+    let files = files.collect::<std::io::Result<Vec<_>>>()?;
+    let package = files
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|e| e == "deb"));
+    package.context("`apt-get download` has left no package")
+}
+
+/// Takes what guests need out of an unpacked package.
+fn keep(unpacked: &Path, kept: &Path) -> Result<()> {
+    std::fs::create_dir_all(kept.join(MODULES))?;
+    let boot = entry(&unpacked.join("boot"), |name| name.starts_with("vmlinuz-"))?;
+    std::fs::copy(boot, kept.join(KERNEL))?;
+    let tree = entry(&unpacked.join("lib/modules"), |_| true)?;
+    std::fs::copy(tree.join(BUILT_IN), kept.join(BUILT_IN)).context(BUILT_IN)?;
+    let mut files = Vec::new();
+    list(&tree.join("kernel"), &mut files)?;
+    let built_in = std::fs::read_to_string(kept.join(BUILT_IN))?;
+    let built_in: BTreeSet<_> = built_in.lines().filter_map(modules::name_of).collect();
+    for machine in [Machine::Microvm, Machine::Q35] {
+        let found = modules::in_order(&drivers(machine), |name| {
+            if built_in.contains(name) {
+                return Ok(None);
+            }
+            let named = |path: &&PathBuf| {
+                modules::name_of(&path.to_string_lossy()).as_deref() == Some(name)
+            };
+            let path = files.iter().find(named).context("the package has none")?;
+            Ok(Some(std::fs::read(path)?))
+        })?;
+        for module in found {
+            let file = kept.join(MODULES).join(format!("{}.ko", module.name));
+            std::fs::write(file, module.bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// The only entry of a folder that is wanted.
+fn entry(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<PathBuf> {
+    let entries = std::fs::read_dir(folder)
+        .with_context(|| format!("the kernel's package has no {}", folder.display()))?;
+    for entry in entries {
+        let entry = entry?;
+        if wanted(&entry.file_name().to_string_lossy()) {
+            return Ok(entry.path());
+        }
+    }
+    bail!(
+        "the kernel's package has nothing of use in {}",
+        folder.display()
+    )
+}
+
+fn list(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            list(&entry.path(), files)?;
+        } else {
+            files.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Runs a tool; what it says is shown if it fails.
+fn run(command: &mut Command) -> Result<()> {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<_> = words
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let line = words.join(" ");
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("cannot run `{line}`"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "`{line}` failed: {}\n{}",
+        output.status,
+        said.trim_end()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_kernel_is_what_the_meta_package_depends_on() {
+        let text = "linux-image-cloud-amd64\n  Depends: linux-image-6.1.0-56-cloud-amd64\n";
+        assert_eq!(
+            read_dependency(text).as_deref(),
+            Some("linux-image-6.1.0-56-cloud-amd64")
+        );
+        assert_eq!(
+            read_dependency("linux-image-cloud-amd64\n  Depends: x\n"),
+            None
+        );
+        assert_eq!(read_dependency(""), None);
+    }
+}
