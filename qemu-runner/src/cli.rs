@@ -7,7 +7,7 @@ use crate::bench;
 use crate::commands::{build, check, demo, doctor, fuzz, miri, sim, test, up};
 use crate::context::Context;
 use crate::images::ImageError;
-use crate::link::LinkKind;
+use crate::link::{Capture, LinkKind};
 use crate::qemu::Machine;
 use crate::qemu::accelerator::{Wanted, choose};
 use crate::run::RunError;
@@ -15,7 +15,9 @@ use crate::signals;
 use crate::status::{Ended, Status};
 use crate::ui::Ui;
 use crate::workspace::Workspace;
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 const EXIT_CODES: &str = "\
@@ -76,7 +78,7 @@ struct WithQemu<T: Args> {
     qemu: QemuArgs,
 }
 
-#[derive(Clone, Copy, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "QEMU")]
 struct QemuArgs {
     /// What runs the guests' code; `auto` takes KVM only where the processor really offers it
@@ -94,6 +96,10 @@ struct QemuArgs {
         hide_short_help = true
     )]
     link: LinkKind,
+    /// Write all frames between nodes to a pcapng file, for Wireshark; they then pass through a
+    /// switch, which costs time
+    #[arg(long, value_name = "FILE")]
+    pcap: Option<PathBuf>,
     /// Print QEMU's commands, quoted for a shell, and start nothing
     #[arg(long)]
     dry_run: bool,
@@ -125,13 +131,14 @@ fn run(cli: Cli, ui: Ui) -> anyhow::Result<Status> {
     let yes = cli.yes;
     let plain = |qemu| context(ui, yes, qemu);
     match cli.command {
-        Command::Demo(with) => demo::run(&plain(with.qemu)?, &with.args),
-        Command::Up(with) => up::run(&plain(with.qemu)?, &with.args),
-        Command::Bench(with) => {
-            let context = plain(with.qemu)?;
-            crate::commands::prepare(&context)?;
-            bench::run(&context, &with.args)
+        Command::Demo(with) => {
+            captured(plain(with.qemu)?, |context| demo::run(context, &with.args))
         }
+        Command::Up(with) => captured(plain(with.qemu)?, |context| up::run(context, &with.args)),
+        Command::Bench(with) => captured(plain(with.qemu)?, |context| {
+            crate::commands::prepare(context)?;
+            bench::run(context, &with.args)
+        }),
         Command::Test(args) => test::run(&plain(QemuArgs::default())?, &args),
         Command::Sim(args) => sim::run(&plain(QemuArgs::default())?, &args),
         Command::Build => build::run(&plain(QemuArgs::default())?),
@@ -142,8 +149,27 @@ fn run(cli: Cli, ui: Ui) -> anyhow::Result<Status> {
     }
 }
 
+/// Runs a command whose frames may be captured, and completes the file whatever comes of it.
+fn captured(
+    context: Context,
+    run: impl FnOnce(&Context) -> anyhow::Result<Status>,
+) -> anyhow::Result<Status> {
+    let status = run(&context);
+    if let Some(capture) = &context.capture {
+        capture.finish().context("cannot write the capture")?;
+    }
+    status
+}
+
 fn context(ui: Ui, yes: bool, qemu: QemuArgs) -> anyhow::Result<Context> {
     let (accelerator, why) = choose(qemu.accel);
+    let capture = match &qemu.pcap {
+        Some(path) if !qemu.dry_run => Some(Capture::create(path).map_err(|error| {
+            let name = path.display();
+            Ended::usage(format!("cannot write the capture {name}: {error}"))
+        })?),
+        _ => None,
+    };
     Ok(Context {
         ui,
         workspace: Workspace::find()?,
@@ -151,6 +177,7 @@ fn context(ui: Ui, yes: bool, qemu: QemuArgs) -> anyhow::Result<Context> {
         accelerator_reason: why,
         machine: qemu.machine,
         link: qemu.link,
+        capture,
         dry_run: qemu.dry_run,
         yes,
     })

@@ -1,6 +1,6 @@
 //! What every command works with.
 
-use crate::link::LinkKind;
+use crate::link::{Capture, LinkKind};
 use crate::qemu::{Accelerator, Machine};
 use crate::ui::Ui;
 use crate::workspace::{Workspace, cargo};
@@ -21,6 +21,8 @@ pub struct Context {
     pub machine: Machine,
     /// How two nodes are joined directly.
     pub link: LinkKind,
+    /// Where all frames between nodes are written to.
+    pub capture: Option<Capture>,
     /// Print QEMU's commands and start none.
     pub dry_run: bool,
     /// Install what is missing without asking.

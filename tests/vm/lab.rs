@@ -1,10 +1,10 @@
 //! Where the tests are made: images that were built, and runs that explain themselves.
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use qemu_runner::Context;
 use qemu_runner::commands::test::environment;
 use qemu_runner::images::{self, Images};
-use qemu_runner::link::LinkKind;
+use qemu_runner::link::{Capture, LinkKind};
 use qemu_runner::qemu::{Accelerator, Machine, Outcome};
 use qemu_runner::run::{NodePlan, Plan, Run};
 use qemu_runner::ui::Ui;
@@ -36,6 +36,7 @@ impl Lab {
             accelerator_reason: String::new(),
             machine: Machine::Microvm,
             link: LinkKind::default(),
+            capture: capture()?,
             dry_run: std::env::var_os(environment::DRY_RUN).is_some(),
             yes: false,
         };
@@ -51,6 +52,12 @@ impl Lab {
     /// What every command of the runner works with.
     pub fn context(&self) -> &Context {
         &self.context
+    }
+
+    /// Completes what the tests have written.
+    pub fn finish(&self) -> Result<()> {
+        let capture = self.context.capture.as_ref();
+        Ok(capture.map_or(Ok(()), Capture::finish)?)
     }
 
     /// The workspace's top folder.
@@ -75,7 +82,9 @@ impl Lab {
 
     /// Runs a plan and, when the body fails, adds what the nodes printed.
     pub fn run(&self, plan: Plan, body: impl FnOnce(&mut Run) -> Result<()>) -> Result<()> {
-        let plan = plan.accelerator(self.context.accelerator);
+        let plan = plan
+            .accelerator(self.context.accelerator)
+            .capture(self.context.capture.as_ref());
         if self.is_dry() {
             plan.command_lines()
                 .iter()
@@ -94,6 +103,15 @@ impl Lab {
             ends(run, &name, outcome)
         })
     }
+}
+
+/// The capture that `cargo norma test --pcap` asks for.
+fn capture() -> Result<Option<Capture>> {
+    let path = std::env::var_os(environment::PCAP);
+    let dry = std::env::var_os(environment::DRY_RUN).is_some();
+    let path = path.filter(|_| !dry);
+    path.map(|path| Capture::create(Path::new(&path)).with_context(|| path.display().to_string()))
+        .transpose()
 }
 
 /// The moment at which a wait that begins now has failed.

@@ -49,7 +49,12 @@ fn main() -> ExitCode {
         .into_iter()
         .flatten()
         .map(|test| test.into_trial(Arc::clone(&lab)));
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    if let Err(error) = lab.finish() {
+        eprintln!("the capture is not complete: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    conclusion.exit_code()
 }
 
 /// One test.

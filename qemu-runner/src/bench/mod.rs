@@ -95,6 +95,7 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<Status> {
         lines,
         measured,
         startup,
+        context.capture.is_some(),
     );
     println!("{}", table::text(&report));
     if let Some(path) = &args.json {

@@ -26,6 +26,9 @@ pub struct Report {
     pub accelerator: String,
     /// Every QEMU command line used, once each.
     pub qemu: Vec<String>,
+    /// Frames were led through the runner's switch and written to a file: times are not those of
+    /// a direct link.
+    pub captured: bool,
     /// One entry per benchmark.
     pub results: Vec<Row>,
     /// More per benchmark, by name.
@@ -44,6 +47,7 @@ impl Report {
         qemu: Vec<String>,
         measured: Vec<Measured>,
         startup: Option<Startup>,
+        captured: bool,
     ) -> Self {
         let targets = super::targets::judge(suite, &measured, startup.as_ref());
         let details = measured
@@ -54,6 +58,7 @@ impl Report {
             host: host(),
             accelerator: accelerator.to_owned(),
             qemu: distinct(qemu),
+            captured,
             details: details.collect(),
             results: measured.into_iter().map(|m| m.row).collect(),
             startup,

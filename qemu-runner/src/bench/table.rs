@@ -13,6 +13,10 @@ use std::fmt::Write;
 /// The whole report as text.
 pub fn text(report: &Report) -> String {
     let mut out = format!("norma {} on {}\n\n", report.version, report.host);
+    if report.captured {
+        out += "All frames were captured on the way, which costs time: ";
+        out += "these are not the times of a direct link.\n\n";
+    }
     results(&mut out, &report.results);
     if let Some(detail) = report.details.get("remote-null") {
         behind(&mut out, detail);

@@ -136,7 +136,7 @@ fn the_file_has_the_shape_that_others_rely_on() {
         "qemu b".to_owned(),
         "qemu a".to_owned(),
     ];
-    let report = Report::new(Suite::Net, "tcg", lines, measured(), None);
+    let report = Report::new(Suite::Net, "tcg", lines, measured(), None, false);
     let json = serde_json::to_value(&report).unwrap();
     for key in ["version", "host", "accelerator"] {
         assert!(json[key].is_string(), "{key}");
@@ -177,7 +177,7 @@ fn the_file_has_the_shape_that_others_rely_on() {
 
 #[test]
 fn the_text_names_results_and_verdicts() {
-    let report = Report::new(Suite::Net, "tcg", Vec::new(), measured(), None);
+    let report = Report::new(Suite::Net, "tcg", Vec::new(), measured(), None, false);
     let text = super::table::text(&report);
     assert!(text.contains("remote-null"), "{text}");
     let verdict = |what: &str| {

@@ -13,6 +13,7 @@ use crate::setup;
 use crate::status::Status;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// What the VM tests are told by the environment.
@@ -21,6 +22,8 @@ pub mod environment {
     pub const PROGRAM: &str = "NORMA_PROGRAM";
     /// The accelerator: QEMU's word.
     pub const ACCELERATOR: &str = "NORMA_ACCELERATOR";
+    /// A file for a capture.
+    pub const PCAP: &str = "NORMA_PCAP";
     /// If set, the tests print QEMU's commands and start nothing.
     pub const DRY_RUN: &str = "NORMA_DRY_RUN";
 }
@@ -39,6 +42,9 @@ pub struct TestArgs {
     /// What runs the guests' code; every host has TCG, so that results compare
     #[arg(long, value_enum, default_value = "tcg", value_name = "WHICH")]
     pub accel: Wanted,
+    /// Write all frames between the nodes of VM tests to a pcapng file; best with a filter
+    #[arg(long, value_name = "FILE", conflicts_with = "host")]
+    pub pcap: Option<PathBuf>,
     /// Print the commands of the tests, QEMU's among them, and run none
     #[arg(long)]
     pub dry_run: bool,
@@ -106,6 +112,9 @@ fn commands(context: &Context, args: &TestArgs) -> anyhow::Result<Vec<(&'static 
         // Some of them try the command itself.
         command.env(environment::PROGRAM, std::env::current_exe()?);
         command.env(environment::ACCELERATOR, context.accelerator.word());
+        if let Some(path) = &args.pcap {
+            command.env(environment::PCAP, std::path::absolute(path)?);
+        }
         commands.push(("tests of virtual machines", command));
     }
     Ok(commands)

@@ -35,7 +35,8 @@ pub fn run(context: &Context, args: &UpArgs) -> anyhow::Result<Status> {
     let plan = cluster
         .plan(&images, context.machine, seed)?
         .accelerator(context.accelerator)
-        .link(context.link);
+        .link(context.link)
+        .capture(context.capture.as_ref());
     if context.dry_run {
         plan.command_lines().iter().for_each(|line| data(line));
         return Ok(Status::Pass);

@@ -1,12 +1,14 @@
 //! What joins the network devices of nodes.
 //!
 //! Owns the two ways: two nodes without faults are joined directly by an inherited socketpair;
-//! anything else goes through a [`Switch`] inside the runner. Either way nothing lies in the
+//! anything else, and what is to be captured, goes through a [`Switch`] inside the runner. Either way nothing lies in the
 //! file system, no root is needed, and two runs side by side cannot meet.
 
+mod capture;
 mod switch;
 mod table;
 
+pub use capture::{Capture, Tap};
 pub use switch::{Port, Stats, Switch};
 
 use crate::limits::SEND_BUFFER;

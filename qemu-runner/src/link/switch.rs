@@ -7,6 +7,7 @@
 //! Why the nodes' ends are kept open here: a node that was killed can be started again on its
 //! port, and a frame to a dead node is lost without an error, as on a cable.
 
+use super::capture::{Tap, fate};
 use super::table::{Table, Way};
 use super::{LinkKind, raise_send_buffer};
 use crate::limits::{FRAME, SWITCH_BATCH, SWITCH_QUEUE};
@@ -89,11 +90,11 @@ struct Shared {
 }
 
 impl Switch {
-    /// Starts a switch. The rules' time begins now.
+    /// Starts a switch, which tells `tap` of each frame. The rules' time begins now.
     ///
     /// # Errors
     /// The host has no descriptors or threads left.
-    pub fn start(ports: Vec<Port>, faults: Faults) -> std::io::Result<Self> {
+    pub fn start(ports: Vec<Port>, faults: Faults, tap: Option<Tap>) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             faults: Mutex::new(faults),
             stop: AtomicBool::new(false),
@@ -117,6 +118,7 @@ impl Switch {
             sides,
             table: Table::default(),
             delayed: Schedule::default(),
+            tap,
             started: Instant::now(),
         };
         let thread = std::thread::Builder::new()
@@ -181,11 +183,21 @@ struct Side {
     queue: VecDeque<Vec<u8>>,
 }
 
+/// A frame that is to leave by a port.
+struct Leaving {
+    from: usize,
+    to: usize,
+    frame: Vec<u8>,
+    /// What befell it, if it is captured.
+    fate: Option<String>,
+}
+
 struct Worker {
     shared: Arc<Shared>,
     sides: Vec<Side>,
     table: Table,
-    delayed: Schedule<(usize, Vec<u8>)>,
+    delayed: Schedule<Leaving>,
+    tap: Option<Tap>,
     started: Instant,
 }
 
@@ -199,8 +211,8 @@ impl Worker {
             for port in readable {
                 self.receive(port, &mut buffer);
             }
-            while let Some((port, frame)) = self.delayed.pop_due(self.started.elapsed()) {
-                self.send(port, frame);
+            while let Some(leaving) = self.delayed.pop_due(self.started.elapsed()) {
+                self.send(leaving);
             }
             for side in &mut self.sides {
                 side.flush();
@@ -270,36 +282,66 @@ impl Worker {
             .shared
             .faults()
             .on_frame(now, source, target, frame.len());
-        for passage in verdict.passages() {
-            let copy = passage.frame(frame);
+        let passages = verdict.passages();
+        if let Some(tap) = &mut self.tap
+            && passages.is_empty()
+        {
+            tap.frame(source, target, frame, Some("lost"));
+        }
+        for (copy, passage) in passages.iter().enumerate() {
+            let leaving = Leaving {
+                from,
+                to,
+                frame: passage.frame(frame),
+                fate: match &self.tap {
+                    Some(_) => fate(passage, copy, passages.len()),
+                    None => None,
+                },
+            };
             if passage.delay.is_zero() {
-                self.send(to, copy);
-            } else if self.delayed.push(now + passage.delay, (to, copy)).is_err() {
-                self.shared.overflowed.fetch_add(1, Ordering::Relaxed);
+                self.send(leaving);
+            } else if let Err(leaving) = self.delayed.push(now + passage.delay, leaving) {
+                self.dropped(&leaving, "lost: too many frames are delayed");
             }
         }
     }
 
-    fn send(&mut self, port: usize, frame: Vec<u8>) {
-        let counter = match self.sides[port].send(frame) {
-            true => &self.shared.forwarded,
-            false => &self.shared.overflowed,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+    fn send(&mut self, leaving: Leaving) {
+        let side = &mut self.sides[leaving.to];
+        if !side.has_room() {
+            return self.dropped(&leaving, "lost: the receiver's queue is full");
+        }
+        let fate = leaving.fate.as_deref();
+        self.note(&leaving, fate);
+        self.sides[leaving.to].send(leaving.frame);
+        self.shared.forwarded.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn dropped(&mut self, leaving: &Leaving, why: &str) {
+        self.note(leaving, Some(why));
+        self.shared.overflowed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn note(&mut self, leaving: &Leaving, fate: Option<&str>) {
+        if let Some(tap) = &mut self.tap {
+            let station = |side: usize| self.sides[side].station;
+            let (from, to) = (station(leaving.from), station(leaving.to));
+            tap.frame(from, to, &leaving.frame, fate);
+        }
     }
 }
 
 impl Side {
-    /// Sends or queues a frame; false when it had to be dropped.
-    fn send(&mut self, frame: Vec<u8>) -> bool {
-        if self.queue.is_empty() && self.try_send(&frame) {
-            return true;
+    /// Whether a frame can be sent or queued.
+    fn has_room(&self) -> bool {
+        self.queue.len() < SWITCH_QUEUE
+    }
+
+    /// Sends a frame, or queues it if the socket is full.
+    fn send(&mut self, frame: Vec<u8>) {
+        if !self.queue.is_empty() || !self.try_send(&frame) {
+            self.queue.push_back(frame);
         }
-        if self.queue.len() >= SWITCH_QUEUE {
-            return false;
-        }
-        self.queue.push_back(frame);
-        true
     }
 
     fn flush(&mut self) {

@@ -21,7 +21,7 @@ fn net(rules: &[Rule]) -> Net {
         end.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     }
     Net {
-        switch: Switch::start(ports, Faults::new(1, rules, &NAMES).unwrap()).unwrap(),
+        switch: Switch::start(ports, Faults::new(1, rules, &NAMES).unwrap(), None).unwrap(),
         ends,
     }
 }

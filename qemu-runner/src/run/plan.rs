@@ -6,7 +6,7 @@
 use super::mishaps::Agenda;
 use super::{Fated, Lazy, Node, Run, RunError};
 use crate::limits::EVENTS;
-use crate::link::{LinkKind, Port, Switch, mac};
+use crate::link::{Capture, LinkKind, Port, Switch, mac};
 use crate::qemu::{Accelerator, Guest, Machine, Nic, Process, QemuCommand, mac_text};
 use crate::ui::Ui;
 use norma_faults::{Faults, Rule, Station};
@@ -160,6 +160,7 @@ pub struct Plan {
     rules: Vec<Rule>,
     seed: u64,
     switched: bool,
+    capture: Option<Capture>,
     quiet: bool,
 }
 
@@ -176,6 +177,7 @@ impl Plan {
             rules: Vec::new(),
             seed: 0,
             switched: false,
+            capture: None,
             quiet: false,
         }
     }
@@ -260,6 +262,13 @@ impl Plan {
         self
     }
 
+    /// Writes all frames to a capture, if there is one: that takes a switch.
+    #[must_use]
+    pub fn capture(mut self, capture: Option<&Capture>) -> Self {
+        self.capture = capture.cloned();
+        self
+    }
+
     /// Does not show the consoles.
     #[must_use]
     pub fn quiet(mut self, quiet: bool) -> Self {
@@ -327,7 +336,10 @@ impl Plan {
     }
 
     fn is_direct(&self, network: &Network) -> bool {
-        network.members.len() == 2 && self.rules.is_empty() && !self.switched
+        network.members.len() == 2
+            && self.rules.is_empty()
+            && !self.switched
+            && self.capture.is_none()
     }
 
     fn kind(&self, network: &Network) -> LinkKind {
@@ -345,9 +357,10 @@ impl Plan {
     pub fn start(&self, ui: &Ui) -> Result<Run, RunError> {
         let mut ends: Vec<Vec<OwnedFd>> = self.nodes.iter().map(|_| Vec::new()).collect();
         let mut switches = Vec::new();
+        let capture = self.capture.as_ref().map(|file| (file, file.new_run()));
         for (place, network) in self.networks.iter().enumerate() {
             let switch = self
-                .join(place, network, &mut ends)
+                .join(place, network, &mut ends, capture)
                 .map_err(|error| self.network_error(network, error))?;
             switches.extend(switch);
         }
@@ -396,6 +409,7 @@ impl Plan {
         place: usize,
         network: &Network,
         ends: &mut [Vec<OwnedFd>],
+        capture: Option<(&Capture, u64)>,
     ) -> std::io::Result<Option<Switch>> {
         if let ([one, other], true) = (&network.members[..], self.is_direct(network)) {
             let (end, other_end) = self.link.pair()?;
@@ -412,18 +426,25 @@ impl Plan {
         if self.switched {
             ports.push(Port::new(self.host_station())?);
         }
-        Ok(Some(Switch::start(ports, self.fault_rules(place)?)?))
+        let stations = || self.stations().into_iter().map(str::to_owned).collect();
+        let tap = capture.map(|(file, run)| file.tap(run, &network.name, stations()));
+        Ok(Some(Switch::start(ports, self.fault_rules(place)?, tap)?))
     }
 
     fn names(&self) -> Vec<&str> {
         self.nodes.iter().map(|node| node.name.as_str()).collect()
     }
 
+    /// The names of all stations: nodes, and the host.
+    fn stations(&self) -> Vec<&str> {
+        [self.names(), vec!["host"]].concat()
+    }
+
     fn fault_rules(&self, place: usize) -> std::io::Result<Faults> {
-        let names = [self.names(), vec!["host"]].concat();
         // Networks differ in their faults, repeatably.
         let seed = self.seed.wrapping_add(place as u64);
-        Faults::new(seed, &self.rules, &names).map_err(|(_, error)| std::io::Error::other(error))
+        Faults::new(seed, &self.rules, &self.stations())
+            .map_err(|(_, error)| std::io::Error::other(error))
     }
 }
 

@@ -105,6 +105,7 @@ fn plan(context: &Context, image: &Path, file: &Path, length: usize) -> Plan {
     Plan::pair(b, a)
         .cluster("demo")
         .link(context.link)
+        .capture(context.capture.as_ref())
         .accelerator(context.accelerator)
 }
 
@@ -145,11 +146,14 @@ fn table(
             "as the host counts"
         }
     };
+    let link = match &context.capture {
+        Some(_) => "the runner's switch, captured".to_owned(),
+        None => format!("a {} socketpair", context.link.word()),
+    };
     let head = format!(
-        "two nodes on {} ({}), joined by a {} socketpair; {}, {} bytes",
+        "two nodes on {} ({}), joined by {link}; {}, {} bytes",
         context.machine.word(),
         context.accelerator.word(),
-        context.link.word(),
         file.file_name()
             .unwrap_or(file.as_os_str())
             .to_string_lossy(),
