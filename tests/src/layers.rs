@@ -7,10 +7,11 @@ use qemu_runner::workspace::{Package, Workspace};
 
 /// The layers, top to bottom. A crate depends on crates below its own line and on none beside
 /// it.
-const LAYERS: [&[&str]; 11] = [
+const LAYERS: [&[&str]; 12] = [
     &["norma-tests"],
     &["qemu-runner"],
-    &["norma-sim", "norma-insn-plugin", "norma-peer"],
+    &["norma-sim", "norma-insn-plugin", "norma-peer", "netmsgd"],
+    &["norma-client"],
     &["norma-boot"],
     &["norma-kernel"],
     &["norma-net"],
@@ -22,9 +23,11 @@ const LAYERS: [&[&str]; 11] = [
 ];
 
 /// Crates of the host. Nothing that runs on the bare machine may need one.
-const HOST: [&str; 6] = [
+const HOST: [&str; 8] = [
     "norma-tests",
     "qemu-runner",
+    "netmsgd",
+    "norma-client",
     "norma-sim",
     "norma-insn-plugin",
     "norma-peer",
