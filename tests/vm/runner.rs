@@ -42,6 +42,25 @@ pub fn tests() -> Vec<Test> {
             example(lab, "routers.toml")
         }),
         Test::new("runner::example_upper", |lab| example(lab, "upper.toml")),
+        Test::new("runner::example_echo", |lab| {
+            says(lab, "echo", "a: is anybody there?")
+        }),
+        Test::new("runner::example_names", |lab| {
+            says(lab, "names", "a: the shop is on node b")?;
+            says(lab, "names", "a: the shop has closed")
+        }),
+        Test::new("runner::example_third", |lab| {
+            says(lab, "third", "a: done by node c")
+        }),
+        Test::new("runner::example_large", |lab| {
+            says(lab, "large", "a: 16777216 bytes were summed")
+        }),
+        Test::new("runner::example_death", |lab| {
+            says(lab, "death", "a: told: node b died")
+        }),
+        Test::new("runner::example_migration", |lab| {
+            says(lab, "migration", "a: 999 by node c")
+        }),
         Test::new("runner::example_mishaps", mishaps),
         Test::new("runner::example_tour", |lab| example(lab, "tour.toml")),
         Test::new("runner::dry_run_prints_and_starts_nothing", dry_run),
@@ -140,6 +159,14 @@ fn exits(
 fn example(lab: &Lab, file: &str) -> Result<()> {
     let file = lab.root().join("examples").join(file);
     check(&up(&file, &["--timeout", "60"])?, 0, "node a passed")
+}
+
+/// A small program, started by the cluster file of its name, comes to its end and says so.
+fn says(lab: &Lab, name: &str, line: &str) -> Result<()> {
+    let file = lab.root().join("examples").join(format!("{name}.toml"));
+    let output = up(&file, &["--timeout", "60"])?;
+    check(&output, 0, "node a passed")?;
+    check(&output, 0, line)
 }
 
 /// A cluster whose nodes crash, are started anew and are slow, all by rules of its file.
