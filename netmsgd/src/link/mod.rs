@@ -2,7 +2,7 @@
 //!
 //! Owns: receiving frames into the head and pages in which the core sees them and sending them
 //! from there, without a copy; what is kept while a link has no room; and how many credits a link
-//! is worth. Leaves to others: where a link comes from ([`open`]), and every byte of a frame.
+//! is worth. Leaves to others: where a link comes from ([`open()`]), and every byte of a frame.
 //!
 //! Every link carries Ethernet frames, so that the same frames go over a socketpair to QEMU, over
 //! a TAP device, a packet socket, and in UDP datagrams (`udp.rs`).
