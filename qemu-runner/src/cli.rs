@@ -4,7 +4,7 @@
 //! is in `commands`.
 
 use crate::bench;
-use crate::commands::{build, check, demo, doctor, fuzz, miri, sim, test, up};
+use crate::commands::{build, call, check, demo, doctor, fuzz, miri, sim, test, up};
 use crate::context::Context;
 use crate::images::ImageError;
 use crate::link::{Capture, LinkKind};
@@ -51,6 +51,8 @@ enum Command {
     Demo(WithQemu<demo::DemoArgs>),
     /// Start the nodes of a cluster file and show their consoles
     Up(WithQemu<up::UpArgs>),
+    /// Call a service of a running cluster from this host, and print the answer
+    Call(call::CallArgs),
     /// Run all tests: of the crates, of the simulation, and of whole virtual machines
     Test(test::TestArgs),
     /// Measure what a call costs, beside what the bare frame costs
@@ -58,7 +60,7 @@ enum Command {
     /// Simulate many nodes and a bad network in one process, repeatably
     Sim(sim::SimArgs),
     /// Build the images and print where they are and how large
-    Build,
+    Build(build::BuildArgs),
     /// Look for everything that is needed and say how to get what is missing
     Doctor,
     /// Check formatting, lints and documentation, warnings being errors
@@ -141,7 +143,8 @@ fn run(cli: Cli, ui: Ui) -> anyhow::Result<Status> {
         }),
         Command::Test(args) => test::run(&plain(QemuArgs::default())?, &args),
         Command::Sim(args) => sim::run(&plain(QemuArgs::default())?, &args),
-        Command::Build => build::run(&plain(QemuArgs::default())?),
+        Command::Call(args) => call::run(&plain(QemuArgs::default())?, &args),
+        Command::Build(args) => build::run(&plain(QemuArgs::default())?, &args),
         Command::Doctor => doctor::run(&plain(QemuArgs::default())?),
         Command::Check => check::run(&plain(QemuArgs::default())?),
         Command::Miri(args) => miri::run(&plain(QemuArgs::default())?, &args),

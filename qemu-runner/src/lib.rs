@@ -21,6 +21,7 @@ pub mod cli;
 pub mod cluster;
 pub mod commands;
 pub mod context;
+pub mod daemon;
 pub mod images;
 pub mod limits;
 pub mod link;

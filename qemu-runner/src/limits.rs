@@ -59,3 +59,7 @@ pub const DEMO_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Bytes of the demo's file: what one message carries out of line.
 pub const DEMO_FILE: usize = 64 << 20;
+
+/// Lines that a daemon that is started may say before it serves, or instead of it: it says one
+/// for each link.
+pub const SAID_LINES: usize = 16;

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod boot;
+mod daemon;
 mod demo;
 mod faults;
 mod kernel;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         network::tests(),
         migration::tests(),
         linux::tests(),
+        daemon::tests(),
     ];
     let commands = [demo::tests(), runner::tests(), setup::tests()];
     // A dry run prints the commands of the machines; the others run the command itself.

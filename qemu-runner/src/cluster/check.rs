@@ -45,7 +45,28 @@ pub(super) fn check(file: &ClusterFile, folder: &Path) -> Result<Networks, Mista
     }
     let networks = check_networks(file)?;
     check_faults(file)?;
+    check_daemon(file, networks.len())?;
     Ok(networks)
+}
+
+/// It is on every network, as a node is on those that name it.
+fn check_daemon(file: &ClusterFile, networks: usize) -> Result<(), Mistake> {
+    let Some(daemon) = &file.netmsgd else {
+        return Ok(());
+    };
+    check_name(&daemon.name, "node")?;
+    let name = daemon.name.get_ref();
+    if node_names(file).any(|node| node == name) {
+        let text = format!("there is a node `{name}` already; expected a name of its own");
+        return mistake(&daemon.name, text);
+    }
+    if networks > NODE_NETWORKS {
+        let text = format!(
+            "netmsgd is on every network, and there are {networks}; expected at most {NODE_NETWORKS}"
+        );
+        return mistake(&daemon.name, text);
+    }
+    Ok(())
 }
 
 fn check_count(file: &ClusterFile) -> Result<(), Mistake> {

@@ -26,6 +26,17 @@ pub(super) struct ClusterFile {
     /// The faults.
     #[serde(default)]
     pub fault: Vec<Spanned<Rule>>,
+    /// This host as one more node.
+    pub netmsgd: Option<DaemonEntry>,
+}
+
+/// The daemon by which programs of this host are part of the cluster.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DaemonEntry {
+    #[serde(default = "default_daemon")]
+    pub name: Spanned<String>,
+    pub socket: Option<String>,
 }
 
 /// A node.
@@ -62,6 +73,10 @@ pub(super) struct NetworkEntry {
 
 fn default_name() -> String {
     "default".into()
+}
+
+fn default_daemon() -> Spanned<String> {
+    Spanned::new(0..0, "linux".into())
 }
 
 fn default_memory() -> Spanned<u32> {

@@ -6,6 +6,7 @@
 mod check;
 mod file;
 
+use crate::daemon::DaemonPlan;
 use crate::images::Images;
 use crate::qemu::Machine;
 use crate::run::{NodePlan, Plan};
@@ -108,9 +109,38 @@ impl Cluster {
             .iter()
             .map(|rule| rule.get_ref().clone())
             .collect();
-        Ok(plan
+        let plan = plan
             .cluster(&self.file.name)
-            .faults(self.file.seed.unwrap_or(seed), rules))
+            .faults(self.file.seed.unwrap_or(seed), rules);
+        // The host's own port, which the daemon is given.
+        Ok(match self.file.netmsgd {
+            Some(_) => plan.switched(),
+            None => plan,
+        })
+    }
+
+    /// The daemon that the file asks for; `program` is what is started and `socket` where
+    /// programs find it, unless the file says so.
+    #[must_use]
+    pub fn daemon(&self, program: &Path, socket: &Path) -> Option<DaemonPlan> {
+        let entry = self.file.netmsgd.as_ref()?;
+        let socket = match &entry.socket {
+            Some(path) => self.folder.join(path),
+            None => socket.to_owned(),
+        };
+        Some(DaemonPlan {
+            program: program.to_owned(),
+            node: entry.name.get_ref().clone(),
+            cluster: self.file.name.clone(),
+            socket,
+            networks: self.networks.len(),
+        })
+    }
+
+    /// Whether the file asks for a daemon.
+    #[must_use]
+    pub fn has_daemon(&self) -> bool {
+        self.file.netmsgd.is_some()
     }
 
     fn node(

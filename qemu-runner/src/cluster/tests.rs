@@ -55,8 +55,32 @@ from = 'a'
     assert_eq!((cluster.seed(), cluster.has_faults()), (Some(7), true));
 }
 
+#[test]
+fn this_host_can_be_a_node() {
+    let (program, socket) = (Path::new("/netmsgd"), Path::new("/default"));
+    assert!(parse(TWO).unwrap().daemon(program, socket).is_none());
+    let cluster = parse(&format!("name = 'zoo'\n{TWO}[netmsgd]\n")).unwrap();
+    let daemon = cluster.daemon(program, socket).unwrap();
+    assert_eq!((&*daemon.node, &*daemon.cluster), ("linux", "zoo"));
+    assert_eq!((daemon.socket.as_path(), daemon.networks), (socket, 1));
+    let cluster = parse(&format!("{TWO}[netmsgd]\nname = 'host-a'\nsocket = 's'\n")).unwrap();
+    let daemon = cluster.daemon(program, socket).unwrap();
+    assert_eq!(daemon.node, "host-a");
+    assert_eq!(daemon.socket, Path::new("some/s"));
+}
+
 /// Each mistake, the line that must be named, and what must be said.
-const MISTAKES: [(&str, usize, &str); 22] = [
+const MISTAKES: [(&str, usize, &str); 24] = [
+    (
+        "[[node]]\nname = 'a'\nimage = 'demo'\n[netmsgd]\nname = 'a'",
+        5,
+        "there is a node `a` already",
+    ),
+    (
+        "[[node]]\nname = 'a'\nimage = 'demo'\n[netmsgd]\nname = 'a b'",
+        5,
+        "`a b` is no name for a node",
+    ),
     ("", 1, "expected at least one [[node]]"),
     ("name = ", 1, ""),
     ("\nnoode = 3", 2, "unknown field `noode`, expected one of"),

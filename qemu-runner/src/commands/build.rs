@@ -1,25 +1,49 @@
-//! `cargo norma build`: the images, where they are and how large.
+//! `cargo norma build`: the images, where they are and how large; or the daemon.
 
 use super::data;
 use crate::context::Context;
+use crate::daemon;
 use crate::images;
 use crate::setup;
 use crate::status::Status;
+use std::path::Path;
 
-/// Builds all images and prints a line for each: name, bytes without symbols, path.
+/// Arguments of `cargo norma build`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct BuildArgs {
+    /// Build netmsgd and its benchmark programs instead, static, for Linux on x86-64
+    #[arg(long)]
+    pub daemon: bool,
+}
+
+/// Builds all images, or the daemon, and prints a line for each: name, bytes without symbols,
+/// path.
 ///
 /// # Errors
-/// The target cannot be installed, or an image does not compile.
-pub fn run(context: &Context) -> anyhow::Result<Status> {
+/// The target cannot be installed, or something does not compile.
+pub fn run(context: &Context, args: &BuildArgs) -> anyhow::Result<Status> {
+    if args.daemon {
+        return daemons(context);
+    }
     setup::ensure_target(context)?;
     let images = images::build(context)?;
     for image in images.iter() {
-        data(&format!(
-            "{:<12} {:>9} bytes  {}",
-            image.name,
-            image.stripped_bytes,
-            image.elf.display()
-        ));
+        line(&image.name, image.stripped_bytes, &image.elf);
     }
     Ok(Status::Pass)
+}
+
+fn daemons(context: &Context) -> anyhow::Result<Status> {
+    let program = daemon::build(context)?;
+    for (name, path) in [
+        (daemon::PACKAGE, program.clone()),
+        (daemon::BENCH, program.with_file_name(daemon::BENCH)),
+    ] {
+        line(name, std::fs::metadata(&path)?.len(), &path);
+    }
+    Ok(Status::Pass)
+}
+
+fn line(name: &str, bytes: u64, path: &Path) {
+    data(&format!("{name:<12} {bytes:>9} bytes  {}", path.display()));
 }

@@ -1,6 +1,7 @@
 //! The commands of `cargo norma`, one module each.
 
 pub mod build;
+pub mod call;
 pub mod check;
 pub mod demo;
 pub mod doctor;

@@ -3,7 +3,9 @@
 use super::{data, prepare, random_seed};
 use crate::cluster::Cluster;
 use crate::context::Context;
+use crate::daemon::{self, Daemon, DaemonPlan};
 use crate::images::{self, Images};
+use crate::linux;
 use crate::run::{Event, Outcome, Plan, Run, RunError};
 use crate::status::{Ended, Status};
 use std::path::PathBuf;
@@ -37,8 +39,10 @@ pub fn run(context: &Context, args: &UpArgs) -> anyhow::Result<Status> {
         .accelerator(context.accelerator)
         .link(context.link)
         .capture(context.capture.as_ref());
+    let daemon = daemon_plan(context, &cluster)?;
     if context.dry_run {
         plan.command_lines().iter().for_each(|line| data(line));
+        daemon.iter().for_each(|daemon| data(&daemon.to_shell()));
         return Ok(Status::Pass);
     }
     if cluster.has_faults() {
@@ -49,9 +53,36 @@ pub fn run(context: &Context, args: &UpArgs) -> anyhow::Result<Status> {
     watch(
         context,
         &plan,
-        &cluster,
+        (&cluster, daemon),
         args.timeout.map(Duration::from_secs),
     )
+}
+
+/// The daemon that the file asks for, built; a dry run builds nothing.
+fn daemon_plan(context: &Context, cluster: &Cluster) -> anyhow::Result<Option<DaemonPlan>> {
+    let program = match (cluster.has_daemon(), context.dry_run) {
+        (false, _) => return Ok(None),
+        (true, true) => linux::program_path(context, daemon::PACKAGE),
+        (true, false) => daemon::build(context)?,
+    };
+    Ok(cluster.daemon(&program, &daemon::default_socket(context)))
+}
+
+/// Starts the daemon on the host's port of every network.
+fn start_daemon(
+    context: &Context,
+    plan: &Plan,
+    run: &Run,
+    daemon: &DaemonPlan,
+) -> anyhow::Result<Daemon> {
+    let networks = (0..daemon.networks).filter_map(|network| run.switch(network));
+    let ends = networks.map(|switch| switch.node_end(plan.host_station()));
+    let started = daemon.start(ends.collect::<std::io::Result<_>>()?)?;
+    let (name, socket) = (&daemon.node, daemon.socket.display());
+    context
+        .ui
+        .progress(&format!("this host is node {name}: {socket}"));
+    Ok(started)
 }
 
 /// The images that the file names; a file that gives all as paths needs none of ours.
@@ -67,10 +98,12 @@ fn prepared(context: &Context, cluster: &Cluster) -> anyhow::Result<Images> {
 fn watch(
     context: &Context,
     plan: &Plan,
-    cluster: &Cluster,
+    (cluster, daemon): (&Cluster, Option<DaemonPlan>),
     timeout: Option<Duration>,
 ) -> anyhow::Result<Status> {
     let mut run = plan.start(&context.ui)?;
+    let daemon = daemon.map(|daemon| start_daemon(context, plan, &run, &daemon));
+    let _daemon = daemon.transpose()?;
     // A year is as good as for ever, and can be added to any clock.
     let deadline = Instant::now() + timeout.unwrap_or(Duration::from_secs(365 * 24 * 3600));
     let names: Vec<String> = run.names().map(str::to_owned).collect();

@@ -135,7 +135,9 @@ fn target_folder(context: &Context) -> PathBuf {
     context.workspace.target.join("linux").join("build")
 }
 
-fn program_path(context: &Context, name: &str) -> PathBuf {
+/// Where a program of the workspace lies when it was built statically.
+#[must_use]
+pub fn program_path(context: &Context, name: &str) -> PathBuf {
     let folder = target_folder(context).join(TARGET).join("release");
     folder.join(name)
 }
