@@ -176,9 +176,12 @@ impl<P: Page> Inbox<P> {
     }
 
     fn is_behind_another(&self, label: Label) -> bool {
-        // What is for no port has no order (W-90, W-113). Its sender does not wait to send it
-        // until all of another has left, and so would settle it before it is decided here.
-        if matches!(label.destination, NO_EXPORT | NODE_SERVICE) {
+        // What is for no port has no order (W-90, W-113). And when every frame before it is here,
+        // its sender takes it for decided: it has not waited until all of the other had left,
+        // because that was for a port whose death it has heard of since.
+        if matches!(label.destination, NO_EXPORT | NODE_SERVICE)
+            || !before(self.window.next(), label.sequence)
+        {
             return false;
         }
         let earlier = self
@@ -454,6 +457,20 @@ mod tests {
         let mut source = HeapPages::default();
         inbox.put_pages(place, 0, &mut [page(0)], PAGE_SIZE, &mut source);
         assert!(inbox.poll_whole().is_some());
+        assert!(inbox.may_deliver(later.label));
+    }
+
+    #[test]
+    fn w_45_a_message_with_all_frames_before_it_here_waits_for_no_parts() {
+        let mut ipc = Ipc::new();
+        let mut inbox: Inbox<HeapPage> = Inbox::new(0);
+        let place = inbox.partial(0, PAGE_SIZE, 0, 0).unwrap();
+        inbox.put_parcel(place, parcel(&mut ipc, 0, 0));
+        inbox.window.mark(0);
+        let later = parcel(&mut ipc, 2, 0);
+        assert!(!inbox.may_deliver(later.label));
+        // What was missing between them is no part of the first: those come later.
+        inbox.window.mark(1);
         assert!(inbox.may_deliver(later.label));
     }
 

@@ -243,7 +243,8 @@ impl Books {
     }
 
     /// A receive right came dead out of a message: its node died while it was on its way, or
-    /// could not be heard. It may have come back there to whoever asked for that.
+    /// could not be heard, or it was the one of a circle that had to die (W-134). It may have come
+    /// back there to whoever asked for that.
     pub(crate) fn receive_came_dead(
         &mut self,
         who: Who,
@@ -254,7 +255,8 @@ impl Books {
         let (port, now) = (carried.port, self.now);
         let text = "sees that the receive right of port {p} came dead in {m}";
         self.note(who, text, Note::message(number).of(port));
-        if !self.excused(port, path, carried.since) {
+        let circular = self.cargo.get(&number).is_some_and(|cargo| cargo.circular);
+        if !circular && !self.excused(port, path, carried.since) {
             let what = format!(
                 "the receive right of port {} came dead in message {number}: nothing came between",
                 port.0
