@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bench;
+pub mod big_endian;
 pub mod cli;
 pub mod cluster;
 pub mod commands;

@@ -96,6 +96,21 @@ impl Memory {
         }
     }
 
+    /// A copy of the bytes.
+    ///
+    /// # Errors
+    /// [`Failure::NoMemory`].
+    pub fn to_vec(&self) -> Result<Vec<u8>, Failure> {
+        match &self.0 {
+            Region::None => Ok(Vec::new()),
+            Region::Bytes(bytes) => Ok(bytes.clone()),
+            Region::File(file, length) => {
+                let copy = file.try_clone().map_err(|_| Failure::NoMemory)?;
+                Self(Region::File(copy, *length)).into_vec()
+            }
+        }
+    }
+
     /// The same as a file that stands at its beginning, to copy from or to map.
     ///
     /// # Errors

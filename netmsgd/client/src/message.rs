@@ -6,7 +6,7 @@ use crate::memory::Memory;
 use crate::protocol::{MessageHead, MessageView, disposition_number, emit_right};
 use crate::rights::{AnyRight, ReceiveRight, SendOnceRight, SendRight};
 use norma_ipc::limits::{MAX_INLINE, MAX_MEMORY, MAX_RIGHTS};
-use norma_ipc::{Context, Disposition, Format, HeapPage, Ipc, Name, RightKind};
+use norma_ipc::{Context, Disposition, Format, HeapPage, HeapPages, Ipc, Name, RightKind};
 use std::sync::Arc;
 
 /// A right that travels in a message.
@@ -157,8 +157,8 @@ impl Message {
         self.context = context;
     }
 
-    /// Writes items in place of the inline data: numbers, texts, arrays. Rights and memory are
-    /// put beside them by [`Message::push_right`] and [`Message::set_memory`].
+    /// Writes items in place of the inline data and the memory: numbers, texts, arrays, also
+    /// out of line. Rights are put beside them by [`Message::push_right`].
     ///
     /// # Errors
     /// What `write` says; the message is as it was.
@@ -176,12 +176,16 @@ impl Message {
             self.data.clear();
             self.data.extend_from_slice(scratch.data());
             self.format = Some(scratch.format());
+            let mut bytes = vec![0; scratch.memory().len()];
+            scratch.memory().read_at(0, &mut bytes);
+            self.memory = Memory::from_vec(bytes);
         }
         ipc.discard(scratch);
         written
     }
 
-    /// Reads items; numbers of a sender of the other byte order are converted.
+    /// Reads items; numbers of a sender of the other byte order are converted. Rights are beside
+    /// them ([`Message::take_rights`]); their items are to be skipped. Memory is read from a copy.
     ///
     /// # Errors
     /// What `read` says, or that the inline data are no items.
@@ -192,8 +196,7 @@ impl Message {
         use norma_ipc::typed::ReadError;
         let mut ipc = Ipc::<HeapPage>::new();
         let mut scratch = ipc.new_message().map_err(|_| ReadError::NoMemory)?;
-        let set = scratch.set_data(&self.data);
-        scratch.set_format(self.format());
+        let set = self.copy_to(&mut scratch);
         let value = match (set, scratch.read()) {
             (Ok(()), Ok(mut reader)) => read(&mut reader),
             (Err(_), _) => Err(ReadError::NoMemory.into()),
@@ -201,6 +204,18 @@ impl Message {
         };
         ipc.discard(scratch);
         value
+    }
+
+    /// What items are read from.
+    fn copy_to(&self, scratch: &mut norma_ipc::Message<HeapPage>) -> Result<(), Failure> {
+        scratch.set_data(&self.data)?;
+        scratch.set_format(self.format());
+        if !self.memory.is_empty() {
+            let bytes = self.memory.to_vec()?;
+            let copy = norma_ipc::Memory::copy_from(&bytes, &mut HeapPages::default())?;
+            let _ = scratch.replace_memory(copy); // It came in one message.
+        }
+        Ok(())
     }
 
     /// The out-of-line memory.

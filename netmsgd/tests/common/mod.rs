@@ -40,7 +40,26 @@ impl Daemon {
         arguments: &[&str],
         sockets: Vec<OwnedFd>,
     ) -> Result<Self, String> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_netmsgd"));
+        let command = Command::new(env!("CARGO_BIN_EXE_netmsgd"));
+        Self::run(command, socket, node, arguments, sockets)
+    }
+
+    /// The same, as another program.
+    pub fn start_as(program: Command, node: &str, arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
+        let mut daemon = Self::run(program, &socket, node, arguments, Vec::new()).unwrap();
+        daemon.folder = Some(folder);
+        daemon
+    }
+
+    fn run(
+        mut command: Command,
+        socket: &Path,
+        node: &str,
+        arguments: &[&str],
+        sockets: Vec<OwnedFd>,
+    ) -> Result<Self, String> {
         command
             .args(["--until-eof", "--node", node, "--socket"])
             .arg(socket)

@@ -5,6 +5,7 @@
 
 use super::tally::Tally;
 use super::{data, prepare};
+use crate::big_endian;
 use crate::context::Context;
 use crate::images;
 use crate::qemu::PROGRAM;
@@ -39,6 +40,10 @@ pub struct TestArgs {
     /// Only the tests of whole virtual machines
     #[arg(long)]
     pub vm: bool,
+    /// Only the test between machines of two byte orders: needs Debian's compiler and emulator for
+    /// s390x, and asks before it installs them
+    #[arg(long, conflicts_with_all = ["vm", "host", "filter"])]
+    pub big_endian: bool,
     /// What runs the guests' code; every host has TCG, so that results compare
     #[arg(long, value_enum, default_value = "tcg", value_name = "WHICH")]
     pub accel: Wanted,
@@ -62,6 +67,9 @@ pub fn run(context: &Context, args: &TestArgs) -> anyhow::Result<Status> {
         dry_run: args.dry_run,
         ..context.clone()
     };
+    if args.big_endian {
+        return byte_orders(context);
+    }
     let commands = commands(context, args)?;
     if args.dry_run {
         return dry_run(context, args, commands);
@@ -83,6 +91,27 @@ pub fn run(context: &Context, args: &TestArgs) -> anyhow::Result<Status> {
         context.ui.warn("no test has that in its name");
     }
     Ok(if tally.failed == 0 && !nothing_ran {
+        Status::Pass
+    } else {
+        Status::Failed
+    })
+}
+
+/// The test between a big-endian machine and a little-endian one.
+fn byte_orders(context: &Context) -> anyhow::Result<Status> {
+    if context.dry_run {
+        let command = big_endian::test(context, "FOLDER".into());
+        let words = command.get_args().map(|word| word.to_string_lossy());
+        data(&format!("cargo {}", words.collect::<Vec<_>>().join(" ")));
+        return Ok(Status::Pass);
+    }
+    setup::ensure_big_endian(context)?;
+    context.ui.progress("building netmsgd for s390x");
+    let folder = big_endian::build(context)?;
+    let mut tally = Tally::default();
+    tested(&mut tally, &mut big_endian::test(context, folder))?;
+    data(&tally.closing_line());
+    Ok(if tally.failed == 0 && tally.passed > 0 {
         Status::Pass
     } else {
         Status::Failed

@@ -5,11 +5,13 @@
 //! system without being asked for: at a terminal the user is asked, `--yes` and `CI=true` go
 //! ahead, and everything else prints the exact command and ends.
 
+mod big_endian;
 mod packages;
 mod qemu;
 mod rust;
 mod tools;
 
+pub use big_endian::ensure_big_endian;
 pub use packages::PackageManager;
 
 use crate::context::Context;

@@ -91,6 +91,20 @@ impl PackageManager {
         self.refresh().into_iter().chain([install]).collect()
     }
 
+    /// The commands that install other packages, whose names are Debian's; `None` elsewhere.
+    pub(super) fn debian(&self, packages: &[&'static str]) -> Option<Vec<Step>> {
+        if self.known.program != "apt-get" {
+            return None;
+        }
+        let mut words = self.words(&["install", "-y", "--no-install-recommends"]);
+        words.extend(packages);
+        let install = Step {
+            words,
+            required: true,
+        };
+        Some(self.refresh().into_iter().chain([install]).collect())
+    }
+
     /// The command that fetches the lists of packages anew, where there is one.
     pub(super) fn refresh(&self) -> Option<Step> {
         let arguments = self.known.refresh?;
@@ -149,5 +163,14 @@ mod tests {
             "sudo apt-get update && sudo apt-get install -y --no-install-recommends qemu-system-x86"
         );
         assert_eq!(line("apk", None), "apk add qemu-system-x86_64");
+        let known = &KNOWN[0];
+        let manager = PackageManager {
+            known,
+            become_root: None,
+        };
+        let steps = manager.debian(&["one", "other"]).unwrap();
+        let lines: Vec<_> = steps.iter().map(Step::line).collect();
+        let install = "apt-get install -y --no-install-recommends one other";
+        assert_eq!(lines, ["apt-get update", install]);
     }
 }
