@@ -21,6 +21,7 @@ pub mod big_endian;
 pub mod cli;
 pub mod cluster;
 pub mod commands;
+mod compare;
 pub mod context;
 pub mod daemon;
 pub mod images;

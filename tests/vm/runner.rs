@@ -93,6 +93,7 @@ pub fn tests() -> Vec<Test> {
             ];
             bench(lab, "ipc", &kinds)
         }),
+        Test::new("runner::bench_compare", compare),
     ]
 }
 
@@ -216,6 +217,61 @@ fn bench(lab: &Lab, suite: &str, names: &[&str]) -> Result<()> {
             "{row}"
         );
     }
+    Ok(())
+}
+
+/// A comparison with one rival, end to end: every figure is there, and the files agree.
+fn compare(lab: &Lab) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let [json, markdown] = ["c.json", "c.md"].map(|name| folder.path().join(name));
+    let output = norma()?
+        .current_dir(lab.root())
+        .args([
+            "bench",
+            "compare",
+            "--quick",
+            "--quiet",
+            "--only",
+            "linux-raw",
+        ])
+        .arg("--json")
+        .arg(&json)
+        .arg("--markdown")
+        .arg(&markdown)
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}:\n{text}", output.status);
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&json)?)?;
+    let figures = report["figures"].as_array().context("no figures")?;
+    let null = |system: &str| {
+        let mut all = figures.iter();
+        all.find(|f| f["system"] == system && f["operation"] == "null")
+    };
+    for system in ["floor", "norma", "linux-raw"] {
+        let figure = null(system).context(system)?;
+        for part in [
+            "/value",
+            "/p999",
+            "/ratio_to_norma/value",
+            "/counts/instructions",
+        ] {
+            let value = figure.pointer(part).and_then(serde_json::Value::as_f64);
+            ensure!(value > Some(0.0), "{part} of {figure}");
+        }
+    }
+    // Linux enters and leaves its kernel twice on each side; norma has no other side to enter.
+    let calls = |system| null(system).and_then(|f| f.pointer("/counts/system_calls")?.as_f64());
+    ensure!(calls("linux-raw") >= Some(4.0) && calls("norma") == Some(0.0));
+    let starts = report["starts"].as_array().map(Vec::len);
+    ensure!(starts == Some(2), "{}", report["starts"]);
+    let text = std::fs::read_to_string(&markdown)?;
+    ensure!(
+        text == String::from_utf8(output.stdout)?
+            .trim_end_matches('\n')
+            .to_owned()
+            + "\n",
+        "{text}"
+    );
     Ok(())
 }
 

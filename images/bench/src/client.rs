@@ -1,11 +1,12 @@
 //! Node `a`: does each operation many times and takes the time of each.
 
-use crate::control::{BEGIN, CONTROL, DONE, END, PREPARE_RAW, SERVICE, pack};
+use crate::control::{BEGIN, CONTROL, DONE, ECHO, END, PREPARE_RAW, SERVICE, pack};
 use crate::counts::{self, Stretch, Totals};
 use crate::ipc::{Around, Operation};
 use crate::item::{Item, Kind};
 use crate::{Doing, Error, local, moving, ports, raw_client, remote};
 use alloc::vec::Vec;
+use core::fmt;
 use core::time::Duration;
 use norma_boot::{Message, Node, ReceiveRight, SendRight, println};
 
@@ -28,6 +29,8 @@ pub fn run(node: &Node, items: &[Item], rounds: u32) -> Result<(), Error> {
             .wait_for(SERVICE, PATIENCE)
             .doing("looking the peer up")?,
     };
+    request(&peer.service, ECHO).doing("the first call")?;
+    println!("bench: first call answered");
     let most = items.iter().map(|item| item.n).max().unwrap_or(0);
     let mut times = Vec::with_capacity(most);
     for round in 0..rounds {
@@ -78,7 +81,9 @@ fn measure(
             let mut caller = remote::OutOfLine::new(bytes)?;
             stretch(node, peer, number, item, round, times, || caller.call(peer))?
         }
-        Kind::Ports(ports) => ports::run(node, peer, number, item, round, ports)?,
+        Kind::Ports(ports, callers) => {
+            ports::run(node, peer, number, item, round, (ports, callers))?
+        }
         Kind::Migrate(queued) => moving::run(node, peer, number, item, round, queued, times)?,
         Kind::Stream(bytes) => {
             let mut caller = remote::OutOfLine::new(bytes)?;
@@ -211,25 +216,45 @@ impl Peer {
     }
 }
 
+/// Shares of a stretch's operations, in thousandths, whose times are printed.
+const SHARES: [usize; 12] = [0, 10, 50, 100, 250, 500, 750, 900, 950, 990, 999, 1000];
+
+/// The time below which that share of sorted operations stayed.
+fn at(times: &[u64], share: usize) -> u64 {
+    let place = times.len().saturating_sub(1) * share / 1000;
+    times.get(place).copied().unwrap_or(0)
+}
+
+/// What is printed of sorted times: numbers with commas between them.
+struct Shares<'a>(&'a [u64]);
+
+impl fmt::Display for Shares<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for share in SHARES {
+            let comma = if share == 0 { "" } else { "," };
+            write!(f, "{comma}{}", at(self.0, share))?;
+        }
+        Ok(())
+    }
+}
+
 fn print(item: &Item, round: u32, times: &mut [u64], outcome: &Outcome) {
     times.sort_unstable();
-    let at = |percent: usize| {
-        let place = times.len().saturating_sub(1) * percent / 100;
-        times.get(place).copied().unwrap_or(0)
-    };
+    let at = |share| at(times, share);
     let sum: u64 = times.iter().sum();
     println!(
         "@bench {{\"name\":\"{}\",\"round\":{round},\"unit\":\"ns\",\"n\":{},\"p50\":{},\
-         \"p99\":{},\"min\":{},\"max\":{},\"mean\":{},\"total\":{},\"bytes\":{},\"counts\":{}}}",
+         \"p99\":{},\"min\":{},\"max\":{},\"mean\":{},\"total\":{},\"bytes\":{},\"dist\":[{}],\"counts\":{}}}",
         item.name,
         item.n,
-        at(50),
-        at(99),
+        at(500),
+        at(990),
         at(0),
-        at(100),
+        at(1000),
         sum / (times.len().max(1) as u64),
         outcome.total,
         outcome.bytes,
+        Shares(times),
         outcome.totals,
     );
 }

@@ -1,6 +1,7 @@
 //! What can be measured.
 
 use crate::ipc::Around;
+use crate::ports::CLIENTS;
 use alloc::vec::Vec;
 use norma_boot::Disposition;
 
@@ -23,8 +24,8 @@ pub enum Kind {
     Stream(usize),
     /// An RPC with a receive right in the request, in whose port so many messages are queued.
     Migrate(usize),
-    /// Null RPCs of many threads to so many ports.
-    Ports(usize),
+    /// Null RPCs to so many ports, of so many threads.
+    Ports(usize, usize),
     /// Raw frames that carry so many bytes.
     RawStream(usize),
 }
@@ -45,7 +46,7 @@ pub struct Item {
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-static KINDS: [(&str, Kind); 43] = [
+static KINDS: [(&str, Kind); 46] = [
     ("floor", Kind::Floor),
     ("local-null", Kind::LocalNull),
     ("remote-null", Kind::Inline(0, 0)),
@@ -58,8 +59,11 @@ static KINDS: [(&str, Kind); 43] = [
     ("stream-1m", Kind::Stream(MIB)),
     ("raw-stream", Kind::RawStream(MIB)),
     ("migrate-100", Kind::Migrate(100)),
-    ("ports-1", Kind::Ports(1)),
-    ("ports-1000", Kind::Ports(1000)),
+    ("ports-1", Kind::Ports(1, CLIENTS)),
+    ("ports-1000", Kind::Ports(1000, CLIENTS)),
+    ("callers-4", Kind::Ports(1, 4)),
+    ("callers-16", Kind::Ports(1, 16)),
+    ("callers-64", Kind::Ports(1, 64)),
     ("ipc-null", Kind::Local(Around::Null)),
     (
         "ipc-make-send",

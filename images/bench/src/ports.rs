@@ -17,8 +17,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 use norma_boot::{Failure, Message, Node, PortSet, ReceiveRight, SendRight, println};
 
-/// Threads that call.
-const CLIENTS: usize = 100;
+/// Threads that call one port or many.
+pub const CLIENTS: usize = 100;
 /// Of each; there are many.
 const SMALL_STACK: usize = 16 * 1024;
 /// Priority of the server: as of the service that all other benchmarks call.
@@ -83,17 +83,17 @@ fn make(
     Ok(())
 }
 
-/// As other stretches of node `a`, for `ports` ports of the other node.
+/// As other stretches of node `a`, for so many ports of the other node and threads of this one.
 pub fn run(
     node: &Node,
     peer: &Peer,
     number: u32,
     item: &Item,
     round: u32,
-    ports: usize,
+    (ports, clients): (usize, usize),
 ) -> Result<Outcome, Failure> {
     let (factory, rights) = ask(peer, ports)?;
-    let mut crowd = Crowd::new(node, rights)?;
+    let mut crowd = Crowd::new(node, rights, clients)?;
     // Each port is called at least once before, however short the run is.
     crowd.call(item.warmup.max(ports))?;
     peer.tell(BEGIN, number, round)?;
@@ -134,21 +134,23 @@ struct Crowd {
     gate: ReceiveRight,
     waiting: Vec<Message>,
     ports: Arc<Vec<SendRight>>,
+    clients: usize,
 }
 
 impl Crowd {
-    fn new(node: &Node, ports: Vec<SendRight>) -> Result<Self, Failure> {
+    fn new(node: &Node, ports: Vec<SendRight>, clients: usize) -> Result<Self, Failure> {
         let mut crowd = Crowd {
             gate: ReceiveRight::new()?,
-            waiting: Vec::with_capacity(CLIENTS),
+            waiting: Vec::with_capacity(clients),
             ports: Arc::new(ports),
+            clients,
         };
-        for number in 0..CLIENTS {
+        for number in 0..clients {
             let gate = crowd.gate.make_send()?;
             let ports = Arc::clone(&crowd.ports);
             let body = move || {
                 // Each has its own share of many ports; a few are everybody's.
-                let share = (ports.len() / CLIENTS).max(1);
+                let share = (ports.len() / clients).max(1);
                 let ports = ports.chunks(share).cycle().nth(number).unwrap_or(&[]);
                 if let Err(failure) = client(&gate, ports) {
                     println!("client {number}: {failure}");
@@ -164,7 +166,7 @@ impl Crowd {
 
     /// Waits until all are at the gate.
     fn gather(&mut self) -> Result<(), Failure> {
-        while self.waiting.len() < CLIENTS {
+        while self.waiting.len() < self.clients {
             let message = self.gate.receive()?;
             if message.id() == FAILED {
                 return Err(Failure::Empty);
@@ -185,7 +187,7 @@ impl Crowd {
 
     /// So many calls, by all together.
     fn call(&mut self, calls: usize) -> Result<(), Failure> {
-        self.open((calls / CLIENTS) as u32, calls % CLIENTS)?;
+        self.open((calls / self.clients) as u32, calls % self.clients)?;
         self.gather()
     }
 

@@ -6,12 +6,11 @@
 //! serves quick, full and counting passes; later benchmarks add a line here.
 
 /// Benchmarks that are run together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suite {
-    /// Calls between two nodes, beside bare frames
-    #[default]
+    /// Calls between two nodes, beside bare frames.
     Net,
-    /// Calls between threads of one node, by what is in the message
+    /// Calls between threads of one node, by what is in the message.
     Ipc,
 }
 

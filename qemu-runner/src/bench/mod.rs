@@ -8,12 +8,12 @@
 //! that is missing anywhere ends the command with an error, never as a zero.
 //! `docs/benchmarks.md` tells what each number is and how far it can be trusted.
 
-mod campaign;
+pub(crate) mod campaign;
 pub mod items;
 mod least;
-mod markers;
-mod merge;
-mod report;
+pub(crate) mod markers;
+pub(crate) mod merge;
+pub(crate) mod report;
 mod startup;
 mod table;
 mod targets;
@@ -30,19 +30,34 @@ use campaign::Campaign;
 use report::Report;
 use std::path::{Path, PathBuf};
 
+/// What is measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum What {
+    /// Calls between two nodes, beside bare frames
+    #[default]
+    Net,
+    /// Calls between threads of one node, by what is in the message
+    Ipc,
+    /// The same operations by norma and by what else could do them
+    Compare,
+}
+
 /// Arguments of `cargo norma bench`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct BenchArgs {
     /// Which benchmarks
     #[arg(value_enum, default_value_t)]
-    pub suite: items::Suite,
+    pub what: What,
     /// Write the results as JSON too
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write the comparison as Markdown too
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
     /// A tenth of the operations in one boot: for a first look, not for publication
     #[arg(long)]
     pub quick: bool,
-    /// Only these benchmarks and their floors, without start-up
+    /// Only these benchmarks and their floors, without start-up; of `compare`, only these systems
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub only: Vec<String>,
 }
@@ -58,7 +73,15 @@ const QUICK: (u64, u64, usize) = (1, 3, 5);
 /// An image that does not build or start, a number that is missing, a file that cannot be
 /// written.
 pub fn run(context: &Context, args: &BenchArgs) -> Result<Status> {
-    let items = items::select(args.suite, &args.only, args.quick).map_err(Ended::usage)?;
+    let suite = match args.what {
+        What::Net => items::Suite::Net,
+        What::Ipc => items::Suite::Ipc,
+        What::Compare => return crate::compare::run(context, args),
+    };
+    if args.markdown.is_some() {
+        return Err(Ended::usage("only the comparison is written as Markdown").into());
+    }
+    let items = items::select(suite, &args.only, args.quick).map_err(Ended::usage)?;
     let (boots, rounds, starts) = if args.quick { QUICK } else { FULL };
     let images = if context.dry_run {
         images::built(&context.workspace)?
@@ -72,9 +95,9 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<Status> {
         items,
         rounds,
         boots,
-        memory: args.suite.memory(),
+        memory: suite.memory(),
     };
-    let whole = args.suite == items::Suite::Net && args.only.is_empty();
+    let whole = suite == items::Suite::Net && args.only.is_empty();
     if context.dry_run {
         print_commands(&campaign, whole);
         return Ok(Status::Pass);
@@ -90,7 +113,7 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<Status> {
     let measured = merge::merge(&campaign.items, rounds, &timing, &counting)?;
     let lines = command_lines(&campaign, whole);
     let report = Report::new(
-        args.suite,
+        suite,
         context.accelerator.word(),
         lines,
         measured,

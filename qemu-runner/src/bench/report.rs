@@ -78,7 +78,7 @@ impl Report {
 }
 
 /// Keeps the first of equal lines: a campaign starts the same machines many times.
-fn distinct(lines: Vec<String>) -> Vec<String> {
+pub(crate) fn distinct(lines: Vec<String>) -> Vec<String> {
     let mut kept: Vec<String> = Vec::new();
     for line in lines {
         if !kept.contains(&line) {
@@ -89,7 +89,7 @@ fn distinct(lines: Vec<String>) -> Vec<String> {
 }
 
 /// The host in one line: processor, how many, kernel, QEMU.
-fn host() -> String {
+pub(crate) fn host() -> String {
     let processors = super::campaign::processors();
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo

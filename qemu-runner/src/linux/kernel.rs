@@ -14,6 +14,7 @@ use crate::setup;
 use crate::status::{Ended, Status};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -58,49 +59,63 @@ impl Kernel {
     /// The host has no Debian tools, no such package or no archive; the error names the command.
     pub fn fetch(context: &Context) -> Result<Self> {
         let this = Self::expected(context);
-        if this.is_fresh() {
-            return Ok(this);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        this.bring(
+            &path,
+            |text| context.ui.progress(text),
+            |found| setup::refresh_packages(context, found),
+        )?;
+        Ok(this)
+    }
+
+    /// As [`Kernel::fetch`], with the tools of that `PATH`.
+    fn bring(
+        &self,
+        path: &OsStr,
+        progress: impl Fn(&str),
+        refresh: impl FnOnce(&str) -> Result<()>,
+    ) -> Result<()> {
+        if self.is_fresh() {
+            return Ok(());
         }
-        if setup::which("apt-get").is_none() || setup::which("dpkg-deb").is_none() {
+        let Some(tools) = Tools::find(path) else {
             // One that was fetched elsewhere will do.
-            if this.package().is_ok() {
-                return Ok(this);
+            if self.package().is_ok() {
+                return Ok(());
             }
             let text = format!(
                 "a Linux guest needs Debian's kernel, the package {META_PACKAGE}; this host has no \
                  `apt-get` and `dpkg-deb` to fetch it with (Debian and its descendants have them)"
             );
             return Err(Ended::new(Status::Failed, text).into());
+        };
+        let name = tools.newest(refresh)?;
+        let file = tools.file_name(&name)?;
+        if self.package().is_ok_and(|kept| kept == file) {
+            return self.note(&file);
         }
-        let name = newest(context)?;
-        let file = file_name(&name)?;
-        if this.package().is_ok_and(|kept| kept == file) {
-            this.note(&file)?;
-            return Ok(this);
-        }
-        context.ui.progress(&format!(
+        progress(&format!(
             "fetching Debian's kernel: apt-get download {name}"
         ));
-        let parent = this
+        let parent = self
             .folder
             .parent()
             .context("the target folder has no parent")?;
         std::fs::create_dir_all(parent)?;
         // Beside its place, so that it can be moved there whole.
         let work = tempfile::tempdir_in(parent).context("cannot make a folder for the kernel")?;
-        let package = download(&name, work.path())?;
+        let package = tools.download(&name, work.path())?;
         let unpacked = work.path().join("unpacked");
-        run(Command::new("dpkg-deb")
+        run(Command::new(&tools.dpkg_deb)
             .arg("-x")
             .args([&package, &unpacked]))?;
         let kept = work.path().join("kept");
-        keep(&unpacked, &kept)?;
-        if this.folder.exists() {
-            std::fs::remove_dir_all(&this.folder)?;
+        keep(&unpacked, &kept).with_context(|| format!("the package {file}"))?;
+        if self.folder.exists() {
+            std::fs::remove_dir_all(&self.folder)?;
         }
-        std::fs::rename(&kept, &this.folder).context("cannot keep the kernel")?;
-        this.note(&file)?;
-        Ok(this)
+        std::fs::rename(&kept, &self.folder).context("cannot keep the kernel")?;
+        self.note(&file)
     }
 
     /// Notes that this package is the newest now. Written last: what lies here is whole.
@@ -143,30 +158,75 @@ impl Kernel {
     }
 }
 
-/// The package that the meta package depends on.
-fn newest(context: &Context) -> Result<String> {
-    if let Some(name) = dependency()? {
-        return Ok(name);
+/// Debian's tools.
+struct Tools {
+    apt_cache: PathBuf,
+    apt_get: PathBuf,
+    dpkg_deb: PathBuf,
+}
+
+impl Tools {
+    fn find(path: &OsStr) -> Option<Self> {
+        Some(Self {
+            apt_cache: setup::which_in(path, "apt-cache")?,
+            apt_get: setup::which_in(path, "apt-get")?,
+            dpkg_deb: setup::which_in(path, "dpkg-deb")?,
+        })
     }
-    setup::refresh_packages(
-        context,
-        &format!("the package lists of this host do not know {META_PACKAGE}"),
-    )?;
-    match dependency()? {
-        Some(name) => Ok(name),
-        None => bail!(
-            "there is no package {META_PACKAGE} in this host's archives, also after `apt-get \
-             update`: they have to be Debian's, for amd64"
-        ),
+
+    /// The package that the meta package depends on.
+    fn newest(&self, refresh: impl FnOnce(&str) -> Result<()>) -> Result<String> {
+        if let Some(name) = self.dependency()? {
+            return Ok(name);
+        }
+        refresh(&format!(
+            "the package lists of this host do not know {META_PACKAGE}"
+        ))?;
+        match self.dependency()? {
+            Some(name) => Ok(name),
+            None => bail!(
+                "there is no package {META_PACKAGE} in this host's archives, also after `apt-get \
+                 update`: they have to be Debian's, for amd64"
+            ),
+        }
+    }
+
+    fn dependency(&self) -> Result<Option<String>> {
+        let output = said(Command::new(&self.apt_cache).args(["depends", META_PACKAGE]))?;
+        Ok(read_dependency(&output))
+    }
+
+    /// What the package's file will be called, without downloading it.
+    fn file_name(&self, package: &str) -> Result<String> {
+        let mut command = Command::new(&self.apt_get);
+        let text = said(command.args(["download", "--print-uris", package]))?;
+        let name = text.split_whitespace().find(|word| word.ends_with(".deb"));
+        let name = name.with_context(|| {
+            format!(
+                "`apt-get download {package}` finds no archive that has it; try `apt-get update`"
+            )
+        })?;
+        Ok(name.to_owned())
+    }
+
+    fn download(&self, package: &str, folder: &Path) -> Result<PathBuf> {
+        let mut command = Command::new(&self.apt_get);
+        command
+            .current_dir(folder)
+            .args(["download", "--quiet", package]);
+        run(&mut command)
+            .context("try `apt-get update`: the package lists may be older than the archive")?;
+        entry(folder, |name| name.ends_with(".deb"))
+            .context("`apt-get download` has left no package")
     }
 }
 
-fn dependency() -> Result<Option<String>> {
-    let mut command = Command::new("apt-cache");
-    command.args(["depends", META_PACKAGE]);
+/// What a tool prints, whether or not it succeeds.
+fn said(command: &mut Command) -> Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output();
-    let output = output.context("cannot run `apt-cache`")?;
-    Ok(read_dependency(&String::from_utf8_lossy(&output.stdout)))
+    let output = output.with_context(|| format!("cannot run `{name}`"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn read_dependency(text: &str) -> Option<String> {
@@ -175,34 +235,6 @@ fn read_dependency(text: &str) -> Option<String> {
         .filter_map(|line| line.trim().strip_prefix("Depends: "));
     let mut images = depends.filter(|name| name.starts_with("linux-image-"));
     images.next().map(str::to_owned)
-}
-
-/// What the package's file will be called, without downloading it.
-fn file_name(package: &str) -> Result<String> {
-    let mut command = Command::new("apt-get");
-    command.args(["download", "--print-uris", package]);
-    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output();
-    let output = output.context("cannot run `apt-get`")?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let name = text.split_whitespace().find(|word| word.ends_with(".deb"));
-    let name = name.with_context(|| {
-        format!("`apt-get download {package}` finds no archive that has it; try `apt-get update`")
-    })?;
-    Ok(name.to_owned())
-}
-
-fn download(package: &str, folder: &Path) -> Result<PathBuf> {
-    run(Command::new("apt-get")
-        .current_dir(folder)
-        .args(["download", "--quiet", package]))
-    .context("try `apt-get update`: the package lists may be older than the archive")?;
-    let files = std::fs::read_dir(folder)?;
-    let files = files.map(|entry| Ok(entry?.path()));
-    let files = files.collect::<std::io::Result<Vec<_>>>()?;
-    let package = files
-        .into_iter()
-        .find(|path| path.extension().is_some_and(|e| e == "deb"));
-    package.context("`apt-get download` has left no package")
 }
 
 /// Takes what guests need out of an unpacked package.
@@ -237,18 +269,15 @@ fn keep(unpacked: &Path, kept: &Path) -> Result<()> {
 
 /// The only entry of a folder that is wanted.
 fn entry(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<PathBuf> {
-    let entries = std::fs::read_dir(folder)
-        .with_context(|| format!("the kernel's package has no {}", folder.display()))?;
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("there is no {}", folder.display()))?;
     for entry in entries {
         let entry = entry?;
         if wanted(&entry.file_name().to_string_lossy()) {
             return Ok(entry.path());
         }
     }
-    bail!(
-        "the kernel's package has nothing of use in {}",
-        folder.display()
-    )
+    bail!("there is nothing of use in {}", folder.display())
 }
 
 fn list(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
@@ -285,6 +314,110 @@ fn run(command: &mut Command) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A host whose tools are these scripts.
+    struct Host(tempfile::TempDir);
+
+    /// A package's content: a kernel, and modules that need nothing but one.
+    const CONTENT: &str = r#"
+        tree="$3/lib/modules/1"; mkdir -p "$3/boot" "$tree/kernel/net"
+        echo kernel > "$3/boot/vmlinuz-1"; echo kernel/virtio.ko > "$tree/modules.builtin"
+        printf 'x\0depends=virtio,net_failover\0' > "$tree/kernel/net/virtio_net.ko"
+        printf 'x\0depends=\0' > "$tree/kernel/net/net_failover.ko"
+        printf 'x\0depends=virtio\0' > "$tree/kernel/virtio_mmio.ko"
+        printf 'x\0depends=virtio\0' > "$tree/kernel/virtio_pci.ko""#;
+
+    const KNOWN: &str = "echo '  Depends: linux-image-9-cloud-amd64'";
+    const DOWNLOAD: &str = "case $2 in --print-uris) echo \"'http://x/y' k_9.deb 1 SHA256:0\";; \
+                            *) echo package > k_9.deb;; esac";
+
+    impl Host {
+        fn new(apt_cache: &str, apt_get: &str, dpkg_deb: &str) -> Self {
+            use std::os::unix::fs::PermissionsExt;
+            let folder = tempfile::tempdir().unwrap();
+            for (name, text) in [
+                ("apt-cache", apt_cache),
+                ("apt-get", apt_get),
+                ("dpkg-deb", dpkg_deb),
+            ] {
+                let file = folder.path().join(name);
+                std::fs::write(&file, format!("#!/bin/sh\nset -e\n{text}\n")).unwrap();
+                let mode = std::fs::Permissions::from_mode(0o755);
+                std::fs::set_permissions(file, mode).unwrap();
+            }
+            Self(folder)
+        }
+
+        fn fetch(&self) -> Result<Kernel> {
+            let kernel = Kernel {
+                folder: self.0.path().join("target/linux/kernel"),
+            };
+            kernel.bring(self.0.path().as_os_str(), |_| {}, |_| Ok(()))?;
+            Ok(kernel)
+        }
+
+        fn error(&self) -> String {
+            format!("{:#}", self.fetch().unwrap_err())
+        }
+    }
+
+    #[test]
+    fn a_kernel_and_its_drivers_are_taken_out_of_the_package() {
+        let host = Host::new(KNOWN, DOWNLOAD, CONTENT);
+        let kernel = host.fetch().unwrap();
+        assert_eq!(kernel.package().unwrap(), "k_9.deb");
+        assert_eq!(std::fs::read(kernel.file()).unwrap(), b"kernel\n");
+        let names = |machine| {
+            let modules = kernel.modules(machine).unwrap();
+            modules
+                .into_iter()
+                .map(|module| module.name)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            names(Machine::Microvm),
+            ["virtio_mmio", "net_failover", "virtio_net"]
+        );
+        assert_eq!(
+            names(Machine::Q35),
+            ["virtio_pci", "net_failover", "virtio_net"]
+        );
+        // What is kept will do, whatever becomes of the tools.
+        std::fs::remove_file(host.0.path().join("apt-get")).unwrap();
+        assert!(host.fetch().is_ok());
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_what_mends_it() {
+        let nothing = Host(tempfile::tempdir().unwrap());
+        assert!(
+            nothing.error().contains("linux-image-cloud-amd64"),
+            "{}",
+            nothing.error()
+        );
+        assert!(nothing.error().contains("apt-get"));
+        let unknown = Host::new("exit 100", DOWNLOAD, CONTENT).error();
+        assert!(
+            unknown.contains("no package linux-image-cloud-amd64"),
+            "{unknown}"
+        );
+        assert!(unknown.contains("apt-get update"), "{unknown}");
+        let gone = Host::new(KNOWN, "exit 100", CONTENT).error();
+        assert!(gone.contains("try `apt-get update`"), "{gone}");
+        let download =
+            "case $2 in --print-uris) echo k_9.deb;; *) echo no space >&2; exit 7;; esac";
+        let failed = Host::new(KNOWN, download, CONTENT).error();
+        assert!(
+            failed.contains("no space") && failed.contains("apt-get download"),
+            "{failed}"
+        );
+        let other = CONTENT.replace("virtio_net.ko", "other.ko");
+        let other = Host::new(KNOWN, DOWNLOAD, &other).error();
+        assert!(
+            other.contains("k_9.deb") && other.contains("virtio_net"),
+            "{other}"
+        );
+    }
 
     #[test]
     fn the_newest_kernel_is_what_the_meta_package_depends_on() {

@@ -16,7 +16,9 @@ pub use packages::PackageManager;
 
 use crate::context::Context;
 use crate::status::{Ended, Status};
+use std::ffi::OsStr;
 use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// What a check found.
@@ -214,9 +216,13 @@ fn output(command: &mut Command) -> Option<String> {
 }
 
 /// Where a program is, as a shell would find it.
-pub(crate) fn which(program: &str) -> Option<std::path::PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
+fn which(program: &str) -> Option<PathBuf> {
+    which_in(&std::env::var_os("PATH")?, program)
+}
+
+/// As [`which`], with that `PATH`.
+pub(crate) fn which_in(path: &OsStr, program: &str) -> Option<PathBuf> {
+    std::env::split_paths(path)
         .map(|folder| folder.join(program))
         .find(|file| file.is_file())
 }

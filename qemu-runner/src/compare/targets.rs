@@ -1,0 +1,87 @@
+//! The figures to reach, and whether they were.
+//!
+//! Owns: each bar, which figures it is about, the verdict.
+//! Why this way: what was not measured is neither met nor missed, and says so.
+
+use super::figures::Figure;
+use super::systems::{NORMA, Runs, SYSTEMS};
+use norma_peer::plan::Carrier;
+use serde::Serialize;
+
+/// One figure to reach.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Target {
+    /// What is compared.
+    pub what: String,
+    /// The least that is to be reached.
+    pub at_least: f64,
+    /// The value, if measured.
+    pub value: Option<f64>,
+    /// Whether it was reached, if measured.
+    pub met: Option<bool>,
+}
+
+fn target(what: &str, at_least: f64, value: Option<f64>) -> Target {
+    Target {
+        what: what.into(),
+        at_least,
+        value,
+        met: value.map(|value| value >= at_least),
+    }
+}
+
+/// All of them, judged.
+pub fn judge(figures: &[Figure]) -> Vec<Target> {
+    let find = |system: &str, operation: &str| {
+        let named = |f: &&Figure| (f.system, f.operation) == (system, operation);
+        figures.iter().find(named)
+    };
+    let software = |system| {
+        find(system, "null")?
+            .software_ratio
+            .map(|ratio| ratio.value)
+    };
+    let instructions = |system, operation| {
+        find(system, operation)?
+            .counts
+            .as_ref()
+            .map(|counts| counts.instructions)
+    };
+    let more_instructions =
+        |system| Some(instructions(system, "null")? / instructions(NORMA, "null")?);
+    // Of all sizes of frames, the one that is best for TCP.
+    let tcp = SYSTEMS.iter().filter(|system| {
+        matches!(
+            system.runs,
+            Runs::Peer {
+                carrier: Carrier::Tcp,
+                ..
+            }
+        )
+    });
+    let tcp = tcp.filter_map(|system| find(system.name, "1m")?.mb_per_s);
+    let tcp = tcp.max_by(f64::total_cmp);
+    let norma = find(NORMA, "1m").and_then(|figure| figure.mb_per_s);
+    vec![
+        target(
+            "null RPC, software only: Linux UDP / norma",
+            4.0,
+            software("linux-udp"),
+        ),
+        target(
+            "null RPC, software only: Linux TCP / norma",
+            5.0,
+            software("linux-tcp"),
+        ),
+        target(
+            "1 MiB with an answer each, MB/s: norma / the best Linux TCP",
+            2.0,
+            norma.zip(tcp).map(|(norma, tcp)| norma / tcp),
+        ),
+        target(
+            "null RPC, guest instructions: Linux UDP / norma",
+            6.0,
+            more_instructions("linux-udp"),
+        ),
+    ]
+}
