@@ -293,5 +293,22 @@ fn tap(interface: &str) -> Result<OwnedFd, LinkError> {
     let outcome =
         unsafe { libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF as _, &mut description) };
     errno(outcome).map_err(refuse)?;
+    // Whoever lets us have it may have brought it up, and may not let us do so.
+    let _ = bring_up(interface);
     Ok(device)
+}
+
+fn bring_up(interface: &str) -> Result<(), Errno> {
+    let mut description = ask(interface, libc::SIOCGIFFLAGS)?;
+    // SAFETY: that request has written this member.
+    unsafe { description.ifr_ifru.ifru_flags |= libc::IFF_UP as libc::c_short };
+    let socket = rustix::net::socket(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::DGRAM,
+        None,
+    )?;
+    let request = libc::SIOCSIFFLAGS;
+    // SAFETY: the request reads a structure that outlives it.
+    let outcome = unsafe { libc::ioctl(socket.as_raw_fd(), request as _, &description) };
+    errno(outcome).map(drop)
 }
