@@ -127,7 +127,7 @@ impl Daemon {
         listener: Listener,
     ) -> Result<Self, DaemonError> {
         let mut source = Pages::new(identity.pages);
-        let links = open_links(links, &mut source)?;
+        let links = open_links(links, identity.spin, &mut source)?;
         let first = links.first();
         let mut core = Core::new(
             Config {
@@ -219,24 +219,45 @@ impl Daemon {
     /// Waits for something to do, at most until the next deadline; first without sleeping, if so
     /// asked.
     fn wait(&mut self, events: &mut Vec<Event>) -> Result<(), Errno> {
-        let begun = self.now.0;
+        if self.spin > 0 && self.spin(events)? {
+            return Ok(());
+        }
+        let patience = match self.next_due() {
+            u64::MAX => None,
+            due => Some(timespec(due.saturating_sub(self.now.0))),
+        };
+        self.poll(events, patience.as_ref())
+    }
+
+    fn poll(&mut self, events: &mut Vec<Event>, patience: Option<&Timespec>) -> Result<(), Errno> {
+        let room = rustix::buffer::spare_capacity(events);
+        match epoll::wait(&self.poller, room, patience) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+        self.now = now();
+        Ok(())
+    }
+
+    /// Looks for something to do until there is, or for as long as it was asked to; whether there
+    /// was. Links are read without asking the poller first: where the host polls its cards for
+    /// that (`SO_BUSY_POLL`), no interrupt is waited for. Between two looks programs have their
+    /// turn, for on one processor they are what is waited for.
+    fn spin(&mut self, events: &mut Vec<Event>) -> Result<bool, Errno> {
+        let end = self.now.0.saturating_add(self.spin);
         loop {
-            let due = self.next_due();
-            let spins = self.spin > 0 && self.now.0.saturating_sub(begun) < self.spin;
-            let patience = match due.saturating_sub(self.now.0) {
-                _ if spins => Some(timespec(0)),
-                _ if due == u64::MAX => None,
-                left => Some(timespec(left)),
-            };
-            let room = rustix::buffer::spare_capacity(events);
-            match epoll::wait(&self.poller, room, patience.as_ref()) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error),
+            let mut any = false;
+            for place in 0..self.links.len() {
+                any |= self.receive_on(place);
             }
-            self.now = now();
-            if !spins || !events.is_empty() || due <= self.now.0 {
-                return Ok(());
+            self.poll(events, Some(&timespec(0)))?;
+            if any || !events.is_empty() || self.next_due() <= self.now.0 {
+                return Ok(true);
             }
+            if self.now.0 >= end {
+                return Ok(false);
+            }
+            std::thread::yield_now();
         }
     }
 

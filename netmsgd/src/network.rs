@@ -9,6 +9,7 @@ use crate::link::Link;
 use crate::page::{Page, Pages};
 use norma_flip::{Instant, NetworkId};
 use rustix::event::epoll::{self, EventData, EventFlags};
+use std::time::Duration;
 
 impl Daemon {
     pub(crate) fn link_event(&mut self, place: usize, flags: EventFlags) {
@@ -19,24 +20,52 @@ impl Daemon {
         if flags.contains(EventFlags::OUT) {
             link.resume();
         }
+        if link.gone {
+            return self.part_with(place);
+        }
+        let resumed = was_blocked && !link.blocked;
+        if resumed {
+            self.watch_link(place, EventFlags::IN);
+        }
+        self.receive_on(place);
+        if resumed {
+            self.act();
+        }
+    }
+
+    /// Takes frames from a link, and carries out what follows; whether there were any.
+    pub(crate) fn receive_on(&mut self, place: usize) -> bool {
         let (core, now) = (&mut self.core, self.now);
         let network = NetworkId(place as u8);
+        let Some(link) = self.links.get_mut(place).filter(|link| !link.gone) else {
+            return false;
+        };
+        let before = link.counters.received;
         if place == 0 {
             link.receive(|frame| core.handle_frame(now, frame));
         } else {
             link.receive(|frame| core.handle_frame_on(now, network, frame));
         }
+        let any = link.counters.received > before;
         if link.gone {
+            self.part_with(place);
+        }
+        if any {
+            // Whoever waits for what has come goes first.
+            while let Some(thread) = self.core.poll_urgent_wake() {
+                self.wake(thread);
+            }
+            self.act();
+        }
+        any
+    }
+
+    /// The other end of a link is gone, for ever: nothing is to be heard of it any more.
+    fn part_with(&self, place: usize) {
+        if let Some(link) = self.links.get(place) {
             let _ = epoll::delete(&self.poller, link.descriptor());
             eprintln!("netmsgd: the other end of link {place} is gone");
-        } else if was_blocked && !link.blocked {
-            self.watch_link(place, EventFlags::IN);
         }
-        // Whoever waits for what has come goes first.
-        while let Some(thread) = self.core.poll_urgent_wake() {
-            self.wake(thread);
-        }
-        self.act();
     }
 
     fn watch_link(&self, place: usize, interest: EventFlags) {
@@ -94,6 +123,7 @@ impl Daemon {
 
 pub(crate) fn open_links(
     links: &[LinkArgument],
+    spin: Duration,
     source: &mut Pages,
 ) -> Result<Vec<Link>, DaemonError> {
     let mut opened = Vec::new();
@@ -120,7 +150,11 @@ pub(crate) fn open_links(
             }
         };
         let link = Link::new(wire, (mac, mtu, buffers), source);
-        opened.push(link.map_err(DaemonError::Link)?);
+        let link = link.map_err(DaemonError::Link)?;
+        if !spin.is_zero() {
+            crate::link::poll_card(&link, spin);
+        }
+        opened.push(link);
     }
     Ok(opened)
 }

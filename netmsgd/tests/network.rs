@@ -186,6 +186,22 @@ fn two_daemons_cannot_have_one_name() {
 }
 
 #[test]
+fn a_stream_that_is_gone_leaves_the_daemon_to_its_programs() {
+    let (mut one, other) = streams();
+    let server = one.connect();
+    let (_port, _right) = service(&server, "gone");
+    let client = other.connect();
+    let gone = client.wait_for("gone", PATIENCE).unwrap();
+    one.kill();
+    assert!(gone.call_timeout(Message::new(), PATIENCE).is_err());
+    // Its own programs are served, and what is for nobody is looked for and not found.
+    let (port, right) = service(&client, "here");
+    right.send(Message::new()).unwrap();
+    port.receive().unwrap();
+    assert_eq!(client.look_up("gone").unwrap_err(), Failure::NameUnknown);
+}
+
+#[test]
 fn a_link_that_went_away_and_returned_is_used_again() {
     let (mut one, other) = over_udp();
     let link = format!("udp:{}", one.links[0]);

@@ -16,7 +16,9 @@ use std::fmt;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The daemon, and with it the node that it is: the beginning of everything.
 ///
@@ -52,6 +54,8 @@ pub(crate) struct Shared {
     path: PathBuf,
     token: [u8; 16],
     name: String,
+    /// How long to look for an answer before sleeping, in nanoseconds.
+    spin: AtomicU64,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -62,6 +66,7 @@ pub(crate) struct Connection {
     packet: Vec<u8>,
     answer: Box<[u8]>,
     memory: Option<OwnedFd>,
+    spin: Duration,
 }
 
 /// What an answer was.
@@ -102,6 +107,7 @@ impl Node {
             path: path.to_owned(),
             token,
             name,
+            spin: AtomicU64::new(0),
             idle: Mutex::new(vec![connection]),
         })))
     }
@@ -110,6 +116,13 @@ impl Node {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// Looks for answers so long before sleeping: for programs on processors of their own, which
+    /// have better things to do than nothing, and none better than to wait.
+    pub fn set_spin(&self, spin: Duration) {
+        let nanos = u64::try_from(spin.as_nanos()).unwrap_or(u64::MAX);
+        self.0.spin.store(nanos, Ordering::Relaxed);
     }
 
     /// Asks for something whose answer is a head.
@@ -125,11 +138,16 @@ impl Shared {
 
     /// A connection that nobody uses, or a new one.
     pub(crate) fn connection(&self) -> Result<Connection, Failure> {
-        if let Some(connection) = self.idle().pop() {
-            return Ok(connection);
-        }
-        let mut connection = Connection::open(&self.path)?;
-        connection.greet(self.token)?;
+        let idle = self.idle().pop();
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => {
+                let mut connection = Connection::open(&self.path)?;
+                connection.greet(self.token)?;
+                connection
+            }
+        };
+        connection.spin = Duration::from_nanos(self.spin.load(Ordering::Relaxed));
         Ok(connection)
     }
 
@@ -175,6 +193,7 @@ impl Connection {
             packet: Vec::with_capacity(MAX_PACKET),
             answer: vec![0; MAX_PACKET].into_boxed_slice(),
             memory: None,
+            spin: Duration::ZERO,
         })
     }
 
@@ -243,17 +262,25 @@ impl Connection {
         file: Option<BorrowedFd<'_>>,
     ) -> Result<Answered<'_>, Failure> {
         self.send(file)?;
+        let mut flags = RecvFlags::CMSG_CLOEXEC;
+        let mut spin_until = None;
+        if !self.spin.is_zero() {
+            flags |= RecvFlags::DONTWAIT;
+            spin_until = Some(Instant::now() + self.spin);
+        }
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let received = loop {
             let mut buffer = [IoSliceMut::new(&mut self.answer)];
-            match rustix::net::recvmsg(
-                &self.socket,
-                &mut buffer,
-                &mut control,
-                RecvFlags::CMSG_CLOEXEC,
-            ) {
+            match rustix::net::recvmsg(&self.socket, &mut buffer, &mut control, flags) {
                 Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    if spin_until.is_some_and(|end| Instant::now() >= end) {
+                        flags -= RecvFlags::DONTWAIT;
+                    }
+                    // On one processor it is the daemon that is waited for.
+                    std::thread::yield_now();
+                }
                 other => break other?,
             }
         };

@@ -44,6 +44,17 @@ struct Common {
     /// The service's name in the cluster
     #[arg(long, value_name = "NAME")]
     name: String,
+    /// Look so many microseconds for an answer before sleeping
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0)]
+    spin: u64,
+}
+
+impl Common {
+    fn connect(&self) -> anyhow::Result<Node> {
+        let node = Node::connect(&self.socket)?;
+        node.set_spin(Duration::from_micros(self.spin));
+        Ok(node)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -88,7 +99,7 @@ fn say(line: &str) -> anyhow::Result<()> {
 }
 
 fn serve(common: &Common) -> anyhow::Result<()> {
-    let node = Node::connect(&common.socket)?;
+    let node = common.connect()?;
     let port = ReceiveRight::new(&node)?;
     port.set_queue_limit(64)?;
     let right = port.make_send()?;
@@ -143,7 +154,7 @@ fn measure(arguments: &ClientArguments) -> anyhow::Result<()> {
     if arguments.bytes > MAX_MEMORY {
         bail!("a message has at most {MAX_MEMORY} bytes of memory");
     }
-    let node = Node::connect(&arguments.common.socket)?;
+    let node = arguments.common.connect()?;
     let name = &arguments.common.name;
     let service = node
         .wait_for(name, Duration::from_secs(60))

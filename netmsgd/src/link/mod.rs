@@ -17,7 +17,7 @@ use crate::limits::RECEIVE_BUDGET;
 use crate::page::{Page, Pages};
 use norma_flip::{FRAME_PAGES, HEAD, Incoming, Outgoing};
 use norma_ipc::{PAGE_SIZE, Page as _, PageSource};
-pub use open::{LinkError, LinkKind, open};
+pub use open::{LinkError, LinkKind, open, poll_card};
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 

@@ -6,7 +6,7 @@
 
 use super::stream::Stream;
 use super::udp::Hub;
-use super::{Datagrams, Wire};
+use super::{Datagrams, Link, Wire};
 use crate::limits::{BUFFERS_OF_WAITING_LINK, LEAST_BUFFERS, LINK_BUFFER};
 use rustix::fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
@@ -14,6 +14,7 @@ use rustix::net::sockopt;
 use std::fmt;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 /// The Ethernet type of FLIP.
 const FLIP: u16 = 0x8146;
@@ -169,6 +170,23 @@ fn udp(address: SocketAddr, peers: &[SocketAddr]) -> Result<Box<dyn Wire>, LinkE
 pub fn local_address(wire: &dyn Wire) -> Option<SocketAddr> {
     let address = rustix::net::getsockname(wire.descriptor()).ok()?;
     address.try_into().ok()
+}
+
+/// Asks the host to look at the card itself while a link is read, for so long, where it can: a
+/// socket on a card whose driver can be polled.
+pub fn poll_card(link: &Link, spin: Duration) {
+    let microseconds = libc::c_int::try_from(spin.as_micros()).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the call reads a number of the length that is given. What is no socket, or may not
+    // be polled, says so, and is read all the same.
+    unsafe {
+        libc::setsockopt(
+            link.descriptor().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_BUSY_POLL,
+            (&raw const microseconds).cast(),
+            size_of_val(&microseconds) as u32,
+        );
+    }
 }
 
 fn capability(interface: &str, capability: &'static str) -> LinkError {
