@@ -292,7 +292,7 @@ fn large(t: &mut Tape, ab: &mut Way, ba: &mut Way) {
         (part.header.destination, part.header.reply) = (first, page);
         ab.send(t, ba, &part.memory(17_000, bytes));
     }
-    ba.send(t, ab, &message(Flags::SEND_ONCE, 0x3_0002, 0, b"17000"));
+    ba.send(t, ab, &message(Flags::SEND_ONCE, 0x3_0002, 0, b"17000 B"));
     let mut whole = Tape::new(&[]);
     ab.send(
         &mut whole,

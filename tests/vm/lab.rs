@@ -82,9 +82,17 @@ impl Lab {
 
     /// Runs a plan and, when the body fails, adds what the nodes printed.
     pub fn run(&self, plan: Plan, body: impl FnOnce(&mut Run) -> Result<()>) -> Result<()> {
-        let plan = plan
-            .accelerator(self.context.accelerator)
-            .capture(self.context.capture.as_ref());
+        self.captured(plan, self.context.capture.as_ref(), body)
+    }
+
+    /// The same with a capture of its own.
+    pub fn captured(
+        &self,
+        plan: Plan,
+        capture: Option<&Capture>,
+        body: impl FnOnce(&mut Run) -> Result<()>,
+    ) -> Result<()> {
+        let plan = plan.accelerator(self.context.accelerator).capture(capture);
         if self.is_dry() {
             plan.command_lines()
                 .iter()

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod boot;
+mod captures;
 mod daemon;
 mod demo;
 mod faults;
@@ -43,7 +44,12 @@ fn main() -> ExitCode {
         linux::tests(),
         daemon::tests(),
     ];
-    let commands = [demo::tests(), runner::tests(), setup::tests()];
+    let commands = [
+        demo::tests(),
+        runner::tests(),
+        setup::tests(),
+        captures::tests(),
+    ];
     // A dry run prints the commands of the machines; the others run the command itself.
     let commands = commands.into_iter().filter(|_| !lab.is_dry());
     let tests = machines.into_iter().chain(commands);

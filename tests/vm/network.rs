@@ -88,7 +88,7 @@ pub fn tests() -> Vec<Test> {
 }
 
 /// The node that answers.
-fn server(lab: &Lab) -> Result<NodePlan> {
+pub fn server(lab: &Lab) -> Result<NodePlan> {
     Ok(lab.node("b", "nettest")?.argument("test=serve"))
 }
 

@@ -154,6 +154,12 @@ fn doctor(lab: &Lab) -> Result<()> {
     expect(
         &host.norma(false, &["doctor"])?,
         1,
-        &["missing  QEMU", "to mend it: ", "ok       Rust target"],
+        &[
+            "missing  QEMU",
+            "to mend it: ",
+            "ok       Rust target",
+            "tshark is not installed",
+            "--no-install-recommends tshark",
+        ],
     )
 }

@@ -38,7 +38,7 @@ return function(names, tools, fields, experts)
 
     local function values(range, kind, width, count, big)
         if kind == 6 then
-            return tools.printable(range:bytes(), 200) or range:bytes():tohex(true):sub(1, 100)
+            return tools.text(range(0, math.min(range:len(), 200)))
         elseif kind == 5 then
             return range:bytes():tohex(true):sub(1, 100)
         end

@@ -128,21 +128,16 @@ return function(names, tools, watch, fields, experts, message)
         item:add_le(f.echo, tvb(at + 36, 4))
         item:add_le(f.frame_limit, tvb(at + 40, 4))
         item:add_le(f.first_sequence, tvb(at + 44, 4))
-        local name, padding, sound = "", false, true
+        local length, padding, sound = 0, false, true
         for i = 0, 15 do
-            local byte = tvb(at + 48 + i, 1):uint()
-            if byte == 0 then
+            if tvb(at + 48 + i, 1):uint() == 0 then
                 padding = true
-            elseif padding then
-                sound = false
             else
-                -- What is not printable would be a surprise in the columns.
-                name = name .. ((byte >= 32 and byte ~= 127) and string.char(byte) or "?")
+                sound = sound and not padding
+                length = padding and length or i + 1
             end
         end
-        if name:find("[\128-\255]") then
-            name = tvb(at + 48, #name):string(ENC_UTF_8)
-        end
+        local name = length > 0 and tools.text(tvb(at + 48, length)) or ""
         item:add(f.name, tvb(at + 48, 16), name)
         if not sound or tvb(at, 1):uint() > tvb(at + 1, 1):uint() then
             item:add_proto_expert_info(e.hello)
@@ -224,7 +219,7 @@ return function(names, tools, watch, fields, experts, message)
     local function say(tvb, tree, frame, notes)
         local text = names.kind[frame.kind]
         if frame.kind == 1 or frame.kind == 2 then
-            text = ("%s %q session %d"):format(text, frame.hello.name, frame.hello.session)
+            text = ('%s "%s" session %d'):format(text, frame.hello.name, frame.hello.session)
             if frame.kind == 1 then
                 tools.found(tree, f.answer_in, notes.hello and notes.hello.answered)
             elseif notes.hello then

@@ -11,7 +11,7 @@ return function(names, tools, watch, fields, experts)
 
     -- The name in the inline data of LOOK_UP.
     local function name(range)
-        return tools.printable(range:bytes(), 63) or range:bytes():tohex(true):sub(1, 63)
+        return tools.text(range)
     end
 
     -- Notes what `watch` wants to know of the contents.
@@ -21,7 +21,7 @@ return function(names, tools, watch, fields, experts)
             return
         end
         frame.node_call = true
-        if frame.id == 1 and inline then
+        if frame.id == 1 and inline and frame.inline <= 63 then
             frame.label = name(inline)
         elseif frame.id == 16 and frame.inline == 4 then
             local slot = inline:le_uint()
@@ -36,7 +36,7 @@ return function(names, tools, watch, fields, experts)
     local shown = {
         [1] = function(tree, inline)
             tree:add(f.look_up, inline, name(inline))
-            return (" %q"):format(name(inline))
+            return (' "%s"'):format(name(inline))
         end,
         [2] = function(tree, inline)
             tree:add_le(f.asked_session, inline(0, 4))

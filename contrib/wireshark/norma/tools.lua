@@ -72,6 +72,33 @@ function tools.printable(bytes, most)
     return table.concat(out) .. (length > most and "…" or "")
 end
 
+-- How many bytes the character of UTF-8 that begins with this one has; 1 also if none does.
+local function width(byte)
+    return byte >= 0xf0 and byte < 0xf5 and 4
+        or byte >= 0xe0 and byte < 0xf0 and 3
+        or byte >= 0xc2 and byte < 0xe0 and 2
+        or 1
+end
+
+-- UTF-8 as text: a question mark for what is none, and for what would break a line. (Wireshark
+-- 4.0 itself cuts what it has replaced.)
+function tools.text(range)
+    local bytes, out, at = range:bytes(), {}, 0
+    while at < bytes:len() do
+        local first = bytes:get_index(at)
+        local wide, good = width(first), true
+        for i = at + 1, at + wide - 1 do
+            good = good and i < bytes:len() and math.floor(bytes:get_index(i) / 64) == 2
+        end
+        if wide == 1 then
+            good = first >= 32 and first < 127
+        end
+        out[#out + 1] = good and bytes:raw(at, wide) or "?"
+        at = at + (good and wide or 1)
+    end
+    return table.concat(out)
+end
+
 -- Adds what was found out and is not in the frame.
 function tools.found(tree, field, value)
     if value ~= nil then

@@ -78,6 +78,13 @@ pub fn run(context: &Context, args: &TestArgs) -> anyhow::Result<Status> {
         setup::ensure_target(context)?;
     } else {
         prepare(context)?;
+        // Before the tests: they run beside each other, and package managers do not. Who has
+        // none can still run all others.
+        if of_captures(args.filter.as_deref())
+            && let Err(error) = setup::ensure_tshark(context)
+        {
+            context.ui.warn(&format!("{error:#}"));
+        }
         images::build(context)?;
     }
     let mut tally = Tally::default();
@@ -116,6 +123,11 @@ fn byte_orders(context: &Context) -> anyhow::Result<Status> {
     } else {
         Status::Failed
     })
+}
+
+/// Whether tests of captures are among those that the filter picks.
+fn of_captures(filter: Option<&str>) -> bool {
+    filter.is_none_or(|filter| filter.starts_with("captures") || "captures::".contains(filter))
 }
 
 /// The test commands, and what each tests.

@@ -1,7 +1,7 @@
 //! What the host must have, and how to get it.
 //!
 //! Owns the checks that `cargo norma doctor` prints and the installation of what is missing: the
-//! Rust target by rustup, QEMU by the system's package manager. Nothing is installed on the
+//! Rust target by rustup, QEMU and tshark by the system's package manager. Nothing is installed on the
 //! system without being asked for: at a terminal the user is asked, `--yes` and `CI=true` go
 //! ahead, and everything else prints the exact command and ends.
 
@@ -10,9 +10,10 @@ mod packages;
 mod qemu;
 mod rust;
 mod tools;
+mod tshark;
 
 pub use big_endian::ensure_big_endian;
-pub use packages::PackageManager;
+pub use packages::{Package, PackageManager};
 
 use crate::context::Context;
 use crate::status::{Ended, Status};
@@ -64,6 +65,7 @@ pub fn findings(context: &Context) -> Vec<Finding> {
         tools::accelerator(),
         static_target(context),
         rust::nightly(),
+        tshark::program(),
     ]);
     all
 }
@@ -142,34 +144,48 @@ pub fn refresh_packages(context: &Context, found: &str) -> anyhow::Result<()> {
 /// # Errors
 /// It is not, and was not installed: the error says what to do.
 pub fn ensure_qemu(context: &Context) -> anyhow::Result<()> {
-    let State::Missing { found, fix } = qemu::program().state else {
+    ensure_package(context, Package::Qemu, qemu::program)
+}
+
+/// Makes sure that tshark is there, new enough and able to run the dissector.
+///
+/// # Errors
+/// It is not, and was not installed: the error says what to do.
+pub fn ensure_tshark(context: &Context) -> anyhow::Result<()> {
+    ensure_package(context, Package::Tshark, tshark::program)
+}
+
+fn ensure_package(
+    context: &Context,
+    package: Package,
+    find: fn() -> Finding,
+) -> anyhow::Result<()> {
+    let finding = find();
+    let State::Missing { found, fix } = finding.state else {
         return Ok(());
     };
     let Some(manager) = PackageManager::find() else {
         return Err(Ended::new(Status::Failed, format!("{found}; {fix}")).into());
     };
-    let steps = manager.steps();
-    if !may_install(context, &found, &manager.command_line())? {
-        let text = format!(
-            "{found}. To install it, run\n  {}\nor give --yes",
-            manager.command_line()
-        );
+    let line = manager.command_line(package);
+    if !may_install(context, &found, &line)? {
+        let text = format!("{found}. To install it, run\n  {line}\nor give --yes");
         return Err(Ended::new(Status::Failed, text).into());
     }
     context
         .ui
-        .progress(&format!("installing QEMU: {}", manager.command_line()));
-    for step in steps {
+        .progress(&format!("installing {}: {line}", finding.what));
+    for step in manager.steps(package) {
         let result = run(&mut step.command());
         // A package list that cannot be refreshed may still do.
         if step.required {
             result?;
         }
     }
-    match qemu::program().state {
+    match find().state {
         State::Found(_) => Ok(()),
         State::Missing { found, .. } => {
-            let text = format!("{found}, still, after `{}`", manager.command_line());
+            let text = format!("{found}, still, after `{line}`");
             Err(Ended::new(Status::Failed, text).into())
         }
     }

@@ -1,6 +1,6 @@
 //! The system's package manager.
 //!
-//! Owns the names that QEMU has in the common ones, and the exact commands.
+//! Owns the names that QEMU and tshark have in the common ones, and the exact commands.
 
 use super::which;
 use std::ffi::OsStr;
@@ -14,12 +14,23 @@ pub struct PackageManager {
     become_root: Option<&'static str>,
 }
 
-/// A package manager and how QEMU is called there.
+/// A package manager and what programs are called there.
 #[derive(Debug, PartialEq, Eq)]
 struct Known {
     program: &'static str,
     refresh: Option<&'static [&'static str]>,
     install: &'static [&'static str],
+    qemu: &'static str,
+    tshark: &'static str,
+}
+
+/// What can be installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Package {
+    /// QEMU for x86-64.
+    Qemu,
+    /// Wireshark's twin for terminals.
+    Tshark,
 }
 
 /// In the order of asking. Each installs the emulator of x86-64 and not of everything else.
@@ -27,32 +38,37 @@ const KNOWN: [Known; 5] = [
     Known {
         program: "apt-get",
         refresh: Some(&["update"]),
-        install: &[
-            "install",
-            "-y",
-            "--no-install-recommends",
-            "qemu-system-x86",
-        ],
+        install: &["install", "-y", "--no-install-recommends"],
+        qemu: "qemu-system-x86",
+        tshark: "tshark",
     },
     Known {
         program: "dnf",
         refresh: None,
-        install: &["install", "-y", "qemu-system-x86-core"],
+        install: &["install", "-y"],
+        qemu: "qemu-system-x86-core",
+        tshark: "wireshark-cli",
     },
     Known {
         program: "pacman",
         refresh: None,
-        install: &["-S", "--needed", "--noconfirm", "qemu-system-x86"],
+        install: &["-S", "--needed", "--noconfirm"],
+        qemu: "qemu-system-x86",
+        tshark: "wireshark-cli",
     },
     Known {
         program: "zypper",
         refresh: None,
-        install: &["--non-interactive", "install", "qemu-x86"],
+        install: &["--non-interactive", "install"],
+        qemu: "qemu-x86",
+        tshark: "wireshark",
     },
     Known {
         program: "apk",
         refresh: None,
-        install: &["add", "qemu-system-x86_64"],
+        install: &["add"],
+        qemu: "qemu-system-x86_64",
+        tshark: "tshark",
     },
 ];
 
@@ -83,9 +99,14 @@ impl PackageManager {
     }
 
     /// The commands, in their order.
-    pub(super) fn steps(&self) -> Vec<Step> {
+    pub(super) fn steps(&self, package: Package) -> Vec<Step> {
+        let mut words = self.words(self.known.install);
+        words.push(match package {
+            Package::Qemu => self.known.qemu,
+            Package::Tshark => self.known.tshark,
+        });
         let install = Step {
-            words: self.words(self.known.install),
+            words,
             required: true,
         };
         self.refresh().into_iter().chain([install]).collect()
@@ -124,8 +145,8 @@ impl PackageManager {
 
     /// The commands as one line for a shell.
     #[must_use]
-    pub fn command_line(&self) -> String {
-        self.steps()
+    pub fn command_line(&self, package: Package) -> String {
+        self.steps(package)
             .iter()
             .map(Step::line)
             .collect::<Vec<_>>()
@@ -151,18 +172,25 @@ impl Step {
 mod tests {
     use super::*;
 
-    fn line(program: &str, become_root: Option<&'static str>) -> String {
+    fn line(program: &str, become_root: Option<&'static str>, package: Package) -> String {
         let known = KNOWN.iter().find(|known| known.program == program).unwrap();
-        PackageManager { known, become_root }.command_line()
+        PackageManager { known, become_root }.command_line(package)
     }
 
     #[test]
     fn commands_are_exact() {
         assert_eq!(
-            line("apt-get", Some("sudo")),
+            line("apt-get", Some("sudo"), Package::Qemu),
             "sudo apt-get update && sudo apt-get install -y --no-install-recommends qemu-system-x86"
         );
-        assert_eq!(line("apk", None), "apk add qemu-system-x86_64");
+        assert_eq!(
+            line("apk", None, Package::Qemu),
+            "apk add qemu-system-x86_64"
+        );
+        assert_eq!(
+            line("dnf", None, Package::Tshark),
+            "dnf install -y wireshark-cli"
+        );
         let known = &KNOWN[0];
         let manager = PackageManager {
             known,

@@ -1,6 +1,6 @@
 //! QEMU: whether it is there, new enough, and able to do what is asked of it.
 
-use super::{Finding, PackageManager, State, output};
+use super::{Finding, Package, PackageManager, State, output};
 use crate::qemu::PROGRAM;
 use std::process::Command;
 
@@ -21,7 +21,7 @@ pub(super) fn program() -> Finding {
 
 fn judge(banner: Option<&str>) -> State {
     let fix = || match PackageManager::find() {
-        Some(manager) => manager.command_line(),
+        Some(manager) => manager.command_line(Package::Qemu),
         None => "install QEMU 7.2 or newer (https://www.qemu.org/download)".into(),
     };
     let Some(banner) = banner else {
