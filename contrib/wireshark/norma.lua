@@ -3,8 +3,8 @@
 --     tshark -X lua_script:contrib/wireshark/norma.lua -r FILE
 --     wireshark -X lua_script:contrib/wireshark/norma.lua FILE
 --
--- or link this folder into Wireshark's folder of plugins (docs/captures.md). Written for
--- Wireshark 4.0 and later.
+-- or link this folder into Wireshark's folder of plugins (docs/captures.md). Tested with 4.0, and
+-- written to run under the Lua of later versions too.
 --
 -- Owns the two protocols and what ties the parts together; these are in the folder `norma`.
 -- Each part checks lengths before it reads: a frame may be anything.

@@ -27,6 +27,7 @@ use std::sync::OnceLock;
 pub fn tests() -> Vec<Test> {
     vec![
         Test::new("captures::every_kind_of_frame", golden),
+        Test::new("captures::filters_of_the_document", filters),
         Test::new("captures::a_bad_network", fresh),
         Test::new("captures::no_frame_is_an_error_of_lua", hostile),
     ]
@@ -78,15 +79,14 @@ const ALWAYS: [&str; 7] = [
     "frame.comment",
 ];
 
-/// Has tshark read a file: first all of it, then frame by frame.
-fn read(lab: &Lab, file: &Path, fields: &[&'static str]) -> Result<Vec<Seen>> {
+/// Runs tshark with the dissector over a file: first over all of it, then frame by frame.
+fn tshark(lab: &Lab, file: &Path, arguments: &[&str]) -> Result<String> {
     static THERE: OnceLock<Result<(), String>> = OnceLock::new();
     let there = THERE.get_or_init(|| {
         let result = ensure_tshark(lab.context());
         result.map_err(|error| format!("{error:#}"))
     });
     there.clone().map_err(anyhow::Error::msg)?;
-    let fields: Vec<_> = ALWAYS.iter().chain(fields).copied().collect();
     let script = lab.root().join("contrib/wireshark/norma.lua");
     let mut command = Command::new("tshark");
     command
@@ -98,17 +98,7 @@ fn read(lab: &Lab, file: &Path, fields: &[&'static str]) -> Result<Vec<Seen>> {
         .env("XDG_CONFIG_HOME", "/nonexistent")
         .arg("-r")
         .arg(file)
-        .args([
-            "-T",
-            "fields",
-            "-E",
-            "separator=\t",
-            "-E",
-            "aggregator=\x02",
-        ]);
-    for field in &fields {
-        command.args(["-e", field]);
-    }
+        .args(arguments);
     let output = command.output().context("tshark")?;
     let text = String::from_utf8(output.stdout)?;
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -117,6 +107,16 @@ fn read(lab: &Lab, file: &Path, fields: &[&'static str]) -> Result<Vec<Seen>> {
         "tshark {}: {errors}",
         output.status
     );
+    Ok(text)
+}
+
+/// What tshark shows of each frame.
+fn read(lab: &Lab, file: &Path, fields: &[&'static str]) -> Result<Vec<Seen>> {
+    let fields: Vec<_> = ALWAYS.iter().chain(fields).copied().collect();
+    let mut arguments = vec!["-T", "fields"];
+    arguments.extend(["-E", "separator=\t", "-E", "aggregator=\x02"]);
+    arguments.extend(fields.iter().flat_map(|field| ["-e", field]));
+    let text = tshark(lab, file, &arguments)?;
     let seen = text.lines().map(|line| {
         let cells = line.split('\t').map(|cell| {
             let values = cell.split('\x02').filter(|value| !value.is_empty());
@@ -194,6 +194,8 @@ fn golden(lab: &Lab) -> Result<()> {
         "norma.memory.frame",
         "norma.memory.data",
         "norma.retransmission_of",
+        "norma.under_way",
+        "norma.permitted",
     ];
     let seen = read(lab, &golden_file(lab), &fields)?;
     ensure!(seen.len() > 90, "{} frames", seen.len());
@@ -351,6 +353,9 @@ fn golden_pairs(seen: &[Seen]) -> Result<()> {
         large.one("norma.memory.data") == expected,
         "the memory is another one"
     );
+    // The last message before was acknowledged; one, this message and its two PARTs were not.
+    let window = (large.one("norma.under_way"), large.one("norma.permitted"));
+    ensure!(window == ("4", "16"), "under way and permitted: {window:?}");
     let fragments = with_info(seen, "a→b MESSAGE echo id 11 200 B")?.all("norma.flip.fragment");
     ensure!(fragments.len() == 2, "{fragments:?}");
     let items = seen
@@ -369,6 +374,29 @@ fn golden_pairs(seen: &[Seen]) -> Result<()> {
     ensure!(big.is_some(), "numbers of a big-endian sender");
     let state = with_info(seen, "b→c NEWS STATE 2 items follow 12 B")?;
     ensure!(state.one("norma.state.items") == "2");
+    Ok(())
+}
+
+/// Each filter that docs/captures.md offers is one, and finds something.
+fn filters(lab: &Lab) -> Result<()> {
+    let document = std::fs::read_to_string(lab.root().join("docs/captures.md"))?;
+    let (_, table) = document
+        .split_once("| filter | shows |")
+        .context("no table of filters")?;
+    let rows = table.lines().skip(2).take_while(|row| row.starts_with('|'));
+    let filters = rows.filter_map(|row| row.split('`').nth(1));
+    let filters: Vec<_> = filters.map(|filter| filter.replace("\\|", "|")).collect();
+    ensure!(filters.len() > 10, "{filters:?}");
+    // One table with two columns for each: frames, bytes.
+    let statistics = format!("io,stat,0,{}", filters.join(","));
+    let text = tshark(lab, &golden_file(lab), &["-q", "-z", &statistics])?;
+    let row = text.lines().find(|line| line.contains("<>"));
+    let cells = row.context("no table")?.split('|').map(str::trim);
+    let numbers: Vec<u64> = cells.filter_map(|cell| cell.parse().ok()).collect();
+    ensure!(numbers.len() == 2 * filters.len(), "{text}");
+    for (filter, counts) in filters.iter().zip(numbers.chunks(2)) {
+        ensure!(counts[0] > 0, "`{filter}` finds nothing");
+    }
     Ok(())
 }
 

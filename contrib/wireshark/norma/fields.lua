@@ -187,6 +187,8 @@ return function(flip, norma, names)
         hello_time = F.relative_time("norma.hello_time", "Time since HELLO"),
         probe_in = F.framenum("norma.probe_in", "PROBE in", base.NONE, frametype.REQUEST),
         probe_time = F.relative_time("norma.probe_time", "Time since PROBE"),
+        under_way = F.uint32("norma.under_way", "Frames under way, with this one"),
+        permitted = F.uint32("norma.permitted", "Frames that may be (credit)"),
         again = F.framenum("norma.retransmission_of", "Sent first in", base.NONE, frametype.RETRANS_PREV),
     }
 

@@ -26,6 +26,7 @@ return function(names, tools, watch, fields, experts, message)
             memory = tvb(36, 4):le_uint(),
             key = tvb(42, 4):le_uint(),
         }
+        frame.credit_frames = frame.credit < 128 and frame.credit or (frame.credit - 128) * 8
         frame.send_once = tools.has(frame.flags, 0x08)
         frame.context = tools.has(frame.flags, 0x02)
         if frame.kind == 3 then
@@ -59,6 +60,17 @@ return function(names, tools, watch, fields, experts, message)
         [7] = { f.export },
     }
 
+    -- The frames that a word of bits says have arrived.
+    local function arrived(acknowledged, selective)
+        local list = {}
+        for bit = 0, 31 do
+            if tools.has(selective, 2 ^ bit) then
+                list[#list + 1] = tools.key((acknowledged + 1 + bit) % 2 ^ 32)
+            end
+        end
+        return #list > 0 and " (" .. table.concat(list, ", ") .. ")" or ""
+    end
+
     local function header(tvb, tree, frame)
         tree:add_le(f.version, tvb(0, 1))
         tree:add_le(f.kind, tvb(1, 1))
@@ -78,10 +90,11 @@ return function(names, tools, watch, fields, experts, message)
         end
         tree:add_le(f.sequence, tvb(8, 4))
         tree:add_le(f.acknowledged, tvb(12, 4))
-        tree:add_le(f.selective, tvb(16, 4))
+        item = tree:add_le(f.selective, tvb(16, 4))
+        item:append_text(arrived(frame.acknowledged, tvb(16, 4):le_uint()))
         item = tree:add_le(f.credit, tvb(20, 1))
         if frame.credit >= 128 then
-            item:append_text((" (%d frames)"):format((frame.credit - 128) * 8))
+            item:append_text((" (%d frames)"):format(frame.credit_frames))
         end
         tree:add_le(f.rights, tvb(21, 1))
         tree:add_le(f.inline, tvb(22, 2))
@@ -227,8 +240,7 @@ return function(names, tools, watch, fields, experts, message)
                 tools.found(tree, f.hello_time, tools.time(notes.time))
             end
         elseif frame.kind == 5 then
-            text = ("ACK %d credit %d"):format(frame.acknowledged, frame.credit < 128
-                and frame.credit or (frame.credit - 128) * 8)
+            text = ("ACK %d credit %d"):format(frame.acknowledged, frame.credit_frames)
             if tvb:len() >= HEADER + BODY then
                 tree:add(f.more_acknowledged, tvb(HEADER, BODY))
             end
@@ -301,6 +313,8 @@ return function(names, tools, watch, fields, experts, message)
         else
             text = kind
         end
+        tools.found(tree, f.under_way, notes.under_way)
+        tools.found(tree, f.permitted, notes.permitted)
         local again = rawget(notes, "again")
         if again then
             tree:add_proto_expert_info(e.again)

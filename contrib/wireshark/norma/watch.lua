@@ -119,7 +119,7 @@ return function(tools)
     -- Sessions ---------------------------------------------------------------------------
 
     local function new_session()
-        return { number = {}, sent = {}, exports = {}, calls = {}, probes = {} }
+        return { number = {}, sent = {}, acknowledged = {}, exports = {}, calls = {}, probes = {} }
     end
 
     local function of(table, key)
@@ -355,6 +355,26 @@ return function(tools)
         end
     end
 
+    -- How many frames of this one's sender nothing has acknowledged, and how many may be under
+    -- way: by what has been seen of the other side, which may be later than what the sender knew.
+    local function window(notes, session, frame)
+        local last = session.acknowledged[frame.destination]
+        local behind = last and (frame.sequence - last.number) % 2 ^ 32
+        if behind and behind < 2 ^ 31 then
+            notes.under_way = behind + 1
+            notes.permitted = last.credit
+        end
+    end
+
+    local function acknowledge(session, frame)
+        local last = session.acknowledged[frame.source]
+        -- An older one may come later (W-37).
+        if not last or (frame.acknowledged - last.number) % 2 ^ 32 < 2 ^ 31 then
+            local said = { number = frame.acknowledged, credit = frame.credit_frames }
+            session.acknowledged[frame.source] = said
+        end
+    end
+
     -- What a frame of a session, whose check holds, tells about others.
     function watch.frame(notes, pinfo, frame)
         frame.number = pinfo.number
@@ -366,6 +386,7 @@ return function(tools)
             return
         end
         local session = session_of(frame)
+        acknowledge(session, frame)
         if frame.kind == 5 or frame.kind == 6 then
             return probe(notes, session, frame, pinfo)
         end
@@ -381,6 +402,7 @@ return function(tools)
             return
         end
         sent[key] = { frame = pinfo.number, id = frame.datagram, notes = notes }
+        window(notes, session, frame)
         if frame.kind == 3 then
             local made = body(session, frame.source, frame.sequence)
             made.frame = pinfo.number
