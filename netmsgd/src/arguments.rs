@@ -14,7 +14,7 @@ Links (--link, up to four; the node is on a network with each):
                                 sends is one
   packet:INTERFACE              a raw packet socket (needs CAP_NET_RAW)
   tap:INTERFACE                 a TAP device (needs CAP_NET_ADMIN, unless it is the user's)
-Behind each: ,mtu=BYTES and ,mac=XX:XX:XX:XX:XX:XX
+Behind each: ,mtu=BYTES and ,mac=XX:XX:XX:XX:XX:XX and, where others can listen, ,untrusted
 
 Exit codes: 0 ended by a signal or with standard input (--until-eof), 1 something failed,
 2 the command line makes no sense.";
@@ -65,6 +65,8 @@ pub struct LinkArgument {
     pub mtu: Option<u16>,
     /// The station address.
     pub mac: Option<[u8; 6]>,
+    /// Whether all who can hear it are trusted: packets that need security cross no other link.
+    pub trusted: bool,
 }
 
 impl FromStr for LinkArgument {
@@ -77,6 +79,7 @@ impl FromStr for LinkArgument {
         let mut parts = rest.split(',');
         let subject = parts.next().unwrap_or_default();
         let (mut mtu, mut mac, mut peers) = (None, None, Vec::new());
+        let mut trusted = true;
         for part in parts {
             match part.split_once('=') {
                 Some(("mtu", value)) => {
@@ -88,7 +91,8 @@ impl FromStr for LinkArgument {
                     mac = Some(station.ok_or_else(|| format!("`{value}` is no station address"))?);
                 }
                 Some(("peer", value)) => peers.push(address(value)?),
-                _ => return Err(format!("`{part}`: expected mtu=, mac= or peer=")),
+                None if part == "untrusted" => trusted = false,
+                _ => return Err(format!("`{part}`: expected mtu=, mac=, peer= or untrusted")),
             }
         }
         let descriptor = || {
@@ -106,7 +110,12 @@ impl FromStr for LinkArgument {
         if !peers.is_empty() {
             return Err("only a UDP link has peers".into());
         }
-        Ok(Self { kind, mtu, mac })
+        Ok(Self {
+            kind,
+            mtu,
+            mac,
+            trusted,
+        })
     }
 }
 
@@ -142,6 +151,7 @@ mod tests {
         assert_eq!(link.kind, LinkKind::Udp(local, vec![peer]));
         assert_eq!((link.mtu, link.mac), (Some(1400), None));
         let link: LinkArgument = "dgram:3,mac=52:54:00:00:00:07".parse().unwrap();
+        assert!(link.trusted && !"dgram:3,untrusted".parse::<LinkArgument>().unwrap().trusted);
         assert_eq!(link.kind, LinkKind::Datagram(3));
         assert_eq!(link.mac, Some([0x52, 0x54, 0, 0, 0, 7]));
         for wrong in [

@@ -16,7 +16,7 @@ use crate::seat::Seat;
 use crate::seats::FIRST_SEAT;
 use crate::task::Tasks;
 use norma_client::limits::MAX_PACKET;
-use norma_flip::Instant;
+use norma_flip::{Instant, NetworkId};
 use norma_ipc::ThreadId;
 use norma_net::{Config, NodeName, StartError};
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
@@ -127,6 +127,7 @@ impl Daemon {
         listener: Listener,
     ) -> Result<Self, DaemonError> {
         let mut source = Pages::new(identity.pages);
+        let trust: Vec<bool> = links.iter().map(|link| link.trusted).collect();
         let links = open_links(links, identity.spin, &mut source)?;
         let first = links.first();
         let mut core = Core::new(
@@ -148,6 +149,9 @@ impl Daemon {
                 receive_buffers: link.buffers,
             })
             .map_err(DaemonError::Core)?;
+        }
+        for (trusted, network) in trust.into_iter().zip((0..).map(NetworkId)) {
+            core.flip().set_trusted(network, trusted);
         }
         core.make_known();
         let poller = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(DaemonError::Host)?;

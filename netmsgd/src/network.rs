@@ -131,6 +131,7 @@ pub(crate) fn open_links(
         kind,
         mtu,
         mac: station,
+        ..
     } in links
     {
         let (wire, own, mtu, buffers) = crate::link::open(kind, *mtu).map_err(DaemonError::Link)?;

@@ -49,8 +49,8 @@ pub struct DaemonPlan {
     pub cluster: String,
     /// Where programs find it.
     pub socket: PathBuf,
-    /// How many networks it is on.
-    pub networks: usize,
+    /// The networks that it is on: whether each is trusted.
+    pub networks: Vec<bool>,
 }
 
 impl DaemonPlan {
@@ -58,8 +58,9 @@ impl DaemonPlan {
     fn arguments(&self) -> Vec<String> {
         let mut arguments = vec!["--until-eof".into(), "--node".into(), self.node.clone()];
         arguments.extend(["--cluster".into(), self.cluster.clone()]);
-        for end in 3..3 + self.networks {
-            arguments.extend(["--link".into(), format!("dgram:{end}")]);
+        for (end, trusted) in (3..).zip(&self.networks) {
+            let untrusted = if *trusted { "" } else { ",untrusted" };
+            arguments.extend(["--link".into(), format!("dgram:{end}{untrusted}")]);
         }
         arguments.extend(["--socket".into(), self.socket.display().to_string()]);
         arguments
@@ -143,11 +144,12 @@ mod tests {
             node: "linux".into(),
             cluster: "zoo".into(),
             socket: "/run/socket".into(),
-            networks: 2,
+            networks: vec![true, false],
         };
         assert_eq!(
             plan.to_shell(),
-            "'/a b/netmsgd' --until-eof --node linux --cluster zoo --link dgram:3 --link dgram:4 \
+            "'/a b/netmsgd' --until-eof --node linux --cluster zoo --link dgram:3 --link \
+             'dgram:4,untrusted' \
              --socket /run/socket"
         );
     }

@@ -38,7 +38,7 @@ impl Host {
             node: "linux".into(),
             cluster: "default".into(),
             socket: folder.path().join("socket"),
-            networks: 1,
+            networks: vec![true],
         };
         let switch = run.switch(0).context("no switch")?;
         let started = daemon.start(vec![switch.node_end(plan.host_station())?])?;

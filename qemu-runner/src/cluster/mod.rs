@@ -133,7 +133,12 @@ impl Cluster {
             node: entry.name.get_ref().clone(),
             cluster: self.file.name.clone(),
             socket,
-            networks: self.networks.len(),
+            networks: (0..self.networks.len())
+                .map(|place| {
+                    let entry = self.file.network.get(place).map(toml::Spanned::get_ref);
+                    entry.is_none_or(|entry| entry.trusted)
+                })
+                .collect(),
         })
     }
 

@@ -75,7 +75,7 @@ fn start_daemon(
     run: &Run,
     daemon: &DaemonPlan,
 ) -> anyhow::Result<Daemon> {
-    let networks = (0..daemon.networks).filter_map(|network| run.switch(network));
+    let networks = (0..daemon.networks.len()).filter_map(|network| run.switch(network));
     let ends = networks.map(|switch| switch.node_end(plan.host_station()));
     let started = daemon.start(ends.collect::<std::io::Result<_>>()?)?;
     let (name, socket) = (&daemon.node, daemon.socket.display());
