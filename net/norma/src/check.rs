@@ -10,11 +10,14 @@
 //! of a single word changes the sum.
 
 use norma_flip::HEAD;
-use norma_wire::layout::{BODY_AT, SESSION_AT};
+use norma_wire::layout::{BODY_AT, FLIP_AT, SESSION_AT};
 use norma_wire::session::LENGTH;
 
 /// Where the tag lies in a head.
 const TAG_AT: usize = SESSION_AT + 46;
+
+/// Where the FLIP header has the payload's length.
+const PAYLOAD_AT: usize = FLIP_AT + 28;
 
 /// An odd number without structure: the fraction of the golden ratio.
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -60,6 +63,19 @@ pub(crate) fn write(head: &mut [u8; HEAD], payload: usize) {
     }
 }
 
+/// Writes the check anew into a whole frame that was changed, so that it is believed: for tests
+/// of what is behind it, and for whoever forges frames to see what comes of it.
+pub fn seal(frame: &mut [u8]) {
+    let length = frame.get(PAYLOAD_AT..).and_then(<[u8]>::first_chunk);
+    let payload = length.map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
+    let head = frame.len().min(HEAD);
+    if let Some(sum) = sum(&frame[..head], payload)
+        && let Some(tag) = frame.get_mut(TAG_AT..TAG_AT + 4)
+    {
+        tag.copy_from_slice(&sum.to_le_bytes());
+    }
+}
+
 /// Whether a received head is as it was sent.
 #[inline(always)]
 pub(crate) fn holds(head: &[u8], payload: usize) -> bool {
@@ -77,6 +93,12 @@ mod tests {
             let mut head: [u8; HEAD] = core::array::from_fn(|at| (at * 7) as u8);
             write(&mut head, payload);
             assert!(holds(&head, payload));
+            let mut forged = head;
+            forged[PAYLOAD_AT..PAYLOAD_AT + 4].copy_from_slice(&(payload as u32).to_le_bytes());
+            forged[SESSION_AT] ^= 1;
+            assert!(!holds(&forged, payload));
+            seal(&mut forged);
+            assert!(holds(&forged, payload));
             let end = (SESSION_AT + payload).min(HEAD);
             for at in (SESSION_AT..TAG_AT + 4).chain(BODY_AT..end.max(BODY_AT)) {
                 for bit in 0..8 {

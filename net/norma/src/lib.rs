@@ -89,6 +89,7 @@ mod window;
 pub use audit::audit;
 #[cfg(feature = "audit")]
 pub use audit_onces::audit_onces;
+pub use check::seal;
 pub use confirm::{Confirmation, Fate};
 pub use counters::{Counters, Drop};
 pub use lookups::LookUp;

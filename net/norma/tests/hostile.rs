@@ -1,8 +1,9 @@
-//! Frames that no honest peer sends: whatever arrives, no node panics, and its books agree.
+//! Frames that no honest peer sends: whatever arrives, no node panics, and its books agree. Their
+//! checks are written anew (W-64), or none of them would get further.
 
 use norma_flip::{FRAME_PAGES, HEAD, Incoming, Instant, Outgoing};
 use norma_ipc::{HeapPage, HeapPages, PAGE_SIZE, Page, PageSource, RightKind, ThreadId};
-use norma_net::{Config, LookUp, Node, NodeName};
+use norma_net::{Config, LookUp, Node, NodeName, seal};
 use norma_wire::layout;
 use proptest::prelude::*;
 
@@ -226,6 +227,7 @@ proptest! {
             for change in &changes {
                 apply(&mut bytes, change);
             }
+            seal(&mut bytes);
             receive(&mut pair.nodes[1 - from], pair.now, &bytes);
             pair.check();
             pair.run();
@@ -248,6 +250,7 @@ proptest! {
             if let Some(version) = bytes.get_mut(layout::SESSION_AT).filter(|_| number % 2 == 0) {
                 *version = 1;
             }
+            seal(&mut bytes);
             receive(&mut pair.nodes[1 - from], pair.now, &bytes);
         }
         pair.check();

@@ -54,6 +54,9 @@ pub struct Config {
     pub deaths: bool,
     /// Frames may be changed on the way: what they carry is not checked, and calls may time out.
     pub corruption: bool,
+    /// Frames are forged: what nodes believe of each other, and what comes of messages, means
+    /// nothing. What must hold is what each node can see to alone.
+    pub forged: bool,
     /// Virtual time after which a run that has not ended has failed.
     pub limit: Duration,
     /// Steps between two audits of the node concerned; 0 for none, where a test holds rights
@@ -89,6 +92,7 @@ impl Default for Config {
             rules: bad_network(0.2),
             deaths: false,
             corruption: false,
+            forged: false,
             limit: Duration::from_secs(600),
             audit_every: 1,
             in_hands: false,

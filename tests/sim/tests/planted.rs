@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use norma_net::seal;
 use norma_sim::{Failure, run_prepared, scenarios};
 use norma_wire::layout::{BODY_AT, SESSION_AT};
 use norma_wire::session::{Header, Kind, Repr};
@@ -26,27 +27,6 @@ fn write(frame: &mut [u8], header: &Repr) {
         header.emit(place);
     }
     seal(frame);
-}
-
-fn seal(frame: &mut [u8]) {
-    let payload = frame.len() - SESSION_AT;
-    let mut sum = payload as u64;
-    let mut add = |bytes: &[u8]| {
-        let mut word = [0; 8];
-        word[..bytes.len()].copy_from_slice(bytes);
-        sum = (sum ^ u64::from_le_bytes(word))
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .rotate_left(29);
-    };
-    let fixed = &frame[SESSION_AT..SESSION_AT + 46];
-    let body = &frame[BODY_AT..frame.len().min(BODY_AT + 64)];
-    for stretch in [fixed, body].into_iter().filter(|s| !s.is_empty()) {
-        let (words, rest) = stretch.as_chunks::<8>();
-        words.iter().for_each(|word| add(word));
-        add(rest);
-    }
-    let check = (sum ^ sum >> 32) as u32;
-    frame[SESSION_AT + 46..SESSION_AT + 50].copy_from_slice(&check.to_le_bytes());
 }
 
 type Bug = Box<dyn FnMut(usize, &mut Vec<u8>)>;

@@ -293,7 +293,8 @@ impl Exports {
     /// Uses one up of a send-once right that has several uses, or that right itself.
     #[cold]
     pub(crate) fn use_up<P: Page>(&mut self, ipc: &mut Ipc<P>, index: u32) -> Option<Right> {
-        let export = self.get_mut(index)?;
+        // Who uses a send right up as if it were one has forged it.
+        let export = self.get_mut(index).filter(|export| export.is_once())?;
         if export.barred == Barred::Counted && export.sent > 1 {
             export.sent -= 1;
             return ipc.claim(export.right.port()?);
