@@ -54,6 +54,15 @@ pub struct BenchArgs {
     /// Write the comparison as Markdown too
     #[arg(long, value_name = "FILE")]
     pub markdown: Option<PathBuf>,
+    /// Write the comparison as one page with plots, which needs nothing but itself
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Measure nothing, and open such a page in headless Chromium to check it
+    #[arg(long, value_name = "FILE")]
+    pub check_page: Option<PathBuf>,
+    /// With --check-page: keep pictures of the page and its print in this folder
+    #[arg(long, value_name = "FOLDER", requires = "check_page")]
+    pub pictures: Option<PathBuf>,
     /// A tenth of the operations in one boot: for a first look, not for publication
     #[arg(long)]
     pub quick: bool,
@@ -78,8 +87,13 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<Status> {
         What::Ipc => items::Suite::Ipc,
         What::Compare => return crate::compare::run(context, args),
     };
-    if args.markdown.is_some() {
-        return Err(Ended::usage("only the comparison is written as Markdown").into());
+    if [&args.markdown, &args.html, &args.check_page]
+        .iter()
+        .any(|file| file.is_some())
+    {
+        return Err(
+            Ended::usage("only the comparison is written as Markdown and as a page").into(),
+        );
     }
     let items = items::select(suite, &args.only, args.quick).map_err(Ended::usage)?;
     let (boots, rounds, starts) = if args.quick { QUICK } else { FULL };

@@ -3,8 +3,8 @@
 //! Owns: medians, spread, ratios to the floor and to norma, counts per operation.
 //! Leaves to others: reading (`boot`), judging (`targets`), showing.
 //! Why this way: what is printed is a median of stretches' medians, which drifts least on a busy
-//! machine. A ratio is also taken within each boot, where both its sides met the same host at
-//! nearly the same time; the spread of these tells how far the ratio can be trusted.
+//! machine. A ratio is taken within each repetition, whose boots met the same host at nearly the
+//! same time; the median of these is printed, and their spread tells how far it can be trusted.
 
 use super::bed::{Bed, Pass, Task};
 use super::boot::{Boot, Counted, Stretch};
@@ -19,9 +19,9 @@ pub type Spread = [f64; 2];
 /// A ratio, and its spread over repetitions.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Ratio {
-    /// Of the medians over everything.
+    /// The median of those of single repetitions.
     pub value: f64,
-    /// Within single repetitions.
+    /// The least and the greatest of them.
     pub spread: Spread,
 }
 
@@ -161,7 +161,7 @@ impl Series<'_> {
         let all = self.repetitions.iter().flatten().map(|stretch| of(stretch));
         let sorted = sorted(all.collect());
         (
-            nearest(&sorted, 0.5),
+            median(&sorted),
             [nearest(&sorted, 0.0), nearest(&sorted, 1.0)],
         )
     }
@@ -176,32 +176,25 @@ impl Series<'_> {
         }
     }
 
-    /// What the figure costs: time, or time per piece of work. Less is better for all units.
-    fn cost(&self, repetition: Option<usize>) -> f64 {
+    /// What the figure costs in a repetition: time, or time per piece of work. Less is better
+    /// for all units.
+    fn cost(&self, repetition: usize) -> f64 {
         let of = |stretch: &&Stretch| match self.unit() {
             Unit::Microseconds => self.value(stretch),
             Unit::Megabytes | Unit::Calls => 1.0 / self.value(stretch),
         };
-        let chosen: Vec<f64> = match repetition {
-            Some(which) => self.repetitions[which].iter().map(of).collect(),
-            None => self.repetitions.iter().flatten().map(of).collect(),
-        };
-        nearest(&sorted(chosen), 0.5)
+        median(&sorted(
+            self.repetitions[repetition].iter().map(of).collect(),
+        ))
     }
 
-    /// A ratio of the costs of several series, over everything and within each repetition.
-    /// Nothing where it makes no sense.
-    fn ratio(&self, of: impl Fn(Option<usize>) -> f64) -> Option<Ratio> {
-        let each = sorted(
-            (0..self.repetitions.len())
-                .map(|which| of(Some(which)))
-                .collect(),
-        );
-        let value = of(None);
-        let whole = value.is_finite() && value > 0.0;
-        whole.then(|| Ratio {
-            value: rounded(value),
-            spread: [rounded(nearest(&each, 0.0)), rounded(nearest(&each, 1.0))],
+    /// A ratio of the costs of several series. Nothing where it makes no sense in a repetition.
+    fn ratio(&self, of: impl Fn(usize) -> f64) -> Option<Ratio> {
+        let each = sorted((0..self.repetitions.len()).map(of).collect());
+        let whole = each.iter().all(|ratio| ratio.is_finite() && *ratio > 0.0);
+        (whole && !each.is_empty()).then(|| Ratio {
+            value: rounded(median(&each)),
+            spread: [rounded(each[0]), rounded(each[each.len() - 1])],
         })
     }
 
@@ -255,6 +248,16 @@ fn share(stretch: &Stretch, thousandths: usize) -> f64 {
     let place = SHARES.iter().position(|share| *share == thousandths);
     let time = place.and_then(|place| stretch.dist.get(place));
     time.map_or(f64::NAN, |nanoseconds| *nanoseconds as f64 / 1000.0)
+}
+
+/// The middle of a sorted list; of two middles their mean, so that few are not judged too high.
+pub fn median(sorted: &[f64]) -> f64 {
+    let middle = sorted.len() / 2;
+    match (sorted.len() % 2, sorted.get(middle)) {
+        (_, None) => f64::NAN,
+        (1, Some(value)) => *value,
+        (_, Some(value)) => (sorted[middle - 1] + value) / 2.0,
+    }
 }
 
 fn sorted(mut numbers: Vec<f64>) -> Vec<f64> {

@@ -28,8 +28,8 @@ pub fn text(report: &Report) -> String {
     out.push_str(
         "\nEach figure is a median, with the least and the greatest of its stretches in brackets. \
          *To floor* and *to norma* are ratios of times (for rates the other way round): above 1, \
-         the floor or norma is better. *Software* is (this - floor) / (norma - floor). What a \
-         ratio was within single repetitions stands in brackets.\n",
+         the floor or norma is better. *Software* is (this - floor) / (norma - floor). A ratio is \
+         the median of those within single repetitions; their least and greatest stand in brackets.\n",
     );
     systems(&mut out, report);
     for operation in &report.operations {

@@ -2,7 +2,7 @@
 //!
 //! Owns: the command, the order of its passes.
 //! Leaves to others: what is compared (`systems`), on what (`bed`), one boot (`boot`), what
-//! follows from all of them (`figures`, `targets`), what is written (`report`, `markdown`).
+//! follows from all of them (`figures`, `targets`), what is written (`report`, `markdown`, `page`).
 //! Why this way: every system runs on the same QEMU, the same link and the same processors, and
 //! all of them in turns; a rival is what a good engineer would build and tune, or its figure is
 //! worth nothing. `docs/benchmarks.md` tells what each number is and how far it can be trusted.
@@ -12,6 +12,7 @@ mod boot;
 mod figures;
 mod history;
 mod markdown;
+mod page;
 mod report;
 mod systems;
 mod targets;
@@ -43,6 +44,9 @@ const QUICK: (usize, usize) = (2, 1);
 /// Something that a part of the comparison needs is missing, a guest fails, a number is missing,
 /// a file cannot be written.
 pub fn run(context: &Context, args: &BenchArgs) -> Result<Status> {
+    if let Some(page) = &args.check_page {
+        return check_page(context, page, args.pictures.as_deref());
+    }
     let chosen = select(&args.only).map_err(Ended::usage)?;
     let (boots, rounds) = if args.quick { QUICK } else { FULL };
     let beds = beds(chosen.iter().copied(), args.quick);
@@ -105,6 +109,14 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<Status> {
         )?,
     );
     write(context, args, &report)?;
+    Ok(Status::Pass)
+}
+
+/// Opens a page that was written before in a browser.
+fn check_page(context: &Context, page: &Path, pictures: Option<&Path>) -> Result<Status> {
+    page::browser::check(page, pictures)?;
+    let text = format!("{}: all is well in the browser", page.display());
+    context.ui.progress(&text);
     Ok(Status::Pass)
 }
 
@@ -191,7 +203,11 @@ fn command_lines(
 fn write(context: &Context, args: &BenchArgs, report: &Report) -> Result<()> {
     let markdown = markdown::text(report);
     println!("{markdown}");
-    let files = [(&args.json, report.json()?), (&args.markdown, markdown)];
+    let files = [
+        (&args.json, report.json()?),
+        (&args.markdown, markdown),
+        (&args.html, page::html(report)),
+    ];
     for (path, text) in files {
         if let Some(path) = path {
             std::fs::write(path, text)

@@ -5,7 +5,7 @@
 //! Why this way: all that a reader needs to judge a number stands beside it: what was run, on
 //! what, by which commands.
 
-use super::figures::{Figure, Measured, Spread};
+use super::figures::{Figure, Measured, Spread, median};
 use super::history::{PUBLISHED, Published};
 use super::systems::{OPERATIONS, System, Waits};
 use super::targets::{Target, judge};
@@ -98,7 +98,7 @@ impl Start {
         times.sort_by(f64::total_cmp);
         Self {
             machines: measured.bed.name(),
-            first_call_ms: nearest(&times, 0.5),
+            first_call_ms: median(&times),
             spread: [nearest(&times, 0.0), nearest(&times, 1.0)],
             n: times.len(),
         }

@@ -269,7 +269,7 @@ pub static SYSTEMS: [System; 11] = [
     ),
     linux(
         "linux-raw-polling",
-        "the same, polling",
+        "Linux, frames through a packet socket",
         Raw,
         Polling,
         LARGEST,
@@ -278,7 +278,7 @@ pub static SYSTEMS: [System; 11] = [
     linux("linux-udp", "Linux, UDP", Udp, Blocking, LARGEST, DATAGRAMS),
     linux(
         "linux-udp-polling",
-        "the same, polling",
+        "Linux, UDP",
         Udp,
         Polling,
         LARGEST,
@@ -294,7 +294,7 @@ pub static SYSTEMS: [System; 11] = [
     ),
     linux(
         "linux-tcp-polling",
-        "the same, polling",
+        "Linux, TCP without delay, largest frames",
         Tcp,
         Polling,
         LARGEST,

@@ -2,7 +2,7 @@
 
 use super::bed::{Pass, beds};
 use super::boot::{Boot, Counted};
-use super::figures::{Figure, Measured, figures};
+use super::figures::{Figure, Measured, figures, median};
 use super::report::{Host, Report, Start};
 use super::systems::{System, Unit};
 use super::{markdown, select};
@@ -107,6 +107,26 @@ fn ratios_are_of_medians_and_their_spread_is_that_of_repetitions() {
     assert!(find(&report, "norma", "null").software_ratio.is_none());
     assert!(find(&report, "linux-udp", "1k").software_ratio.is_none());
     assert!(find(&report, "linux-udp", "1k").ratio_to_floor.is_none());
+}
+
+#[test]
+fn a_ratio_lies_within_its_spread_however_the_host_drifts() {
+    assert_eq!(median(&[1.0, 2.0, 9.0]), 2.0);
+    assert_eq!(median(&[1.0, 2.0]), 1.5);
+    assert!(median(&[]).is_nan());
+    for figure in &made_up(&[]).figures {
+        let ratios = [
+            figure.ratio_to_floor,
+            figure.ratio_to_norma,
+            figure.software_ratio,
+        ];
+        for ratio in ratios.into_iter().flatten() {
+            assert!(
+                (ratio.spread[0]..=ratio.spread[1]).contains(&ratio.value),
+                "{figure:?}"
+            );
+        }
+    }
 }
 
 #[test]
