@@ -1,6 +1,6 @@
 //! Captures and what reads them: what can be checked without Wireshark.
 //!
-//! Owns the golden capture, `tests/data/golden.pcapng`, which `vm/captures.rs` reads by real
+//! Owns the golden capture, `tests/data/golden.pcapng`, which `vm/captures` reads by real
 //! tshark: it has each kind of frame and is written by `story`, with the example frames of
 //! docs/wire.md behind it. `NORMA_BLESS=1 cargo test -p norma-tests --test captures` writes it
 //! anew. And the comparison of the dissector's names with the code.

@@ -129,6 +129,10 @@ impl Way {
         let mut header = session::Repr::new(Kind::Hello);
         header.sequence = 1000;
         tape.session(link, (one, other), ECHO, &header, (&bytes, &[]));
+        if (link, other) == (AB, C) {
+            // It is on the other network, where the router passes it on: not sent again.
+            tape.forwarded();
+        }
         body(other, theirs, mine, 5000).emit(&mut bytes);
         let mut header = session::Repr::new(Kind::Welcome);
         (header.session, header.sequence, header.acknowledged) = (mine, 5000, 1000);

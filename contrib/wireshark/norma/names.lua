@@ -1,6 +1,6 @@
 -- What the numbers of the protocol are called (docs/wire.md).
 --
--- Owns the names alone; a test compares them with the code (tests/src/captures.rs), so each
+-- Owns the names alone; a test compares them with the code (tests/captures/names.rs), so each
 -- table keeps this shape: one `[number] = "NAME"` to a line.
 
 local names = {}

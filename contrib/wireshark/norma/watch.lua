@@ -175,10 +175,11 @@ return function(tools)
     local function hello(notes, pinfo, frame)
         local key = place(frame.source, frame.hello.session)
         local first = watch.hellos[key]
-        if first then
+        if not first then
+            local made = { frame = pinfo.number, time = pinfo.rel_ts, id = frame.datagram }
+            watch.hellos[key] = made
+        elseif first.id ~= frame.datagram then
             notes.again = first.frame
-        else
-            watch.hellos[key] = { frame = pinfo.number, time = pinfo.rel_ts }
         end
         notes.hello = watch.hellos[key]
     end
