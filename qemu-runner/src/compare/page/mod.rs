@@ -1,15 +1,16 @@
 //! The report as one page that needs nothing but itself.
 //!
 //! Owns: which plots and tables stand on it, in which order.
-//! Leaves to others: drawing (`plot`), every number (`report`).
+//! Leaves to others: drawing (`plot`), tables (`tables`), every number (`report`).
 //! Why this way: a page that is sent to somebody has to be whole: no script, nothing from a
 //! network (its own policy forbids both), readable on a phone, on a wide screen, in the dark and
 //! on paper.
 
 pub mod browser;
 mod plot;
+mod tables;
 
-use super::figures::{Figure, Ratio};
+use super::figures::Figure;
 use super::markdown::number;
 use super::report::Report;
 use super::systems::{FLOOR, Unit, Waits, operation};
@@ -36,7 +37,7 @@ pub fn html(report: &Report) -> String {
     );
     let _ = write!(out, "<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n");
     head(&mut out, report);
-    targets(&mut out, report);
+    tables::targets(&mut out, report);
     out.push_str("<section class=plots>\n");
     for (title, note, plot, keys) in plots(report) {
         if !plot.is_empty() {
@@ -45,11 +46,11 @@ pub fn html(report: &Report) -> String {
     }
     out.push_str("</section>\n");
     for described in &report.operations {
-        table(&mut out, report, described.name);
+        tables::table(&mut out, report, described.name);
     }
-    counts(&mut out, report);
-    published(&mut out, report);
-    commands(&mut out, report);
+    tables::counts(&mut out, report);
+    tables::published(&mut out, report);
+    tables::commands(&mut out, report);
     out.push_str("</main>\n</body>\n</html>\n");
     out
 }
@@ -347,174 +348,6 @@ fn figure(
         out.push_str("</ul>\n");
     }
     out.push_str("</figure>\n");
-}
-
-fn targets(out: &mut String, report: &Report) {
-    out.push_str("<h2>To reach</h2>\n");
-    let rows = report.targets.iter().map(|target| {
-        let verdict = match target.met {
-            Some(true) => "met",
-            Some(false) => "missed",
-            None => "not measured",
-        };
-        let value = target.value.map_or("-".into(), number);
-        [
-            target.what.clone(),
-            target.at_least.to_string(),
-            value,
-            verdict.into(),
-        ]
-    });
-    rows_of(out, ["what", "at least", "measured", ""], rows);
-}
-
-fn table(out: &mut String, report: &Report, name: &str) {
-    let Some(operation) = operation(name) else {
-        return;
-    };
-    if report.of_operation(name).next().is_none() {
-        return;
-    }
-    let _ = writeln!(
-        out,
-        "<h2>{}: {} ({})</h2>",
-        escape(name),
-        escape(operation.title),
-        operation.unit.word()
-    );
-    let optional = |value: Option<f64>| value.map_or("-".into(), number);
-    let spread = |[least, most]: [f64; 2]| format!("{} to {}", number(least), number(most));
-    let ratio = |ratio: Option<Ratio>| {
-        ratio.map_or("-".into(), |r| {
-            format!("{} ({})", number(r.value), spread(r.spread))
-        })
-    };
-    if operation.unit == Unit::Microseconds {
-        let rows = report.of_operation(name).map(|f| {
-            [
-                f.system.into(),
-                number(f.value),
-                spread(f.spread),
-                optional(f.p99),
-                optional(f.p999),
-                optional(f.mb_per_s),
-                ratio(f.ratio_to_floor),
-                ratio(f.ratio_to_norma),
-                ratio(f.software_ratio),
-            ]
-        });
-        let heads = [
-            "system", "p50", "spread", "p99", "p99.9", "MB/s", "to floor", "to norma", "software",
-        ];
-        rows_of(out, heads, rows);
-    } else {
-        let rows = report.of_operation(name).map(|f| {
-            [
-                f.system.into(),
-                number(f.value),
-                spread(f.spread),
-                ratio(f.ratio_to_floor),
-                ratio(f.ratio_to_norma),
-            ]
-        });
-        rows_of(
-            out,
-            ["system", "figure", "spread", "to floor", "to norma"],
-            rows,
-        );
-    }
-}
-
-fn counts(out: &mut String, report: &Report) {
-    let counted = report
-        .figures
-        .iter()
-        .filter_map(|f| Some((f, f.counts.as_ref()?)));
-    let rows: Vec<_> = counted
-        .map(|(f, c)| {
-            let two = |value: f64| format!("{value:.2}");
-            [
-                f.system.into(),
-                f.operation.into(),
-                format!("{:.0}", c.instructions),
-                two(c.exits),
-                two(c.system_calls),
-                two(c.address_spaces),
-            ]
-        })
-        .collect();
-    if !rows.is_empty() {
-        out.push_str("<h2>Guest instructions per operation, both nodes</h2>\n");
-        let heads = [
-            "system",
-            "operation",
-            "instructions",
-            "exits",
-            "system calls",
-            "CR3",
-        ];
-        rows_of(out, heads, rows.into_iter());
-    }
-    out.push_str("<h2>From QEMU's start to the first call that was answered</h2>\n");
-    let rows = report.starts.iter().map(|start| {
-        let [least, most] = start.spread.map(number);
-        [
-            start.machines.clone(),
-            number(start.first_call_ms),
-            format!("{least} to {most}"),
-            start.n.to_string(),
-        ]
-    });
-    rows_of(out, ["machines", "ms", "spread", "boots"], rows);
-}
-
-fn published(out: &mut String, report: &Report) {
-    out.push_str("<h2>What was published</h2>\n<p>Other machines, other times: only ratios compare.</p>\n<ul class=published>\n");
-    for p in report.published {
-        let _ = writeln!(
-            out,
-            "<li><strong>{}</strong>: {} <small>({}; {})</small></li>",
-            escape(p.figure),
-            escape(p.what),
-            escape(p.conditions),
-            escape(p.source)
-        );
-    }
-    out.push_str("</ul>\n");
-}
-
-fn commands(out: &mut String, report: &Report) {
-    out.push_str("<details>\n<summary>QEMU's command lines</summary>\n");
-    for line in &report.qemu {
-        let _ = writeln!(out, "<pre>{}</pre>", escape(line));
-    }
-    out.push_str("</details>\n");
-}
-
-/// A table. The first column names, the others are numbers. A wide one is moved sideways by
-/// itself, and not the page.
-fn rows_of<const N: usize>(
-    out: &mut String,
-    heads: [&str; N],
-    rows: impl Iterator<Item = [String; N]>,
-) {
-    out.push_str("<div class=wide tabindex=0><table>\n<thead><tr>");
-    for head in heads {
-        let _ = write!(out, "<th scope=col>{}</th>", escape(head));
-    }
-    out.push_str("</tr></thead>\n<tbody>\n");
-    for row in rows {
-        out.push_str("<tr>");
-        for (place, cell) in row.iter().enumerate() {
-            let cell = escape(cell);
-            let _ = match place {
-                0 => write!(out, "<th scope=row>{cell}</th>"),
-                _ => write!(out, "<td>{cell}</td>"),
-            };
-        }
-        out.push_str("</tr>\n");
-    }
-    out.push_str("</tbody></table></div>\n");
 }
 
 #[cfg(test)]
