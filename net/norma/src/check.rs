@@ -85,7 +85,37 @@ pub(crate) fn holds(head: &[u8], payload: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use super::*;
+    use std::format;
+    use std::vec::Vec;
+
+    /// Other implementations are checked with these (W-64); there the check is computed a second
+    /// time, by words of the rule (`net/wire/tests/specification`).
+    #[test]
+    #[cfg_attr(miri, ignore = "reads files")]
+    fn example_frames_of_the_specification_have_it() {
+        let root = env!("CARGO_MANIFEST_DIR");
+        let document = std::fs::read_to_string(format!("{root}/../../docs/wire.md")).unwrap();
+        let blocks = document.split("```hex\n").skip(1);
+        let frames = blocks.map(|block| -> Vec<u8> {
+            let lines = block.lines().take_while(|line| *line != "```");
+            let bytes = lines.flat_map(|line| line.get(..48).unwrap_or(line).split_whitespace());
+            bytes
+                .map(|byte| u8::from_str_radix(byte, 16).unwrap())
+                .collect()
+        });
+        // Of sessions: UNIDATA with a whole datagram.
+        let of_sessions = |frame: &Vec<u8>| frame[15] == 3 && frame[42..46] == frame[50..54];
+        let mut examples = 0;
+        for frame in frames.filter(of_sessions) {
+            let head = &frame[..frame.len().min(HEAD)];
+            assert!(holds(head, frame.len() - SESSION_AT), "example {examples}");
+            examples += 1;
+        }
+        assert!(examples >= 20, "only {examples} example frames were found");
+    }
 
     #[test]
     fn any_changed_bit_is_noticed() {

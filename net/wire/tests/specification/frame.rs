@@ -1,15 +1,9 @@
-//! The specification and the code say the same.
-//!
-//! Every ```` ```hex ```` block of `docs/wire.md` is a frame, one field to a line. This test
-//! decodes its bytes, writes the frame out again from the decoded fields, and renders it: both
-//! must be what the document shows. `NORMA_BLESS=1 cargo test -p norma-wire` rewrites the
-//! fields' names and values beside the bytes (never the bytes). The rules (W-…) that sources name must exist there.
+//! A frame, field for field: read by the code, and rendered as the document should show it.
 
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-
+use crate::check;
 use norma_wire::layout::{BODY_AT, FLIP_AT, HEAD, MessageLayout, SESSION_AT, check_fixed};
 use norma_wire::{context, control, descriptor, ethernet, flip, hello, session};
+use std::fmt::Write as _;
 
 /// A frame in decoding: what was read is rendered, and written out again beside it.
 struct Decoder<'a> {
@@ -72,7 +66,7 @@ impl Decoder<'_> {
         self.fields(&[
             (1, "flip version", &flip::VERSION),
             (1, "type", &format!("{:?}", repr.kind).to_uppercase()),
-            (1, "flags", &repr.flags.bits()),
+            (1, "flags", &names(repr.flags.iter_names())),
             (1, "reserved", &0),
             (2, "actual hop", &repr.actual_hop),
             (2, "maximum hop", &repr.maximum_hop),
@@ -89,22 +83,18 @@ impl Decoder<'_> {
     fn session(&mut self) -> [u8; session::LENGTH] {
         let bytes = self.array();
         let repr = session::Repr::parse(&session::Header::from_array(&bytes).unwrap());
+        // Frames of the document are not sealed, and so have a check.
+        assert_eq!(repr.key, 0);
+        let (check, zeros) = repr.tag.split_first_chunk().unwrap();
+        assert_eq!(zeros, [0; 12]);
+        let check = u32::from_le_bytes(*check);
         let mut again = [0; session::LENGTH];
         repr.emit(&mut again);
         self.again.extend(again);
-        let names: Vec<_> = repr.flags.iter_names().map(|(name, _)| name).collect();
         self.fields(&[
             (1, "session version", &session::VERSION),
             (1, "kind", &format!("{:?}", repr.kind).to_uppercase()),
-            (
-                2,
-                "flags",
-                &if names.is_empty() {
-                    "none".into()
-                } else {
-                    names.join(" | ")
-                },
-            ),
+            (2, "flags", &names(repr.flags.iter_names())),
             (4, "session", &repr.session),
             (4, "sequence", &repr.sequence),
             (4, "acknowledged", &repr.acknowledged),
@@ -118,7 +108,8 @@ impl Decoder<'_> {
             (4, "memory", &repr.memory),
             (2, "after", &repr.after),
             (4, "key", &repr.key),
-            (16, "tag", &"none"),
+            (4, "check", &format_args!("{check:#010x}")),
+            (12, "rest of the tag", &"zeros"),
         ]);
         bytes
     }
@@ -142,6 +133,16 @@ impl Decoder<'_> {
             (4, "first sequence", &repr.first_sequence),
             (16, "node name", &format_args!("{:?}", repr.name)),
         ]);
+    }
+
+    /// The longer list of an ACK (W-80), if it has one.
+    fn arrived(&mut self) {
+        let body = self.bytes[self.at..].to_vec();
+        if !body.is_empty() {
+            let count: u32 = body.iter().map(|byte| byte.count_ones()).sum();
+            self.again.extend(&body);
+            self.field(body.len(), "arrived", &format_args!("{count} of 512"));
+        }
     }
 
     /// A stream that lies in the head, or inline data of which a part trails.
@@ -212,13 +213,23 @@ impl Decoder<'_> {
     }
 }
 
+/// Flags by name.
+fn names<T>(flags: impl Iterator<Item = (&'static str, T)>) -> String {
+    let names: Vec<_> = flags.map(|(name, _)| name).collect();
+    if names.is_empty() {
+        "none".into()
+    } else {
+        names.join(" | ")
+    }
+}
+
 /// Bytes as text, for those who read the document.
 fn text(bytes: &[u8]) -> String {
     format!("\"{}\"", bytes.escape_ascii())
 }
 
 /// The frame as the document should show it.
-fn render(bytes: &[u8]) -> String {
+pub fn render(bytes: &[u8]) -> String {
     let mut decoder = Decoder {
         bytes,
         at: 0,
@@ -229,9 +240,10 @@ fn render(bytes: &[u8]) -> String {
     assert_eq!(decoder.at, FLIP_AT);
     let packet = decoder.flip();
     assert_eq!(decoder.at, SESSION_AT);
-    if packet.kind != flip::Kind::UniData || !packet.is_whole() {
+    if !check::is_session(bytes) {
         decoder.raw(packet.length as usize, "payload");
     } else {
+        assert!(check::holds(bytes), "a frame that any node drops (W-64)");
         let header = decoder.session();
         assert_eq!(decoder.at, BODY_AT);
         let header = session::Header::from_array(&header).unwrap();
@@ -245,115 +257,12 @@ fn render(bytes: &[u8]) -> String {
                 if kind == session::Kind::Control {
                     control::Control::parse(&header).unwrap();
                 }
+                if kind == session::Kind::Ack {
+                    decoder.arrived();
+                }
             }
         }
     }
     assert_eq!(decoder.again, bytes, "written out again");
     decoder.text
-}
-
-trait Whole {
-    fn is_whole(&self) -> bool;
-}
-
-impl Whole for flip::Repr {
-    fn is_whole(&self) -> bool {
-        self.offset == 0 && self.length == self.total
-    }
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn path() -> PathBuf {
-    root().join("docs/wire.md")
-}
-
-fn document() -> String {
-    std::fs::read_to_string(path()).unwrap()
-}
-
-/// The bytes of a block: the two-digit words before the column of the field's name.
-fn bytes(block: &str) -> Vec<u8> {
-    let hex = block
-        .lines()
-        .flat_map(|line| line.get(..48).unwrap_or(line).split_whitespace());
-    hex.map(|byte| u8::from_str_radix(byte, 16).expect("two digits of hex"))
-        .collect()
-}
-
-#[test]
-#[cfg_attr(miri, ignore = "reads files")]
-fn example_frames_are_decoded_as_documented() {
-    let document = document();
-    let mut parts = document.split("```hex\n");
-    let mut rewritten = parts.next().unwrap_or_default().to_owned();
-    let mut examples = 0;
-    for part in parts {
-        let (block, rest) = part.split_once("```").expect("a block that ends");
-        write!(rewritten, "```hex\n{}```{rest}", render(&bytes(block))).unwrap();
-        examples += 1;
-    }
-    assert!(examples >= 10, "only {examples} example frames were found");
-    if std::env::var_os("NORMA_BLESS").is_some() {
-        std::fs::write(path(), &rewritten).unwrap();
-    } else if let Some((shown, is)) = document
-        .lines()
-        .zip(rewritten.lines())
-        .find(|(a, b)| a != b)
-    {
-        panic!(
-            "the document shows\n  {shown}\nbut the code\n  {is}\n(NORMA_BLESS=1 rewrites the examples)"
-        );
-    }
-}
-
-/// The numbers of the rules in this text.
-fn rules(text: &str) -> Vec<u32> {
-    let after = text.split("W-").skip(1);
-    let digits = after.map(|rest| {
-        rest.split(|c: char| !c.is_ascii_digit())
-            .next()
-            .unwrap_or("")
-    });
-    digits.filter_map(|digits| digits.parse().ok()).collect()
-}
-
-#[test]
-#[cfg_attr(miri, ignore = "reads files")]
-fn rules_that_sources_name_exist_once() {
-    let document = document();
-    let defined: Vec<u32> = document
-        .lines()
-        .filter(|line| line.starts_with("**W-"))
-        .filter_map(|line| rules(line).first().copied())
-        .collect();
-    // A rule keeps its number; a new one may stand between old ones.
-    let mut sorted = defined.clone();
-    sorted.sort_unstable();
-    assert!(
-        sorted.is_sorted_by(|one, next| one < next),
-        "twice: {sorted:?}"
-    );
-    for folder in [
-        "net/wire/src",
-        "net/wire/tests",
-        "net/flip/src",
-        "net/flip/tests",
-    ] {
-        for entry in std::fs::read_dir(root().join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            let Ok(source) = std::fs::read_to_string(&path) else {
-                continue;
-            };
-            for rule in rules(&source) {
-                assert!(
-                    defined.contains(&rule),
-                    "{}: no rule W-{rule}",
-                    path.display()
-                );
-            }
-        }
-    }
 }
