@@ -117,23 +117,33 @@ impl Names {
     }
 }
 
-impl<S: PageSource> Node<S> {
-    /// The private address of a name in a space: whoever knows the name knows it.
-    fn address_of(&self, space: u8, context: &str, text: &str) -> PrivateAddress {
-        let mut material = heapless::Vec::<u8, { 16 + MAX_NAME }>::new();
-        // It fits: a text has at most MAX_NAME bytes.
-        let _ = material.extend_from_slice(&self.config.cluster);
-        let _ = material.extend_from_slice(text.as_bytes());
-        let hash = hash::derive(context, &material);
-        PrivateAddress::new(space, u64::from_le_bytes(hash.as_chunks().0[0]))
-    }
+/// The private address of a name in a space: whoever knows the name knows it.
+fn address_of(cluster: &[u8; 16], space: u8, context: &str, text: &str) -> PrivateAddress {
+    let mut material = heapless::Vec::<u8, { 16 + MAX_NAME }>::new();
+    // It fits: a text has at most MAX_NAME bytes.
+    let _ = material.extend_from_slice(cluster);
+    let _ = material.extend_from_slice(text.as_bytes());
+    let hash = hash::derive(context, &material);
+    PrivateAddress::new(space, u64::from_le_bytes(hash.as_chunks().0[0]))
+}
 
+/// The private address of a name of a cluster (W-58).
+fn name_address(cluster: &[u8; 16], text: &str) -> PrivateAddress {
+    address_of(cluster, NAME_SPACE, "norma name address v1", text)
+}
+
+/// The same of a node's own name (W-96).
+fn node_address(cluster: &[u8; 16], name: &str) -> PrivateAddress {
+    address_of(cluster, NODE_SPACE, "norma node name address v1", name)
+}
+
+impl<S: PageSource> Node<S> {
     pub(crate) fn name_address(&self, text: &Text) -> PrivateAddress {
-        self.address_of(NAME_SPACE, "norma name address v1", text)
+        name_address(&self.config.cluster, text)
     }
 
     pub(crate) fn node_address(&self, name: &str) -> PrivateAddress {
-        self.address_of(NODE_SPACE, "norma node name address v1", name)
+        node_address(&self.config.cluster, name)
     }
 
     /// Makes a copy of the send right under `name` known to the whole cluster as `text`.
@@ -390,4 +400,40 @@ impl<S: PageSource> Node<S> {
 /// A text that can be a name.
 pub(crate) fn short(text: &str) -> Option<Text> {
     (!text.is_empty()).then(|| Text::try_from(text).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use super::*;
+    use crate::node::Config;
+    use std::format;
+    use std::string::String;
+    use std::vec::Vec;
+
+    /// The examples of W-57, W-58 and W-96: a change of what is hashed would part new nodes from
+    /// old ones.
+    #[test]
+    #[cfg_attr(miri, ignore = "reads files")]
+    fn identities_and_addresses_are_the_documented_ones() {
+        let root = env!("CARGO_MANIFEST_DIR");
+        let document = std::fs::read_to_string(format!("{root}/../../docs/wire.md")).unwrap();
+        let documented = |rule: &str, value: &str| {
+            let rule = format!("**{rule}**");
+            let mut lines = document.lines();
+            let line = lines.find(|line| line.starts_with(&rule)).unwrap();
+            assert!(line.contains(value), "{rule} does not say {value}");
+        };
+        let cluster = Config::cluster_identity("example");
+        let bytes: Vec<String> = cluster.iter().map(|byte| format!("{byte:02x}")).collect();
+        documented("W-57", &bytes.join(" "));
+        for (rule, private) in [
+            ("W-58", name_address(&cluster, "echo")),
+            ("W-96", node_address(&cluster, "a")),
+        ] {
+            documented(rule, &format!("{:#018x}", private.to_u64()));
+            documented(rule, &format!("{:#018x}", private.image().0));
+        }
+    }
 }

@@ -47,7 +47,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The identity of the cluster of that name.
+    /// The identity of the cluster of that name (W-57).
     pub fn cluster_identity(name: &str) -> [u8; 16] {
         let mut identity = [0; 16];
         let hash = hash::derive("norma cluster identity v1", name.as_bytes());
@@ -188,7 +188,7 @@ impl<S: PageSource> Node<S> {
             mtu: config.mtu,
         };
         let mut flip = Flip::new(network, random.bytes());
-        // The first address that is registered is the one that FLIP finds fastest.
+        // The first address that is registered is the one that FLIP finds fastest (W-10).
         let private = PrivateAddress::new(0, random.u64());
         let address = flip.register(private).map_err(|_| StartError::NoMemory)?;
         Ok(Node {
