@@ -1,8 +1,9 @@
 //! Entries: the points at which other nodes can have threads begin.
 //!
 //! An entry has a port. A message to it begins a thread that is given the message, with all that
-//! is in it; the answer is a right to a port that lives as long as the thread. Who has no right
-//! to the port of an entry cannot use it, and where nothing is registered nothing can be begun.
+//! is in it; the answer is a right to a port that lives as long as the thread (W-99). Who has no
+//! right to the port of an entry cannot use it, and where nothing is registered nothing can be
+//! begun.
 
 use crate::face::{Failure, Message, Node, ReceiveRight, Start};
 use crate::host::protocol::refusal;

@@ -163,6 +163,7 @@ impl<P: Page> Flip<P> {
             .split_first_chunk()
             .ok_or(wire(Error::TooShort))?;
         let stations = ethernet::Repr::parse(ethernet).map_err(wire)?;
+        // Only what is for this station or for all (W-2).
         let alone = stations.destination == own;
         if !alone && !stations.destination.is_broadcast() {
             return Err(DropReason::OtherStation);

@@ -49,7 +49,7 @@ pub const ANNOUNCEMENTS: usize = 64;
 
 /// How long the answer to a LOCATE that was sent to a hinted station alone is awaited before
 /// everybody is asked: several round trips of a slow machine, and no longer than a broadcast is
-/// given.
+/// given (W-76).
 pub const HINT_WAIT: Duration = Duration::from_millis(50);
 
 /// Most networks that a datagram may cross (Amoeba's).

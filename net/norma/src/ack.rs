@@ -41,7 +41,7 @@ pub(crate) fn fill(window: &Window, head: &mut [u8; layout::HEAD]) -> usize {
     HEAD_PAYLOAD
 }
 
-/// What the body says, if there is one.
+/// What the body says, if there is one (W-80).
 pub(crate) fn far(head: &[u8], length: usize) -> Option<Bits> {
     if length != HEAD_PAYLOAD {
         return None;

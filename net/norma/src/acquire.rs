@@ -293,7 +293,7 @@ impl<S: PageSource> Node<S> {
         }
     }
 
-    /// Where a right was to be had it is not: the giver knows where it has it from by now.
+    /// Where a right was to be had it is not: the giver knows where it has it from by now (W-109).
     fn not_there(&mut self, now: Instant, identity: u64) {
         let Some(entry) = self.acquisitions.find(identity) else {
             return;

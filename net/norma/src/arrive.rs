@@ -148,7 +148,7 @@ impl<S: PageSource> Node<S> {
         }
     }
 
-    /// A frame of no session that is established: of one that is offered, perhaps.
+    /// A frame of no session that is established: of one that is offered, perhaps (W-27).
     #[cold]
     fn handle_unexpected(
         &mut self,

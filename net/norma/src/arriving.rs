@@ -58,7 +58,7 @@ pub(crate) struct Arrival<P> {
 }
 
 impl<S: PageSource> Node<S> {
-    /// Makes one receive right: its port is arriving. All that follows has room.
+    /// Makes one receive right: its port is arriving. All that follows has room (W-121).
     pub(crate) fn adopt_receive(&mut self, place: u32, repr: &Repr) -> Result<Right, NoMemory> {
         self.directory.reserve(1)?;
         self.moves.arrivals.reserve(1)?;

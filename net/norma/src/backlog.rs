@@ -35,8 +35,8 @@ impl<S: PageSource> Node<S> {
         found.map(|(at, _)| at)
     }
 
-    /// RELEASE of an export: if it is the last of Y, and STATE has not come, none will. (A right
-    /// that was sent by the same index may come home and be released before.)
+    /// RELEASE of an export: if it is the last of Y, and STATE has not come, none will (W-135).
+    /// (A right that was sent by the same index may come home and be released before.)
     #[inline(never)]
     pub(crate) fn end_arrival_by(&mut self, now: Instant, place: u32, index: u32, count: u32) {
         let session = self.sessions.get(place);

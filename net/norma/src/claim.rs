@@ -275,7 +275,7 @@ impl<S: PageSource> Node<S> {
             .inspect_err(|_| self.forgive(place, 1))
     }
 
-    /// A right was used at its owner: its giver may forget it.
+    /// A right was used at its owner: its giver may forget it (W-114).
     pub(crate) fn spent(&mut self, right: Right) {
         self.forget_bare(right, |session, index| {
             session.out.control(Control::Spent { export: index });
@@ -307,6 +307,7 @@ impl<S: PageSource> Node<S> {
     // The owner.
 
     /// Where the send-once right is that is claimed: the place of its session, and its index.
+    /// It may lead to a port that has gone on; one of several uses cannot be claimed (W-142).
     pub(crate) fn claimable(&self, claim: &Repr) -> Option<(u32, u32)> {
         let place = claim.session & PLACE_MASK;
         let session = self.sessions.get(place)?;

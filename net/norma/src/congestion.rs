@@ -84,7 +84,7 @@ impl Congestion {
     }
 
     /// Frames before `reached` have arrived, or are known to be lost; the next new one will be
-    /// `next`. Ends the round if it is over.
+    /// `next`. Ends the round if it is over (W-84).
     pub(crate) fn look(&mut self, reached: u32, next: u32, round_trip: Duration) {
         self.count_losses(next);
         let arrived = reached.wrapping_sub(self.looked);

@@ -76,6 +76,7 @@ impl<S: PageSource> Node<S> {
         }
     }
 
+    /// One more HELLO, or nobody is there (W-28).
     fn hello_again(&mut self, now: Instant, place: u32) {
         let Some(session) = self.sessions.get_mut(place) else {
             return;

@@ -85,7 +85,7 @@ fn knock_at_counted(export: &Export) -> Result<Door, Refusal> {
     }
 }
 
-/// An export to which messages do not go the usual way.
+/// An export to which messages do not go the usual way (W-47).
 #[cold]
 fn knock_at_barred(barred: &mut Barred, label: Label) -> Result<(), Refusal> {
     match barred {
@@ -198,6 +198,7 @@ impl<P: Page> Session<P> {
             })
     }
 
+    /// Where a message may go, or why not (W-46).
     #[inline(always)]
     pub(crate) fn knock(&mut self, ipc: &mut Ipc<P>, label: Label) -> Result<Door, Refusal> {
         if label.destination == NODE_SERVICE {

@@ -296,7 +296,7 @@ impl<S: PageSource> Node<S> {
         true
     }
 
-    /// A message was refused because the port has left.
+    /// A message was refused because the port has left (W-127).
     pub(crate) fn refused_for_move(&mut self, now: Instant, place: u32, via: Option<Via>) {
         let session = self.sessions.get_mut(place);
         let import = session

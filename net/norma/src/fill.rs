@@ -310,7 +310,7 @@ pub(crate) fn pages_per_frame(limit: u32) -> u32 {
 }
 
 /// Gives a message its place in the order of those to the same port; `first` is the first frame
-/// whose fate is not known.
+/// whose fate is not known (W-43).
 #[inline(always)]
 fn label<P>(imports: &mut Imports, outbound: &mut Outbound<P>, first: u32) {
     outbound.after = 0;

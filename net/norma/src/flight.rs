@@ -168,7 +168,7 @@ impl Flight {
         unacknowledged.saturating_sub(self.ahead + self.lost)
     }
 
-    /// Works out how many new frames may leave; tells whether any.
+    /// Works out how many new frames may leave; tells whether any (W-41).
     #[cold]
     #[inline(never)]
     fn find_edge(&mut self) -> bool {
@@ -290,7 +290,8 @@ impl Flight {
         }
     }
 
-    /// Takes an acknowledgement; `arrived` says that every frame of the peer before it is here.
+    /// Takes an acknowledgement; `arrived` says that every frame of the peer before it is
+    /// here (W-37).
     #[inline(always)]
     pub(crate) fn acknowledge(&mut self, now: Instant, said: Acknowledgement, arrived: u32) {
         let Acknowledgement {
@@ -340,6 +341,7 @@ impl Flight {
         }
     }
 
+    /// Of a frame that was sent once (W-83).
     #[inline(always)]
     fn measure(frame: &Frame, now: Instant, round_trip: &mut RoundTrip) {
         if !frame.repeated {
@@ -388,7 +390,8 @@ impl Flight {
         self.look_again();
     }
 
-    /// Every frame of the peer before `arrived` is here: an earlier acknowledgement may be ripe.
+    /// Every frame of the peer before `arrived` is here: an earlier acknowledgement may be
+    /// ripe (W-39).
     #[inline]
     pub(crate) fn ripen(&mut self, arrived: u32) {
         if let Some((acknowledged, horizon)) = self.unripe

@@ -119,6 +119,7 @@ impl<S: PageSource> Node<S> {
         }
     }
 
+    /// Makes an offer, or repeats it (W-29).
     fn handle_hello(&mut self, now: Instant, source: Address, body: &hello::Repr) {
         let known = self.sessions.iter().find(|(_, session)| {
             session.state != State::Connecting
@@ -165,7 +166,7 @@ impl<S: PageSource> Node<S> {
         session.is_some_and(|session| !session.confirmed)
     }
 
-    /// Makes the peer say whether it knows the session that we have with it.
+    /// Makes the peer say whether it knows the session that we have with it (W-34).
     fn nudge(&mut self, peer: Address) {
         let Some(place) = self.by_peer.get(&peer.0).copied() else {
             return;
@@ -197,6 +198,7 @@ impl<S: PageSource> Node<S> {
         }
     }
 
+    /// Establishes the session that waits for it (W-30).
     fn handle_welcome(&mut self, now: Instant, source: Address, body: &hello::Repr, credit: u8) {
         let place = body.echo & PLACE_MASK;
         let connecting = self.sessions.get(place).is_some_and(|session| {
@@ -229,7 +231,7 @@ impl<S: PageSource> Node<S> {
         self.acquire_connected(now, place);
     }
 
-    /// Whether that node has lately said HELLO for a session of its own.
+    /// Whether that node has lately said HELLO for a session of its own (W-33).
     fn is_attempting(&self, now: Instant, peer: Address) -> bool {
         self.sessions.iter().any(|(_, session)| {
             session.state == State::Offered
@@ -238,7 +240,7 @@ impl<S: PageSource> Node<S> {
         })
     }
 
-    /// What waits for the session that is being connected at `place` goes to another one.
+    /// What waits for the session that is being connected at `place` goes to another one (W-32).
     fn join(&mut self, now: Instant, place: u32, existing: u32) {
         self.remove_session(place);
         self.connected(now, place, existing);
@@ -269,7 +271,7 @@ impl<S: PageSource> Node<S> {
     }
 
     /// There is a newer session with the same peer: either it has given the old one up, or
-    /// both have begun one at the same time. It will say which.
+    /// both have begun one at the same time. It will say which (W-35).
     fn supersede(&mut self, old: u32) {
         if let Some(session) = self.sessions.get_mut(old) {
             session.superseded = true;
@@ -278,7 +280,7 @@ impl<S: PageSource> Node<S> {
         self.list(old);
     }
 
-    /// The peer has used the session that was offered to it.
+    /// The peer has used the session that was offered to it (W-31).
     #[cold]
     pub(crate) fn accept_offer(&mut self, now: Instant, place: u32) {
         self.establish(now, place, 1);
@@ -333,6 +335,7 @@ impl<S: PageSource> Node<S> {
         false
     }
 
+    /// Ends the session that is meant, if there is one (W-63).
     fn handle_reset(&mut self, now: Instant, source: Address, quoted: u32) {
         let found = self.sessions.iter().find(|(_, session)| {
             session.state != State::Connecting

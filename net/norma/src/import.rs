@@ -101,7 +101,7 @@ impl<P: Page> Session<P> {
         ipc.release(right);
     }
 
-    /// A send-once right of the peer, by its export index.
+    /// A send-once right of the peer, by its export index (W-56).
     #[inline(always)]
     pub(crate) fn import_once(&mut self, ipc: &mut Ipc<P>, index: u32) -> Result<Right, NoMemory> {
         self.out.promise(1)?;
@@ -167,7 +167,7 @@ impl<P: Page> Session<P> {
 }
 
 /// A right to a port that is dead already: of the kind that was sent, so that the message says
-/// of its rights what is so.
+/// of its rights what is so (W-53).
 pub(crate) fn dead_right<P: Page>(ipc: &mut Ipc<P>, kind: Kind) -> Result<Right, NoMemory> {
     if kind == Kind::Receive {
         let right = ipc.create_arriving()?;

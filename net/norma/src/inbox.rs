@@ -168,6 +168,7 @@ impl<P: Page> Inbox<P> {
         self.partial.is_empty() && (label.after == 0 || self.window.contains(previous))
     }
 
+    /// Whether what must be decided before it is (W-45).
     fn is_decided(&self, label: Label) -> bool {
         let previous = label.sequence.wrapping_sub(u32::from(label.after));
         // One whose head has arrived, but not all of it, need not be named in `after`.

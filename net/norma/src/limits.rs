@@ -62,7 +62,7 @@ pub const MAX_PARTIAL: usize = 256;
 
 /// Messages of a session that are partly sent. As many places of [`MAX_PARTIAL`] are kept for
 /// those whose turn it is, so that a receiver's table never fills up with messages that wait
-/// for one that has no place there.
+/// for one that has no place there (W-44).
 pub const MAX_BEGUN: usize = 8;
 
 /// Messages whose first frame is not acknowledged: all of them may have to wait behind one that
@@ -77,7 +77,8 @@ pub const MAX_UNSETTLED: usize = 1024;
 pub const KEEP_RIGHTS: usize = 16;
 
 /// Rights that a node acquires from their owners at one time. Each of them has a stand-in, which
-/// whoever gave the right pays for too; a message that brings more is refused for want of memory.
+/// whoever gave the right pays for too; a message that brings more is refused for want of
+/// memory (W-111).
 pub const MAX_ACQUISITIONS: usize = 1024;
 
 /// How often a right that is being acquired is asked for again: long enough for any answer that
@@ -113,7 +114,7 @@ pub const MAX_LOOKUPS: usize = 256;
 pub const LOOK_UP_TIME: Duration = Duration::from_secs(4);
 
 /// How often a look-up asks before it counts as in vain: the node where it was found last, the
-/// one that is found instead, and one more should the name move meanwhile.
+/// one that is found instead, and one more should the name move meanwhile (W-59).
 pub const ASK_ROUNDS: u8 = 3;
 
 /// How long a look-up that waits rests before it asks by itself; doubled each time. The name's
@@ -127,7 +128,7 @@ pub const SEEK_AGAIN_MOST: Duration = Duration::from_secs(8);
 /// one again costs two round trips more.
 pub const REMEMBERED_PLACES: usize = 64;
 
-/// How long a claim to a name is tentative: as long as an address is sought.
+/// How long a claim to a name is tentative: as long as an address is sought (W-94).
 pub const CLAIM_SETTLES: Duration = Duration::from_secs(1);
 
 /// Time between the announcements of a tentative claim: three in all, so that with a twentieth
@@ -151,7 +152,7 @@ pub const SPECIAL_PORTS: usize = 32;
 
 /// How long an acknowledgement waits for a frame to ride on. Half the shortest
 /// retransmission time, so that a quiet link sends nothing twice. Long, for each timer that
-/// goes off costs exits from the machine.
+/// goes off costs exits from the machine (W-40).
 pub const ACK_DELAY: Duration = Duration::from_millis(8);
 
 /// Frames of a stream that come within this time are acknowledged together. Where they come more
@@ -197,7 +198,7 @@ pub const HELLO_INTERVAL: Duration = Duration::from_millis(60);
 /// frames lost, sixteen round trips in a row fail once in ten million.
 pub const HELLO_TRIES: u8 = 16;
 
-/// Silence after which a peer that something is shared with is probed.
+/// Silence after which a peer that something is shared with is probed (W-60).
 pub const PROBE_AFTER: Duration = Duration::from_millis(300);
 
 /// Silence after which a peer with which nothing is shared is probed, so that a session with one
@@ -209,10 +210,10 @@ pub const PROBE_IDLE: Duration = Duration::from_secs(60);
 pub const PROBE_INTERVAL: Duration = Duration::from_millis(30);
 
 /// Unanswered probes after which another way to the peer is sought, where there may be one: early
-/// enough that it is found, over several networks, before [`DEAD_AFTER`].
+/// enough that it is found, over several networks, before [`DEAD_AFTER`] (W-77).
 pub const DOUBT_PROBES: u8 = 3;
 
-/// Silence after which a probed peer is dead.
+/// Silence after which a probed peer is dead (W-61).
 pub const DEAD_AFTER: Duration = Duration::from_millis(1000);
 
 /// Unanswered probes without which no peer is dead, however long the silence.

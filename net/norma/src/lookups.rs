@@ -362,6 +362,7 @@ impl<S: PageSource> Node<S> {
         }
     }
 
+    /// A look-up that waits asks by itself (W-93).
     fn seek_again(&mut self, now: Instant, index: usize) {
         if self.has_nobody(index) {
             let asking = self.lookups.asking.swap_remove(index);

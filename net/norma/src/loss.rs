@@ -18,7 +18,7 @@ use crate::limits::{LOOK_SOON, REORDERING};
 use crate::outbox::Cargo;
 
 impl Flight {
-    /// Counts frames as lost that later ones have overtaken.
+    /// Counts frames as lost that later ones have overtaken (W-42).
     pub(crate) fn find_overtaken(&mut self) {
         let patience = self.reordering();
         let latest = self.latest;

@@ -59,7 +59,7 @@ impl<P> Moves<P> {
 }
 
 impl<S: PageSource> Node<S> {
-    /// Something could not be done for want of memory.
+    /// Something could not be done for want of memory (W-129).
     pub(crate) fn move_later(&mut self, now: Instant) {
         self.moves.due = self.moves.due.min(now + MOVE_AGAIN);
         self.deadline = self.deadline.min(self.moves.due);

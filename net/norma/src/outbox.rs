@@ -73,7 +73,7 @@ impl<P> Outbox<P> {
     }
 
     /// The number that unsequenced frames say: everything that the peer must hear because of
-    /// frames that arrived has a lower number, or will have.
+    /// frames that arrived has a lower number, or will have (W-38).
     #[inline]
     pub(crate) fn horizon(&self) -> u32 {
         self.flight.next().wrapping_add(self.controls.len() as u32)

@@ -117,7 +117,7 @@ impl<S: PageSource> Node<S> {
         }
     }
 
-    /// Turns one right into a descriptor. Room was reserved; control frames were promised.
+    /// Turns one right into a descriptor. Room was reserved; control frames were promised (W-101).
     fn pack_right(&mut self, place: u32, right: Right) -> Packed {
         let kind = match right.kind() {
             RightKind::Send => descriptor::Kind::Send,
@@ -183,7 +183,7 @@ impl<S: PageSource> Node<S> {
         }
     }
 
-    /// What other nodes call a port. Room in the directory was made.
+    /// What other nodes call a port. Room in the directory was made (W-100).
     fn identify(&mut self, port: PortId) -> Label {
         let mut label = self.ipc.label(port);
         if label.identity == 0 {

@@ -110,7 +110,7 @@ impl<S: PageSource> Node<S> {
 
     // Send-once rights of which only the number is known.
 
-    /// One of them was destroyed unused.
+    /// One of them was destroyed unused (W-128).
     pub(crate) fn use_up(&mut self, place: u32, index: u32, reason: Reason) -> bool {
         let Node { sessions, ipc, .. } = self;
         let session = sessions.get_mut(place);
@@ -275,7 +275,7 @@ impl<S: PageSource> Node<S> {
         }
     }
 
-    /// Spends a send-once right on what a message of news says.
+    /// Spends a send-once right on what a message of news says (W-131).
     pub(crate) fn announce(&mut self, right: Right, mut message: Message<S::Page>) {
         let read = notice::read(&mut message);
         self.ipc.discard(message);

@@ -66,7 +66,7 @@ impl RoundTrip {
 
     /// How long a frame may be without an answer before the peer is asked. One that is the
     /// request of a call is answered by the reply; the acknowledgement of any `other` may be
-    /// late by [`ACK_DELAY`].
+    /// late by [`ACK_DELAY`] (W-82).
     pub(crate) fn patience(&self, other: bool) -> Duration {
         let delay = if other { ACK_DELAY } else { Duration::ZERO };
         if self.smoothed == 0 {

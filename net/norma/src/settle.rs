@@ -155,7 +155,7 @@ impl<S: PageSource> Node<S> {
     }
 
     /// The port of a right that has just arrived may have died on the way: then the peer heard
-    /// of the death before it had anything to which that applied.
+    /// of the death before it had anything to which that applied (W-54).
     fn tell_of_death(&mut self, place: u32, repr: &descriptor::Repr) {
         if !is_counted(repr) || repr.kind != descriptor::Kind::Send {
             return;
@@ -173,7 +173,7 @@ impl<S: PageSource> Node<S> {
         }
     }
 
-    /// The peer did not take it: the rights in it are here again, and die here.
+    /// The peer did not take it: the rights in it are here again, and die here (W-49).
     fn failed(&mut self, place: u32, outbound: Outbound<S::Page>, reason: Reason) {
         if outbound.reply != NO_EXPORT {
             self.unexport(place, outbound.reply, 1, reason);
@@ -278,6 +278,7 @@ impl<S: PageSource> Node<S> {
         false
     }
 
+    /// Sends what was refused for a full queue again, in its old order (W-48).
     fn send_again(&mut self, now: Instant, place: u32, via: Via) {
         let Some(session) = self.sessions.get_mut(place) else {
             return;

@@ -17,7 +17,7 @@ use crate::node::Node;
 use crate::session::{Session, State};
 
 impl<S: PageSource> Node<S> {
-    /// Shares the receive buffers among the sessions that there are now.
+    /// Shares the receive buffers among the sessions that there are now (W-81).
     pub(crate) fn share_buffers(&mut self) {
         let established = |session: &Session<S::Page>| session.state == State::Established;
         let mut sessions = 0;

@@ -1,7 +1,7 @@
 //! Special ports: what every node can be asked for without a name, and where a port is.
 //!
 //! A node has slots that hold send rights. The first three are the kernel's, the others are for
-//! services. Another node is found by its own name, which has a FLIP address as names of ports
+//! services (W-97). Another node is found by its own name, which has a FLIP address as names of ports
 //! have; it answers LOCATE for it from when it is ready on.
 //!
 //! Source: NORMA's special ports and `norma_port_location_hint` (OSF MK kernel interfaces,

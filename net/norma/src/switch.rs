@@ -211,7 +211,7 @@ impl<S: PageSource> Node<S> {
 
     // The end of stand-ins.
 
-    /// The last right to the stand-in of this import is gone, and nothing is under way.
+    /// The last right to the stand-in of this import is gone, and nothing is under way (W-132).
     pub(crate) fn drop_stand_in(&mut self, port: PortId) {
         let active = self.active(port);
         self.forget_stand_in(port);

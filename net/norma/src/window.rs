@@ -103,6 +103,7 @@ impl Window {
         self.ahead > near
     }
 
+    /// Whether a frame is taken (W-36).
     #[inline(always)]
     pub(crate) fn admit(&self, sequence: u32) -> Admission {
         if sequence == self.next {

@@ -73,7 +73,7 @@ impl Origin {
 pub struct Descriptor<'a>(&'a [u8; LENGTH]);
 
 impl<'a> Descriptor<'a> {
-    /// A view of the descriptor that `bytes` starts with.
+    /// A view of the descriptor that `bytes` starts with (W-24).
     #[inline]
     pub fn new_checked(bytes: &'a [u8]) -> Result<Descriptor<'a>, Error> {
         Descriptor::from_array(bytes.first_chunk().ok_or(Error::TooShort)?)

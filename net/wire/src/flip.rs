@@ -118,7 +118,7 @@ pub const fn start(kind: Kind) -> [u8; 2] {
 pub struct Packet<'a>(&'a [u8; LENGTH]);
 
 impl<'a> Packet<'a> {
-    /// A view of the header that `bytes` starts with; version and type are known.
+    /// A view of the header that `bytes` starts with; version and type are known (W-4, W-5).
     #[inline]
     pub fn new_checked(bytes: &'a [u8]) -> Result<Packet<'a>, Error> {
         Packet::from_array(bytes.first_chunk().ok_or(Error::TooShort)?)

@@ -65,7 +65,7 @@ impl core::fmt::Display for NodeName {
 pub struct Body<'a>(&'a [u8; LENGTH]);
 
 impl<'a> Body<'a> {
-    /// A view of the body that `bytes` starts with.
+    /// A view of the body that `bytes` starts with (W-21).
     pub fn new_checked(bytes: &'a [u8]) -> Result<Body<'a>, Error> {
         Body::from_array(bytes.first_chunk().ok_or(Error::TooShort)?)
     }

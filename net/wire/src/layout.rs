@@ -180,6 +180,7 @@ impl MessageLayout {
         })
     }
 
+    /// Further pages of a message (W-23).
     #[inline]
     fn parse_part(header: &Header<'_>, payload_length: usize) -> Result<MessageLayout, Error> {
         if header.inline() != 0 || header.rights() != 0 || header.flags().contains(Flags::CONTEXT) {

@@ -165,7 +165,8 @@ impl<'a> Header<'a> {
         if Kind::from_u8(get_u8::<1, _>(bytes)).is_none() {
             return Err(Error::WrongType);
         }
-        // Which flags may come was agreed by the handshake, so that an unknown one is an error.
+        // Which flags may come was agreed by the handshake, so that an unknown one is an error
+        // (W-19).
         if get_u16::<2, _>(bytes) & !Flags::all().bits() != 0 {
             return Err(Error::BadField);
         }
@@ -195,7 +196,7 @@ impl<'a> Header<'a> {
         counts | context | self.memory() == 0
     }
 
-    /// The authentication tag.
+    /// The authentication tag (W-141).
     #[inline]
     pub fn tag(&self) -> [u8; 16] {
         get::<46, 16, _>(self.0)

@@ -3,7 +3,7 @@
 //! A typed message's inline data are a row of *items*. An item is a descriptor of eight bytes
 //! ([`Kind`], width of an element, how many) and its values, padded to eight bytes. Rights and
 //! out-of-line memory are not in the inline data but in the message beside them; an item says
-//! which of them it means by its place in the row: each takes the next ones.
+//! which of them it means by its place in the row: each takes the next ones (W-65).
 //!
 //! Owns: the format of items (`docs/wire.md` chapter 13), writing and reading
 //! them. Leaves to others: which items a service expects, and in which order: that is the

@@ -72,7 +72,7 @@ impl<'m, P> Reader<'m, P> {
         self.cursor.look()?.ok_or(ReadError::End)
     }
 
-    /// Reads an item of data.
+    /// Reads an item of data; one that makes no sense stays where it is (W-66).
     #[inline]
     fn read<T>(
         &mut self,

@@ -136,7 +136,7 @@ impl Exports {
         self.by_port.try_reserve(count).map_err(|_| NoMemory)
     }
 
-    /// A new export. Room must have been reserved.
+    /// A new export. Room must have been reserved (W-50).
     #[inline(always)]
     pub(crate) fn add(&mut self, right: Right) -> u32 {
         let generation = self.generations[self.entries.next_place() as usize];
@@ -190,7 +190,7 @@ impl Exports {
         Some(right)
     }
 
-    /// Takes a send-once right out that a message has brought home, or one of its uses.
+    /// Takes a send-once right out that a message has brought home, or one of its uses (W-52).
     ///
     /// # Errors
     /// [`NoMemory`], and nothing was taken out.

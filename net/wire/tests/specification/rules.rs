@@ -1,6 +1,29 @@
-//! The rules (W-…) that sources name exist in the document, each once.
+//! The rules (W-…) that sources and tests name exist in the document, each once; and each of the
+//! document's is named where it is implemented or tested.
 
 use crate::{document, root};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Where sources are.
+const FOLDERS: [&str; 8] = [
+    "boot", "drivers", "examples", "images", "kernel", "net", "netmsgd", "tests",
+];
+
+/// Every Rust source under `folder`, but for this test's own, which name rules of all kinds.
+fn each_source(folder: &Path, take: &mut impl FnMut(&Path, &str)) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.ends_with("specification") {
+            continue;
+        }
+        if path.is_dir() {
+            each_source(&path, take);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            take(&path, &std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}
 
 /// The numbers of the rules in this text.
 fn rules(text: &str) -> Vec<u32> {
@@ -15,7 +38,7 @@ fn rules(text: &str) -> Vec<u32> {
 
 #[test]
 #[cfg_attr(miri, ignore = "reads files")]
-fn rules_that_sources_name_exist_once() {
+fn every_rule_exists_once_and_is_named_by_a_source() {
     let document = document();
     let defined: Vec<u32> = document
         .lines()
@@ -29,24 +52,16 @@ fn rules_that_sources_name_exist_once() {
         sorted.is_sorted_by(|one, next| one < next),
         "twice: {sorted:?}"
     );
-    for folder in [
-        "net/wire/src",
-        "net/wire/tests",
-        "net/flip/src",
-        "net/flip/tests",
-    ] {
-        for entry in std::fs::read_dir(root().join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            let Ok(source) = std::fs::read_to_string(&path) else {
-                continue;
-            };
-            for rule in rules(&source) {
-                assert!(
-                    defined.contains(&rule),
-                    "{}: no rule W-{rule}",
-                    path.display()
-                );
+    let mut named = BTreeSet::new();
+    for folder in FOLDERS {
+        each_source(&root().join(folder), &mut |path, source| {
+            for rule in rules(source) {
+                assert!(defined.contains(&rule), "{path:?}: no rule W-{rule}");
+                named.insert(rule);
             }
-        }
+        });
     }
+    let is_unnamed = |rule: &&u32| !named.contains(rule);
+    let unnamed: Vec<_> = defined.iter().filter(is_unnamed).collect();
+    assert!(unnamed.is_empty(), "no source names {unnamed:?}");
 }
