@@ -48,8 +48,12 @@ function tools.digits(tvb, at)
     return tvb(at, 8):le_uint64():tohex(16)
 end
 
--- Seconds as the type that fields of time have.
+-- Seconds as the type that fields of time have; of nothing nothing, for a frame that has the
+-- number of another is taken for it, and need not be of its kind.
 function tools.time(seconds)
+    if not seconds then
+        return nil
+    end
     local whole = math.floor(seconds)
     return NSTime(whole, math.floor((seconds - whole) * 1e9 + 0.5))
 end
