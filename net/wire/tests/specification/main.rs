@@ -5,9 +5,11 @@
 //! must be what the document shows, and a frame of a session must have the check without which any
 //! node drops it. `NORMA_BLESS=1 cargo test -p norma-wire` rewrites the fields' names and values
 //! beside the bytes, and of the bytes the checks alone. The rules (W-…) that sources name must
-//! exist there, and sources must name them all.
+//! exist there, and sources must name them all; the table of
+//! constants is compared with them too.
 
 mod check;
+mod constants;
 mod frame;
 mod rules;
 
