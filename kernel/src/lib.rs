@@ -15,6 +15,7 @@ extern crate alloc;
 
 pub mod limits;
 pub mod memory;
+pub mod task;
 pub mod thread;
 pub mod timer;
 

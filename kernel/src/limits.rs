@@ -100,3 +100,47 @@ pub const REMOTE_THREADS: usize = THREADS / 8;
 
 /// Stack frames printed in a backtrace.
 pub const BACKTRACE: usize = 32;
+
+/// Tasks with an address space of their own: an eighth of all threads, for each has one at least.
+pub const TASKS: usize = THREADS / 8;
+
+/// Threads of one task, so that one cannot take all from others.
+pub const TASK_THREADS: usize = 64;
+
+/// Bytes of a task's name that are kept.
+pub const TASK_NAME: usize = 24;
+
+/// Bytes of what a task is started with.
+pub const TASK_ARGUMENTS: usize = 256;
+
+/// Pages of a task, those of its page tables included, unless it is given more: 64 MiB, what one
+/// message of the largest size brings.
+pub const TASK_PAGES: u32 = 16 * 1024;
+
+/// Regions of memory of a task: what it asked for or received and has not given up.
+pub const TASK_REGIONS: usize = 4096;
+
+/// Names of a task, and so its ports and its rights.
+pub const TASK_NAMES: u32 = 4096;
+
+/// The largest limit that a task can give the queue of one of its ports: with messages of the
+/// largest size, 512 KiB.
+pub const TASK_QUEUE: u16 = 64;
+
+/// Frames that a task leaves to the kernel: whatever would need memory for a task is refused when
+/// fewer are free, so that tasks cannot starve the node itself (4 MiB).
+pub const TASK_RESERVE: usize = 1024;
+
+/// Bytes of the kernel's stack of a task's thread: twice what an interrupt needs at most, and as
+/// much for a system call.
+pub const TASK_STACK: usize = 2 * LEAST_STACK;
+
+/// Bytes of out-of-line memory in a message that a task sends or receives: to map so many pages
+/// takes the kernel about a millisecond, in which no interrupt comes.
+pub const TASK_MEMORY: usize = 16 << 20;
+
+/// Bytes that a task prints at a time.
+pub const TASK_PRINT: usize = 512;
+
+/// How soon a thread that ends its task looks again whether the others have left.
+pub const TASK_END_STEP_NS: u64 = 1_000_000;

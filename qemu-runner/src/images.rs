@@ -175,7 +175,8 @@ pub fn bare_packages(workspace: &Workspace) -> Vec<String> {
         .into_iter()
         .map(|program| program.package)
         .collect();
-    packages.extend(["norma-boot", "norma-kernel"].map(String::from));
+    packages.extend(["norma-boot", "norma-kernel", "norma-user"].map(String::from));
+    packages.extend(crate::programs::packages(workspace));
     packages.dedup();
     packages
 }

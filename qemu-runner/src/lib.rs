@@ -28,6 +28,7 @@ pub mod images;
 pub mod limits;
 pub mod link;
 pub mod linux;
+pub mod programs;
 pub mod qemu;
 pub mod run;
 pub mod setup;

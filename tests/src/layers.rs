@@ -7,7 +7,7 @@ use qemu_runner::workspace::{Package, Workspace};
 
 /// The layers, top to bottom. A crate depends on crates below its own line and on none beside
 /// it.
-const LAYERS: [&[&str]; 12] = [
+const LAYERS: [&[&str]; 14] = [
     &["norma-tests"],
     &["qemu-runner"],
     &["norma-sim", "norma-insn-plugin", "norma-peer", "netmsgd"],
@@ -17,7 +17,9 @@ const LAYERS: [&[&str]; 12] = [
     &["norma-net"],
     &["norma-flip"],
     &["norma-wire"],
+    &["norma-user"],
     &["norma-ipc"],
+    &["norma-abi"],
     &["norma-drivers"],
     &["norma-faults"],
 ];
@@ -35,7 +37,13 @@ const HOST: [&str; 8] = [
 ];
 
 /// Crates that are pure: no device, no clock, no thread, no `unsafe`, no `std`.
-const PURE: [&str; 4] = ["norma-ipc", "norma-wire", "norma-flip", "norma-net"];
+const PURE: [&str; 5] = [
+    "norma-abi",
+    "norma-ipc",
+    "norma-wire",
+    "norma-flip",
+    "norma-net",
+];
 
 fn layer(name: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&name))
@@ -43,11 +51,13 @@ fn layer(name: &str) -> Option<usize> {
 
 /// Images and examples stand above everything that runs on the bare machine.
 fn is_image(workspace: &Workspace, package: &Package) -> bool {
-    ["images", "examples"].iter().any(|folder| {
-        package
-            .manifest_path
-            .starts_with(workspace.root.join(folder))
-    })
+    ["images", "examples", "user/programs"]
+        .iter()
+        .any(|folder| {
+            package
+                .manifest_path
+                .starts_with(workspace.root.join(folder))
+        })
 }
 
 /// The packages of the workspace that a package needs to be built.

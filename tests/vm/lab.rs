@@ -5,11 +5,12 @@ use qemu_runner::Context;
 use qemu_runner::commands::test::environment;
 use qemu_runner::images::{self, Images};
 use qemu_runner::link::{Capture, LinkKind};
+use qemu_runner::programs;
 use qemu_runner::qemu::{Accelerator, Machine, Outcome};
 use qemu_runner::run::{NodePlan, Plan, Run};
 use qemu_runner::ui::Ui;
 use qemu_runner::workspace::Workspace;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long anything may take: far more than it does, for a host that is busy with other things.
@@ -19,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Lab {
     context: Context,
     images: Images,
+    programs: PathBuf,
 }
 
 impl Lab {
@@ -41,7 +43,12 @@ impl Lab {
             yes: false,
         };
         let images = images::build(&context)?;
-        Ok(Self { context, images })
+        let programs = programs::build(&context)?;
+        Ok(Self {
+            context,
+            images,
+            programs,
+        })
     }
 
     /// Whether commands are to be printed and nothing started.
@@ -68,6 +75,11 @@ impl Lab {
     /// The ELF of an image.
     pub fn image(&self, name: &str) -> Result<&Path> {
         Ok(&self.images.get(name)?.elf)
+    }
+
+    /// The archive of programs for tasks.
+    pub fn programs(&self) -> &Path {
+        &self.programs
     }
 
     /// A node that runs an image.

@@ -17,6 +17,7 @@ mod migration;
 mod network;
 mod runner;
 mod setup;
+mod tasks;
 
 use lab::Lab;
 use libtest_mimic::{Arguments, Trial};
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         migration::tests(),
         linux::tests(),
         daemon::tests(),
+        tasks::tests(),
     ];
     let commands = [
         demo::tests(),

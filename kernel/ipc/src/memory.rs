@@ -135,6 +135,11 @@ impl<P> Memory<P> {
         Ok(())
     }
 
+    /// The pages, in order, to map them elsewhere.
+    pub fn into_pages(self) -> Vec<P> {
+        self.pages
+    }
+
     /// How many pages the list can hold without asking for memory.
     pub fn capacity(&self) -> usize {
         self.pages.capacity()

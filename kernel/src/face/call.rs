@@ -12,7 +12,7 @@ use crate::memory::Frame;
 use crate::node::{self, EngineGuard, Patience};
 use crate::thread;
 use core::time::Duration;
-use norma_ipc::{Cancelled, Completion, Delivery, Name, Notification, ThreadId};
+use norma_ipc::{Cancelled, Completion, Delivery, Name, Notification, SpaceId, ThreadId};
 
 impl SendRight {
     /// Sends a message and waits for the reply to it.
@@ -59,6 +59,59 @@ fn call(name: Name, message: Message, patience: Patience) -> Result<Message, Cal
         }
         Err(message) => call_otherwise(engine, thread, To::Port(port), message, patience),
     }
+}
+
+/// The same from another space than the kernel's own, whether interrupts are on or off. Only a
+/// send right can be called.
+#[inline]
+pub(crate) fn call_from(
+    space: SpaceId,
+    name: Name,
+    message: Message,
+    patience: Patience,
+) -> Result<Message, CallError> {
+    let mut engine = node::lock();
+    let thread = thread::current();
+    let priority = thread::priority();
+    let ipc = engine.core.ipc();
+    let Some(port) = ipc.send_target(space, name) else {
+        return not_called(engine, space, name, message);
+    };
+    let mut message = message.unwrap();
+    message.set_urgency(priority);
+    match ipc.call_at_once(thread, port, message) {
+        Ok(to) => {
+            thread::lend(to, priority);
+            engine.hand_off_within(thread, to, patience);
+            match engine.core.ipc().take_handed(thread) {
+                Some(reply) => Ok(Message::wrap(reply)),
+                None => go_on(engine, thread, patience),
+            }
+        }
+        Err(message) => call_otherwise(engine, thread, To::Port(port), message, patience),
+    }
+}
+
+/// What is under the name cannot be called.
+#[cold]
+fn not_called(
+    mut engine: EngineGuard,
+    space: SpaceId,
+    name: Name,
+    message: Message,
+) -> Result<Message, CallError> {
+    let ipc = engine.core.ipc();
+    let failure = match ipc.copy_send(space, name) {
+        Ok(copy) => {
+            ipc.release(copy);
+            Failure::InvalidRight
+        }
+        Err(error) => Failure::from_right(&engine, error),
+    };
+    Err(CallError {
+        failure,
+        message: Some(message),
+    })
 }
 
 /// The call is under way, and something else than its reply has come.

@@ -9,7 +9,7 @@ use crate::face::{Message, ReceiveRight};
 use crate::node::{self, Engine};
 use core::fmt;
 use core::mem::ManuallyDrop;
-use norma_ipc::Name;
+use norma_ipc::{Name, SpaceId};
 
 /// What a receive yields.
 #[derive(Debug)]
@@ -108,6 +108,24 @@ impl ReturnedRight {
                 right: ReturnedRight(ManuallyDrop::new(refused.right)),
             }),
         }
+    }
+}
+
+impl ReturnedRight {
+    /// The right, under a name of some space.
+    pub(crate) fn claim_in(self, space: SpaceId) -> Result<Name, MoveError<ReturnedRight>> {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is never dropped, so the right has one owner.
+        let right = unsafe { ManuallyDrop::take(&mut this.0) };
+        let mut engine = node::lock();
+        engine
+            .core
+            .ipc()
+            .insert(space, right)
+            .map_err(|refused| MoveError {
+                failure: Failure::from_right(&engine, refused.error),
+                right: ReturnedRight(ManuallyDrop::new(refused.right)),
+            })
     }
 }
 

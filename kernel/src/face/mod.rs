@@ -27,6 +27,7 @@ mod space;
 mod special;
 mod write;
 
+pub(crate) use call::call_from;
 pub use carry::Right;
 pub use confirm::Fate;
 pub use delivery::{Delivery, Notification, ReturnedRight};
@@ -41,8 +42,10 @@ pub use norma_net::{
     CheckInError, DEVICE_PORT, FIRST_SERVICE_PORT, HOST_PORT, NAME_PORT, NAME_TAKEN, NodeName,
 };
 pub use read::{Reader, Rights};
+pub(crate) use receive::{complete, take};
 pub use remote::{NodeInformation, RemoteEntry, RemoteNode, RemoteThread, Start, node};
 pub use rights::{AnyRight, ReceiveRight, SendOnceRight, SendRight};
+pub(crate) use send::answer;
 pub use set::PortSet;
 pub use space::Space;
 pub use special::{Location, NetworkCard, PortStatus};

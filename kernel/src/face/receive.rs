@@ -299,7 +299,11 @@ fn wait<R: Received>(
 }
 
 /// Reads how the wait for a message ended, and waits on if it has not.
-fn complete<R: Received>(engine: &mut EngineGuard, thread: ThreadId, patience: Patience) -> R {
+pub(crate) fn complete<R: Received>(
+    engine: &mut EngineGuard,
+    thread: ThreadId,
+    patience: Patience,
+) -> R {
     loop {
         match engine.core.ipc().take_completion(thread) {
             Some(Completion::Received(delivery)) => return R::delivered(engine, delivery),

@@ -70,6 +70,11 @@ impl Space {
         Ok(Space { id })
     }
 
+    /// A value for a space that is somebody else's; it must not be dropped.
+    pub(crate) const fn borrowed(id: SpaceId) -> Self {
+        Space { id }
+    }
+
     pub(crate) const fn id(&self) -> SpaceId {
         self.id
     }

@@ -85,8 +85,9 @@ impl Frame {
         unsafe { frames::holders(self.number.get()) }
     }
 
+    /// Whether nobody else holds the frame.
     #[inline(always)]
-    fn is_only_holder(&self) -> bool {
+    pub(crate) fn is_only_holder(&self) -> bool {
         self.holders().load(Ordering::Acquire) == 1
     }
 }

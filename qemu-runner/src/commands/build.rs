@@ -4,6 +4,7 @@ use super::data;
 use crate::context::Context;
 use crate::daemon;
 use crate::images;
+use crate::programs;
 use crate::setup;
 use crate::status::Status;
 use std::path::Path;
@@ -17,7 +18,7 @@ pub struct BuildArgs {
 }
 
 /// Builds all images, or the daemon, and prints a line for each: name, bytes without symbols,
-/// path.
+/// path; with the images go the programs for tasks, in one archive.
 ///
 /// # Errors
 /// The target cannot be installed, or something does not compile.
@@ -30,6 +31,8 @@ pub fn run(context: &Context, args: &BuildArgs) -> anyhow::Result<Status> {
     for image in images.iter() {
         line(&image.name, image.stripped_bytes, &image.elf);
     }
+    let programs = programs::build(context)?;
+    data(&format!("programs     {}", programs.display()));
     Ok(Status::Pass)
 }
 

@@ -32,6 +32,36 @@ const PAGE_FAULT: u64 = 14;
 const DOUBLE_FAULT: u64 = 8;
 
 impl Registers {
+    /// Whether it happened to a program in ring 3.
+    pub(crate) fn is_program(&self) -> bool {
+        self.code_segment & 3 != 0
+    }
+
+    /// The number of the exception.
+    pub(crate) fn vector(&self) -> u64 {
+        self.vector
+    }
+
+    /// Its error code; 0 for those without one.
+    pub(crate) fn code(&self) -> u64 {
+        self.code
+    }
+
+    /// The stack pointer at the time.
+    pub(crate) fn stack(&self) -> u64 {
+        self.stack
+    }
+
+    /// The flags at the time.
+    pub(crate) fn flags(&self) -> u64 {
+        self.flags
+    }
+
+    /// The general registers, in the order of the stack.
+    pub(crate) fn general(&self) -> &[u64; 15] {
+        &self.general
+    }
+
     /// Address of the instruction.
     pub fn instruction(&self) -> u64 {
         self.instruction

@@ -11,6 +11,7 @@ pub mod exception;
 pub mod layout;
 pub mod paging;
 pub mod tables;
+pub mod user;
 
 use x86_64::instructions::interrupts;
 

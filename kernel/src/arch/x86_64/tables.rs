@@ -50,9 +50,11 @@ impl Gate {
 
 type Stub = extern "C" fn();
 
-/// The kernel's segments, as [`segments`] puts them into the GDT.
-const CODE: SegmentSelector = SegmentSelector::new(1, PrivilegeLevel::Ring0);
+/// The segments, as [`segments`] puts them into the GDT: the kernel's, then those of programs.
+pub(super) const CODE: SegmentSelector = SegmentSelector::new(1, PrivilegeLevel::Ring0);
 const DATA: SegmentSelector = SegmentSelector::new(2, PrivilegeLevel::Ring0);
+pub(super) const USER_DATA: SegmentSelector = SegmentSelector::new(3, PrivilegeLevel::Ring3);
+pub(super) const USER_CODE: SegmentSelector = SegmentSelector::new(4, PrivilegeLevel::Ring3);
 
 /// What stands in the GDT of every image; `load` adds the task state, whose address is not
 /// constant.
@@ -61,6 +63,9 @@ const fn segments() -> GlobalDescriptorTable {
     let code = gdt.append(Descriptor::kernel_code_segment());
     let data = gdt.append(Descriptor::kernel_data_segment());
     assert!(code.0 == CODE.0 && data.0 == DATA.0);
+    let data = gdt.append(Descriptor::user_data_segment());
+    let code = gdt.append(Descriptor::user_code_segment());
+    assert!(code.0 == USER_CODE.0 && data.0 == USER_DATA.0);
     gdt
 }
 
@@ -112,6 +117,38 @@ pub unsafe fn load(fault_stack: VirtAddr, nmi_stack: VirtAddr) {
     };
     // SAFETY: the table is filled, and it stays where it is for ever.
     unsafe { lidt(&pointer) };
+}
+
+/// Has other entry points serve interrupts and the exceptions that are listed, from now on.
+///
+/// # Safety
+/// Interrupts must be off, and the stubs must do what those of a node without tasks do.
+pub(super) unsafe fn serve_programs(
+    interrupts: &[Stub; norma_drivers::interrupts::VECTORS],
+    exceptions: &[(u8, Stub)],
+) {
+    // SAFETY: interrupts are off, so nobody else looks at the table, and the processor does so
+    // only when something happens to this very code.
+    let idt = unsafe { &mut (*TABLES.0.get()).idt };
+    for &(vector, stub) in exceptions {
+        idt[usize::from(vector)] = Gate::new(stub, 0);
+    }
+    for (gate, &stub) in idt[usize::from(FIRST_VECTOR)..].iter_mut().zip(interrupts) {
+        *gate = Gate::new(stub, 0);
+    }
+}
+
+/// Sets the stack on which what happens to a program is dealt with.
+///
+/// # Safety
+/// Interrupts must be off. It must be the upper end of a stack on which nothing that is above is
+/// in use, when the program runs.
+pub(crate) unsafe fn set_kernel_stack(top: u64) {
+    // SAFETY: interrupts are off, and only the processor reads it, on its way out of ring 3.
+    unsafe {
+        (&raw mut (*TABLES.0.get()).tss.privilege_stack_table[0])
+            .write_unaligned(VirtAddr::new(top))
+    }
 }
 
 /// Every entry leads to a stub that knows whether its exception pushes an error code; those of

@@ -1,0 +1,70 @@
+//! Threads of the kernel and programs talk to each other.
+
+use crate::{Failure, check, trial};
+use norma_boot::{Memory, Message, Node, PageSource, ReceiveRight};
+use norma_kernel::task::End;
+
+/// In both directions, and between two programs.
+pub fn all(node: &Node) -> Result<(), Failure> {
+    to_program(node)?;
+    from_program(node)?;
+    let (server, client) = (trial(node, "echo between")?, trial(node, "client between")?);
+    check(
+        client.wait() == End::Exited(0),
+        "a program is answered by a program",
+    )?;
+    check(server.wait() == End::Exited(0), "which ends when told")
+}
+
+/// Many empty calls from one program to another.
+pub fn null(node: &Node) -> Result<(), Failure> {
+    let (server, client) = (trial(node, "echo null")?, trial(node, "measure null")?);
+    check(client.wait() == End::Exited(0), "all are answered")?;
+    check(server.wait() == End::Exited(0), "and the server ends")
+}
+
+fn to_program(node: &Node) -> Result<(), Failure> {
+    let task = trial(node, "echo")?;
+    let port = ReceiveRight::new()?;
+    let mut message = Message::with_data(b"a thread of the kernel")?;
+    message.set_memory(&[3; 10_000])?;
+    message.push_send_to(&port)?;
+    message.set_id(1);
+    let mut answer = task.port().call(message).map_err(|error| error.failure)?;
+    check(answer.id() == 2, "the program answers")?;
+    check(answer.data() == b"a thread of the kernel", "with the data")?;
+    let memory: Memory = answer.take_memory();
+    let mut bytes = [0; 10_000];
+    check(
+        memory.read_at(0, &mut bytes) && bytes == [3; 10_000],
+        "with the memory",
+    )?;
+    let right = answer.take_right()?;
+    check(
+        right.is_some_and(|right| right.name() == port.name()),
+        "with the right",
+    )?;
+    let refused = norma_boot::Frames.allocate();
+    check(refused.is_some(), "and memory is left")?;
+    answer.clear_data();
+    answer.set_id(0);
+    task.port().call(answer).map_err(|error| error.failure)?;
+    check(task.wait() == End::Exited(0), "it ends when told")
+}
+
+fn from_program(node: &Node) -> Result<(), Failure> {
+    let port = ReceiveRight::new()?;
+    port.make_send()?
+        .check_in("kernel")
+        .map_err(norma_boot::Failure::from)?;
+    let task = trial(node, "client kernel")?;
+    let mut message = port.receive().map_err(norma_boot::Failure::from)?;
+    while message.id() != 0 {
+        message.set_id(message.id() + 1);
+        message = port
+            .reply_and_receive(message)
+            .map_err(norma_boot::Failure::from)?;
+    }
+    message.reply().map_err(norma_boot::Failure::from)?;
+    check(task.wait() == End::Exited(0), "the program is answered")
+}

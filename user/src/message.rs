@@ -1,0 +1,403 @@
+//! Messages, as programs hold them: dropping one releases every right in it.
+//!
+//! A message is the program's own until it is sent: its data, the names of the rights in it, its
+//! memory. The kernel reads all that from a header when the message goes, and writes it there
+//! when one comes. Its buffers are used again for what comes back.
+
+use crate::failure::{Failure, MoveError, SendError};
+use crate::memory::Memory;
+use crate::rights::{AnyRight, ReceiveRight, SendOnceRight, SendRight, deallocate};
+use alloc::vec::Vec;
+use norma_abi::{Entry, Header, InContext, disposition, kind};
+use norma_ipc::limits::{FIRST_INLINE, MAX_INLINE, MAX_RIGHTS};
+use norma_ipc::{Context, Name, RightKind};
+
+/// A right, whichever it is.
+#[derive(Debug)]
+pub enum Right {
+    /// The receive right of a port.
+    Receive(ReceiveRight),
+    /// A send right.
+    Send(SendRight),
+    /// A send-once right.
+    SendOnce(SendOnceRight),
+}
+
+/// A message: an identifier, inline data, rights and out-of-line memory.
+#[derive(Debug)]
+pub struct Message {
+    id: u32,
+    format: u32,
+    data: Vec<u8>,
+    /// In a message to be sent, each with what is to be done with its name; in one that came,
+    /// rights of the task's. `moves` tells.
+    rights: Vec<Entry>,
+    memory: Memory,
+    /// Whether the memory stays the program's when the message goes.
+    reply: u32,
+    port: u32,
+    sequence: u32,
+    context: Option<InContext>,
+}
+
+impl Message {
+    /// An empty message.
+    ///
+    /// # Errors
+    /// [`Failure::NoMemory`].
+    pub fn new() -> Result<Self, Failure> {
+        let mut data = Vec::new();
+        data.try_reserve(FIRST_INLINE)
+            .map_err(|_| Failure::NoMemory)?;
+        Ok(Self {
+            id: 0,
+            format: 0,
+            data,
+            rights: Vec::new(),
+            memory: Memory::new(),
+            reply: 0,
+            port: 0,
+            sequence: 0,
+            context: None,
+        })
+    }
+
+    /// A message with these inline data, of at most [`MAX_INLINE`] bytes.
+    ///
+    /// # Errors
+    /// [`Failure::NoMemory`], also for data that are too long.
+    pub fn with_data(data: &[u8]) -> Result<Self, Failure> {
+        let mut message = Self::new()?;
+        message.set_data(data)?;
+        Ok(message)
+    }
+
+    /// The identifier, whose meaning is the service's own.
+    pub const fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Sets the identifier.
+    pub const fn set_id(&mut self, id: u32) {
+        self.id = id;
+    }
+
+    /// The inline data.
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// The inline data, for writing in place.
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        &mut self.data
+    }
+
+    /// Replaces the inline data.
+    ///
+    /// # Errors
+    /// [`Failure::NoMemory`], also for data that are too long; the message is unchanged then.
+    pub fn set_data(&mut self, data: &[u8]) -> Result<(), Failure> {
+        if data.len() > MAX_INLINE {
+            return Err(Failure::NoMemory);
+        }
+        let more = data.len().saturating_sub(self.data.len());
+        self.data.try_reserve(more).map_err(|_| Failure::NoMemory)?;
+        self.clear_data();
+        self.data.extend_from_slice(data);
+        Ok(())
+    }
+
+    /// Empties the inline data.
+    pub fn clear_data(&mut self) {
+        self.data.clear();
+        self.format = 0;
+    }
+
+    /// What travels with a call besides its data; the deadline is the time that is left.
+    pub fn context(&self) -> Context {
+        self.context
+            .map_or_else(Context::default, |context| Context {
+                deadline: context.deadline,
+                trace: context.trace,
+                priority: context.priority as u8,
+            })
+    }
+
+    /// Sets what travels with a call besides its data.
+    pub fn set_context(&mut self, context: Context) {
+        self.context = Some(InContext {
+            deadline: context.deadline,
+            trace: context.trace,
+            priority: context.priority.into(),
+        });
+    }
+
+    /// The out-of-line memory.
+    pub const fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Copies `data` into the out-of-line memory.
+    ///
+    /// # Errors
+    /// [`Failure::NoMemory`].
+    pub fn set_memory(&mut self, data: &[u8]) -> Result<(), Failure> {
+        self.replace_memory(Memory::copy_from(data)?);
+        Ok(())
+    }
+
+    /// Moves `memory` in, and out what was there.
+    pub fn replace_memory(&mut self, memory: Memory) -> Memory {
+        core::mem::replace(&mut self.memory, memory)
+    }
+
+    /// Takes the out-of-line memory out.
+    pub fn take_memory(&mut self) -> Memory {
+        self.replace_memory(Memory::new())
+    }
+
+    /// The name of the receive right on which it came; `None` for the reply to a call.
+    pub fn port(&self) -> Option<Name> {
+        (self.port != 0).then(|| Name::from_raw(self.port))
+    }
+
+    /// How many messages were received from that port before.
+    pub const fn sequence(&self) -> u32 {
+        self.sequence
+    }
+
+    /// Whether somebody waits for a reply to this message.
+    pub const fn expects_reply(&self) -> bool {
+        self.reply != 0
+    }
+
+    /// Takes the right to which a reply goes out, to answer later.
+    ///
+    /// # Errors
+    /// [`Failure::InvalidRight`] when there is none.
+    pub fn take_reply(&mut self) -> Result<SendOnceRight, Failure> {
+        match core::mem::take(&mut self.reply) {
+            0 => Err(Failure::InvalidRight),
+            name => Ok(SendOnceRight::from_name(Name::from_raw(name))),
+        }
+    }
+
+    /// Sends this message, as it is now, back to whoever sent it.
+    ///
+    /// # Errors
+    /// The message comes back whole when nobody waits for a reply (any more).
+    pub fn reply(self) -> Result<(), SendError> {
+        crate::send::reply(self)
+    }
+
+    /// Moves a right into the message, behind those in it.
+    ///
+    /// # Errors
+    /// Gives the right back when the message holds as many as it can, or memory is exhausted.
+    pub fn push_right<R: AnyRight>(&mut self, right: R) -> Result<(), MoveError<R>> {
+        let what = match R::KIND {
+            RightKind::Receive => disposition::MOVE_RECEIVE,
+            RightKind::Send => disposition::MOVE_SEND,
+            RightKind::SendOnce => disposition::MOVE_SEND_ONCE,
+        };
+        match self.push(right.name(), what) {
+            Ok(()) => {
+                let _ = right.into_name();
+                Ok(())
+            }
+            Err(failure) => Err(MoveError { failure, right }),
+        }
+    }
+
+    /// Puts a copy of a send right in.
+    ///
+    /// # Errors
+    /// The port may be dead; [`Failure::NoMemory`].
+    pub fn push_copy(&mut self, right: &SendRight) -> Result<(), Failure> {
+        Ok(self.push_right(right.copy()?)?)
+    }
+
+    /// Makes a send right to a port, in the message.
+    ///
+    /// # Errors
+    /// [`Failure::NoMemory`].
+    pub fn push_send_to(&mut self, port: &ReceiveRight) -> Result<(), Failure> {
+        Ok(self.push_right(port.make_send()?)?)
+    }
+
+    /// Makes a send-once right to a port, in the message.
+    ///
+    /// # Errors
+    /// [`Failure::NoMemory`].
+    pub fn push_send_once_to(&mut self, port: &ReceiveRight) -> Result<(), Failure> {
+        Ok(self.push_right(port.make_send_once()?)?)
+    }
+
+    fn push(&mut self, name: Name, what: u32) -> Result<(), Failure> {
+        if self.rights.len() >= MAX_RIGHTS || self.rights.try_reserve(1).is_err() {
+            return Err(Failure::NoMemory);
+        }
+        self.rights.push(Entry {
+            name: name.raw(),
+            what,
+        });
+        Ok(())
+    }
+
+    /// What the first right in the message is.
+    pub fn first_right(&self) -> Option<RightKind> {
+        self.rights.first().map(kind_of)
+    }
+
+    /// Takes the first right out; `None` if there is none.
+    pub fn take_any_right(&mut self) -> Option<Right> {
+        let kind = self.first_right()?;
+        let name = Name::from_raw(self.rights.remove(0).name);
+        Some(match kind {
+            RightKind::Receive => Right::Receive(ReceiveRight::from_name(name)),
+            RightKind::Send => Right::Send(SendRight::from_name(name)),
+            RightKind::SendOnce => Right::SendOnce(SendOnceRight::from_name(name)),
+        })
+    }
+
+    /// Takes the first right out, a send right; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Failure::InvalidRight`] when it is of another kind; it is still the first then.
+    pub fn take_right(&mut self) -> Result<Option<SendRight>, Failure> {
+        self.take_one()
+    }
+
+    /// As [`Message::take_right`], for a send-once right.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn take_send_once(&mut self) -> Result<Option<SendOnceRight>, Failure> {
+        self.take_one()
+    }
+
+    /// As [`Message::take_right`], for a receive right.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn take_receive(&mut self) -> Result<Option<ReceiveRight>, Failure> {
+        self.take_one()
+    }
+
+    fn take_one<R: AnyRight>(&mut self) -> Result<Option<R>, Failure> {
+        match self.first_right() {
+            None => Ok(None),
+            Some(kind) if kind != R::KIND => Err(Failure::InvalidRight),
+            Some(_) => {
+                let name = self.rights.remove(0).name;
+                Ok(Some(R::from_name(Name::from_raw(name))))
+            }
+        }
+    }
+
+    /// What the kernel is told of it.
+    #[inline]
+    pub(crate) fn header(&mut self) -> Header {
+        Header {
+            id: self.id,
+            format: self.format,
+            data: self.data.as_mut_ptr() as u64,
+            data_length: self.data.len() as u32,
+            data_capacity: self.data.capacity().min(u32::MAX as usize) as u32,
+            rights: self.rights.as_mut_ptr() as u64,
+            rights_length: self.rights.len() as u32,
+            rights_capacity: self.rights.capacity().min(u32::MAX as usize) as u32,
+            memory: self.memory.address(),
+            memory_length: self.memory.len() as u64,
+            memory_kept: 0,
+            reply: self.reply,
+            port: 0,
+            sequence: 0,
+            news: 0,
+            subject: 0,
+            reason: 0,
+            context: match &mut self.context {
+                Some(context) => core::ptr::from_mut(context) as u64,
+                None => 0,
+            },
+        }
+    }
+
+    /// It was sent: what was in it is not the program's any more.
+    #[inline]
+    pub(crate) fn gone(&mut self) {
+        self.rights.clear();
+        self.reply = 0;
+        let _ = core::mem::take(&mut self.memory).into_parts();
+    }
+
+    /// It was not sent; its memory may be elsewhere.
+    pub(crate) fn stayed(&mut self, header: &Header) {
+        let (_, length) = self.take_memory().into_parts();
+        self.memory = Memory::received(header.memory, length);
+    }
+
+    /// What the kernel says has come into it.
+    ///
+    /// # Safety
+    /// The kernel must have written the header, made from this message by
+    /// [`Message::header`], and all that it says.
+    #[inline]
+    pub(crate) unsafe fn came(&mut self, header: &Header) {
+        self.id = header.id;
+        self.format = header.format;
+        self.reply = header.reply;
+        self.port = header.port;
+        self.sequence = header.sequence;
+        // SAFETY: the kernel has written so many, within the capacity that the header told it.
+        unsafe {
+            self.data.set_len(header.data_length as usize);
+            self.rights.set_len(header.rights_length as usize);
+        }
+        if header.rights_length > 0 {
+            self.rights.iter_mut().for_each(as_sent);
+        }
+        self.memory = Memory::received(header.memory, header.memory_length as usize);
+    }
+
+    /// Makes room for what did not fit.
+    pub(crate) fn make_room(&mut self, header: &Header) -> Result<(), Failure> {
+        self.data.clear();
+        let data = self.data.try_reserve(header.data_length as usize);
+        let rights = self.rights.try_reserve(header.rights_length as usize);
+        data.and(rights).map_err(|_| Failure::NoMemory)
+    }
+}
+
+/// A right in a message is listed as one that moves when the message goes.
+fn as_sent(entry: &mut Entry) {
+    entry.what = match entry.what {
+        kind::RECEIVE => disposition::MOVE_RECEIVE,
+        kind::SEND => disposition::MOVE_SEND,
+        _ => disposition::MOVE_SEND_ONCE,
+    };
+}
+
+fn kind_of(entry: &Entry) -> RightKind {
+    match entry.what {
+        disposition::MOVE_RECEIVE => RightKind::Receive,
+        disposition::MOVE_SEND => RightKind::Send,
+        _ => RightKind::SendOnce,
+    }
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        for entry in &self.rights {
+            let kind = match kind_of(entry) {
+                RightKind::Receive => kind::RECEIVE,
+                RightKind::Send => kind::SEND,
+                RightKind::SendOnce => kind::SEND_ONCE,
+            };
+            deallocate(entry.name, kind);
+        }
+        if self.reply != 0 {
+            deallocate(self.reply, kind::SEND_ONCE);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Receiving from a port or a set, alone or joined with the answer to what was received before.
+
+use crate::failure::{Failure, ReceiveError};
+use crate::message::Message;
+use crate::notify::{Delivery, Notification};
+use crate::rights::ReceiveRight;
+use crate::send::{nanoseconds, with};
+use crate::set::PortSet;
+use crate::system::Refused;
+use core::time::Duration;
+use norma_abi::{Code, FOREVER, Header, News, call};
+use norma_ipc::Name;
+
+/// What can be done with whatever is received from.
+macro_rules! receiving {
+    ($type:ident) => {
+        impl $type {
+            /// Waits for a message.
+            ///
+            /// # Errors
+            /// [`Failure::PortDied`], [`Failure::Moved`]; a notification that came in place of a
+            /// message is in the error.
+            pub fn receive(&self) -> Result<Message, ReceiveError> {
+                message(receive(self.name, FOREVER))
+            }
+
+            /// Waits for a message until `timeout` has passed.
+            ///
+            /// # Errors
+            /// [`Failure::TimedOut`], and as without a time.
+            pub fn receive_timeout(&self, timeout: Duration) -> Result<Message, ReceiveError> {
+                message(receive(self.name, nanoseconds(timeout)))
+            }
+
+            /// Takes a message if there is one.
+            ///
+            /// # Errors
+            /// [`Failure::Empty`], and as when waiting.
+            pub fn try_receive(&self) -> Result<Message, ReceiveError> {
+                message(receive(self.name, 0))
+            }
+
+            /// Waits for a message or a notification.
+            ///
+            /// # Errors
+            /// [`Failure::PortDied`], [`Failure::Moved`].
+            pub fn receive_any(&self) -> Result<Delivery, Failure> {
+                receive(self.name, FOREVER)
+            }
+
+            /// The same until `timeout` has passed.
+            ///
+            /// # Errors
+            /// [`Failure::TimedOut`], and as without a time.
+            pub fn receive_any_timeout(&self, timeout: Duration) -> Result<Delivery, Failure> {
+                receive(self.name, nanoseconds(timeout))
+            }
+
+            /// Takes a message or a notification if there is one.
+            ///
+            /// # Errors
+            /// [`Failure::Empty`], and as when waiting.
+            pub fn try_receive_any(&self) -> Result<Delivery, Failure> {
+                receive(self.name, 0)
+            }
+
+            /// Sends `reply` to whoever sent it as a request, and waits for the next message. A
+            /// reply that cannot be sent is dropped.
+            ///
+            /// # Errors
+            /// As without a reply.
+            pub fn reply_and_receive(&self, reply: Message) -> Result<Message, ReceiveError> {
+                answer(self.name, reply)
+            }
+        }
+    };
+}
+
+receiving!(ReceiveRight);
+receiving!(PortSet);
+
+fn message(delivery: Result<Delivery, Failure>) -> Result<Message, ReceiveError> {
+    match delivery {
+        Ok(Delivery::Message(message)) => Ok(message),
+        Ok(Delivery::Notification(notification)) => Err(ReceiveError::Notification(notification)),
+        Err(failure) => Err(ReceiveError::Failure(failure)),
+    }
+}
+
+fn receive(from: Name, timeout: u64) -> Result<Delivery, Failure> {
+    let mut message = Message::new()?;
+    let mut header = message.header();
+    let arguments = |at| [from.raw().into(), at, timeout, 0];
+    // SAFETY: the header says what room the message has.
+    let result = unsafe { with(call::RECEIVE, arguments, &mut header) };
+    came(message, &mut header, result)
+}
+
+fn answer(from: Name, mut reply: Message) -> Result<Message, ReceiveError> {
+    let mut header = reply.header();
+    let arguments = |at| [from.raw().into(), at, 0, 0];
+    // SAFETY: the header says what the message has.
+    let result = unsafe { with(call::REPLY_AND_RECEIVE, arguments, &mut header) };
+    match result {
+        Ok(_) if header.news == News::Message as u32 => {
+            reply.gone();
+            // SAFETY: the kernel wrote the header.
+            unsafe { reply.came(&header) };
+            Ok(reply)
+        }
+        Err(refused) if !refused.sent => {
+            reply.stayed(&header);
+            drop(reply);
+            message(receive(from, FOREVER))
+        }
+        result => {
+            reply.gone();
+            message(came(reply, &mut header, result))
+        }
+    }
+}
+
+/// Takes what came into `message`, an empty one, and asks again for what did not fit.
+pub(crate) fn came(
+    mut message: Message,
+    header: &mut Header,
+    mut result: Result<u64, Refused>,
+) -> Result<Delivery, Failure> {
+    loop {
+        match result {
+            Ok(_) => break,
+            Err(Refused {
+                code: Some(Code::TooLarge),
+                sent: true,
+                ..
+            }) => {
+                message.make_room(header)?;
+                *header = message.header();
+                // SAFETY: the header says what room the message has.
+                result = unsafe { with(call::FETCH, |at| [at, 0, 0, 0], header) };
+            }
+            Err(refused) => return Err(refused.into()),
+        }
+    }
+    match News::from_number(header.news) {
+        Some(News::Message) => {
+            // SAFETY: the kernel wrote the header.
+            unsafe { message.came(header) };
+            Ok(Delivery::Message(message))
+        }
+        Some(news) => Ok(Delivery::Notification(Notification::from_header(
+            news, header,
+        ))),
+        None => Err(Failure::NotSupported),
+    }
+}

@@ -1,0 +1,201 @@
+//! Rights, as programs hold them: move-only, released when dropped.
+
+use crate::failure::Failure;
+use crate::message::Message;
+use crate::system::{self, plain};
+use core::mem::ManuallyDrop;
+use norma_abi::{Status, call, disposition, kind};
+use norma_ipc::{Name, RightKind, RightTypes};
+use zerocopy::IntoBytes;
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// One of the three types of rights.
+pub trait AnyRight: Sized + sealed::Sealed {
+    /// What it is.
+    const KIND: RightKind;
+
+    /// What the task calls it.
+    fn name(&self) -> Name;
+
+    #[doc(hidden)]
+    fn from_name(name: Name) -> Self;
+
+    /// Gives the value up and keeps the right under its name.
+    #[doc(hidden)]
+    fn into_name(self) -> Name {
+        ManuallyDrop::new(self).name()
+    }
+}
+
+macro_rules! right {
+    ($(#[$doc:meta])* $type:ident, $kind:expr, $number:expr) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $type {
+            pub(crate) name: Name,
+        }
+
+        impl $type {
+            /// What the task calls the right.
+            pub const fn name(&self) -> Name {
+                self.name
+            }
+        }
+
+        impl sealed::Sealed for $type {}
+
+        impl AnyRight for $type {
+            const KIND: RightKind = $kind;
+
+            fn name(&self) -> Name {
+                self.name
+            }
+
+            fn from_name(name: Name) -> Self {
+                $type { name }
+            }
+        }
+
+        impl Drop for $type {
+            fn drop(&mut self) {
+                deallocate(self.name.raw(), $number);
+            }
+        }
+    };
+}
+
+right! {
+    /// The right to take messages from a port. There is exactly one; dropping it destroys the
+    /// port.
+    ReceiveRight, RightKind::Receive, kind::RECEIVE
+}
+
+right! {
+    /// The right to send to a port, on this node or on another.
+    SendRight, RightKind::Send, kind::SEND
+}
+
+right! {
+    /// The right to send one message. If it is dropped unused, whoever waits for the message
+    /// learns so.
+    SendOnceRight, RightKind::SendOnce, kind::SEND_ONCE
+}
+
+/// Gives a right up. A name whose right is gone already denotes nothing: nothing to give up.
+pub(crate) fn deallocate(name: u32, kind: u32) {
+    let _ = plain(call::DEALLOCATE, [name.into(), kind.into(), 0, 0]);
+}
+
+/// A name that a call yields.
+pub(crate) fn named(number: u64) -> Name {
+    Name::from_raw(number as u32)
+}
+
+fn make<R: AnyRight>(name: Name, how: u32) -> Result<R, Failure> {
+    let made = plain(call::MAKE, [name.raw().into(), how.into(), 0, 0])?;
+    Ok(R::from_name(named(made)))
+}
+
+impl ReceiveRight {
+    /// A new port.
+    ///
+    /// # Errors
+    /// [`Failure::NoMemory`].
+    pub fn new() -> Result<Self, Failure> {
+        let name = plain(call::ALLOCATE_PORT, [0; 4])?;
+        Ok(Self::from_name(named(name)))
+    }
+
+    /// Makes a send right to the port.
+    ///
+    /// # Errors
+    /// [`Failure::NoMemory`].
+    pub fn make_send(&self) -> Result<SendRight, Failure> {
+        make(self.name, disposition::MAKE_SEND)
+    }
+
+    /// Makes a send-once right to the port.
+    ///
+    /// # Errors
+    /// [`Failure::NoMemory`].
+    pub fn make_send_once(&self) -> Result<SendOnceRight, Failure> {
+        make(self.name, disposition::MAKE_SEND_ONCE)
+    }
+
+    /// Sets how many messages the port's queue holds before senders must wait.
+    ///
+    /// # Errors
+    /// [`Failure::OutOfRange`], and nothing has changed.
+    pub fn set_queue_limit(&self, limit: u16) -> Result<(), Failure> {
+        self.set(call::SET_QUEUE_LIMIT, limit.into())
+    }
+
+    /// Sets the number that the next message gets.
+    ///
+    /// # Errors
+    /// None while this value holds the right.
+    pub fn set_sequence(&self, sequence: u32) -> Result<(), Failure> {
+        self.set(call::SET_SEQUENCE, sequence)
+    }
+
+    /// Sets how many send rights count as made from this right.
+    ///
+    /// # Errors
+    /// As [`ReceiveRight::set_sequence`].
+    pub fn set_make_sends(&self, make_sends: u32) -> Result<(), Failure> {
+        self.set(call::SET_MAKE_SENDS, make_sends)
+    }
+
+    fn set(&self, number: u64, value: u32) -> Result<(), Failure> {
+        plain(number, [self.name.raw().into(), value.into(), 0, 0])?;
+        Ok(())
+    }
+
+    /// What is to be known about the port.
+    ///
+    /// # Errors
+    /// None while this value holds the right.
+    pub fn status(&self) -> Result<Status, Failure> {
+        let mut status = Status::default();
+        let address = status.as_mut_bytes().as_mut_ptr() as u64;
+        // SAFETY: the kernel writes the status, and no more.
+        unsafe { system::call(call::STATUS, [self.name.raw().into(), address, 0, 0]) }?;
+        Ok(status)
+    }
+
+    /// Whether `message` came to this port: of use to a receiver from a set.
+    pub fn received(&self, message: &Message) -> bool {
+        message.port() == Some(self.name)
+    }
+}
+
+impl SendRight {
+    /// One more right to the same port.
+    ///
+    /// # Errors
+    /// The port may be dead; [`Failure::NoMemory`].
+    pub fn copy(&self) -> Result<SendRight, Failure> {
+        make(self.name, disposition::COPY_SEND)
+    }
+
+    /// Whether the port is dead.
+    pub fn is_dead(&self) -> bool {
+        let types = plain(call::TYPES, [self.name.raw().into(), 0, 0, 0]);
+        types.is_err() || types.is_ok_and(|types| types as u8 & RightTypes::DEAD_NAME.bits() != 0)
+    }
+
+    /// Makes a copy of this right known to the whole cluster under `name`, of 1 to 63 bytes.
+    ///
+    /// # Errors
+    /// [`Failure::BadName`], [`Failure::NameTaken`], [`Failure::NoMemory`], the port's death.
+    pub fn check_in(&self, name: &str) -> Result<(), Failure> {
+        let (address, length) = (name.as_ptr() as u64, name.len() as u64);
+        let arguments = [address, length, self.name.raw().into(), 0];
+        // SAFETY: the kernel reads the name.
+        unsafe { system::call(call::CHECK_IN, arguments) }?;
+        Ok(())
+    }
+}

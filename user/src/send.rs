@@ -1,0 +1,198 @@
+//! Sending and calling.
+
+use crate::failure::{CallError, Failure, SendError};
+use crate::message::Message;
+use crate::notify::Delivery;
+use crate::receive::came;
+use crate::rights::{AnyRight, ReceiveRight, SendOnceRight, SendRight};
+use crate::system::{self, Refused};
+use core::time::Duration;
+use norma_abi::{FOREVER, Header, call};
+use norma_ipc::Name;
+
+/// Nanoseconds, as calls have them.
+pub(crate) fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl SendRight {
+    /// Sends a message; waits while the port's queue is full.
+    ///
+    /// # Errors
+    /// The message comes back whole when the port is dead.
+    pub fn send(&self, message: Message) -> Result<(), SendError> {
+        send(self.name, message, FOREVER)
+    }
+
+    /// Sends a message, and waits for room until `timeout` has passed.
+    ///
+    /// # Errors
+    /// The message comes back whole when there was no room in time, or the port is dead.
+    pub fn send_timeout(&self, message: Message, timeout: Duration) -> Result<(), SendError> {
+        send(self.name, message, nanoseconds(timeout))
+    }
+
+    /// Sends a message if there is room for it now.
+    ///
+    /// # Errors
+    /// The message comes back whole when the queue is full or the port is dead.
+    pub fn try_send(&self, message: Message) -> Result<(), SendError> {
+        send(self.name, message, 0)
+    }
+
+    /// Sends a message and waits for the reply to it.
+    ///
+    /// # Errors
+    /// [`CallError`]; with the message, if it was not sent.
+    pub fn call(&self, message: Message) -> Result<Message, CallError> {
+        call(self.name, message, FOREVER)
+    }
+
+    /// As [`SendRight::call`], until `timeout` has passed.
+    ///
+    /// # Errors
+    /// [`CallError`]; with the message, if it was not sent.
+    pub fn call_timeout(&self, message: Message, timeout: Duration) -> Result<Message, CallError> {
+        call(self.name, message, nanoseconds(timeout))
+    }
+
+    /// Sends a message with a right to reply to `port`, and waits for what comes there first.
+    ///
+    /// # Errors
+    /// [`CallError`]; with the message, if it was not sent.
+    pub fn exchange(
+        &self,
+        mut message: Message,
+        port: &ReceiveRight,
+    ) -> Result<Delivery, CallError> {
+        let mut header = message.header();
+        let arguments = |at| [self.name.raw().into(), at, FOREVER, port.name.raw().into()];
+        // SAFETY: the header says what the message has.
+        match unsafe { with(call::EXCHANGE, arguments, &mut header) } {
+            Err(refused) if !refused.sent => Err(unsent(message, &header, refused)),
+            result => received(message, header, result),
+        }
+    }
+}
+
+impl SendOnceRight {
+    /// Sends the one message for which the right is good.
+    ///
+    /// # Errors
+    /// The message comes back whole when the port is dead; the right is gone all the same.
+    pub fn send(self, message: Message) -> Result<(), SendError> {
+        let name = self.name();
+        let sent = send(name, message, 0);
+        match &sent {
+            Ok(()) => drop(self.into_name()),
+            Err(_) => drop(self),
+        }
+        sent
+    }
+}
+
+/// Makes a call with the address of a header.
+///
+/// # Safety
+/// As for [`system::call`]; the header must say what is the caller's.
+#[inline(always)]
+pub(crate) unsafe fn with(
+    number: u64,
+    arguments: impl FnOnce(u64) -> [u64; 4],
+    header: &mut Header,
+) -> Result<u64, Refused> {
+    let at = core::ptr::from_mut(header) as u64;
+    // SAFETY: the caller vouches for it.
+    unsafe { system::call(number, arguments(at)) }
+}
+
+fn send(to: Name, mut message: Message, timeout: u64) -> Result<(), SendError> {
+    let mut header = message.header();
+    let arguments = |at| [to.raw().into(), at, timeout, 0];
+    // SAFETY: the header says what the message has.
+    match unsafe { with(call::SEND, arguments, &mut header) } {
+        Ok(_) => {
+            message.gone();
+            Ok(())
+        }
+        Err(refused) => Err(not_sent(message, &header, refused)),
+    }
+}
+
+/// Sends `message` to the right to reply that it carries.
+pub(crate) fn reply(mut message: Message) -> Result<(), SendError> {
+    let mut header = message.header();
+    // SAFETY: the header says what the message has.
+    match unsafe { with(call::REPLY, |at| [at, 0, 0, 0], &mut header) } {
+        Ok(_) => {
+            message.gone();
+            Ok(())
+        }
+        Err(refused) => Err(not_sent(message, &header, refused)),
+    }
+}
+
+#[cold]
+fn not_sent(mut message: Message, header: &Header, refused: Refused) -> SendError {
+    message.stayed(header);
+    SendError {
+        failure: refused.into(),
+        message,
+    }
+}
+
+#[cold]
+fn unsent(message: Message, header: &Header, refused: Refused) -> CallError {
+    not_sent(message, header, refused).into()
+}
+
+impl From<SendError> for CallError {
+    fn from(error: SendError) -> Self {
+        CallError {
+            failure: error.failure,
+            message: Some(error.message),
+        }
+    }
+}
+
+fn call(to: Name, mut message: Message, timeout: u64) -> Result<Message, CallError> {
+    let mut header = message.header();
+    if header.reply != 0 {
+        return Err(CallError {
+            failure: Failure::InvalidRight,
+            message: Some(message),
+        });
+    }
+    let arguments = |at| [to.raw().into(), at, timeout, 0];
+    // SAFETY: the header says what the message has.
+    match unsafe { with(call::CALL, arguments, &mut header) } {
+        Ok(_) => {
+            message.gone();
+            // SAFETY: the kernel wrote the header.
+            unsafe { message.came(&header) };
+            Ok(message)
+        }
+        Err(refused) if !refused.sent => Err(unsent(message, &header, refused)),
+        Err(refused) => match received(message, header, Err(refused))? {
+            Delivery::Message(message) => Ok(message),
+            Delivery::Notification(_) => Err(CallError {
+                failure: Failure::Unanswered,
+                message: None,
+            }),
+        },
+    }
+}
+
+/// What came after the message was sent.
+#[cold]
+fn received(
+    mut message: Message,
+    mut header: Header,
+    result: Result<u64, Refused>,
+) -> Result<Delivery, CallError> {
+    message.gone();
+    came(message, &mut header, result).map_err(|failure| CallError {
+        failure,
+        message: None,
+    })
+}
