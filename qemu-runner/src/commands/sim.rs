@@ -28,7 +28,7 @@ pub struct SimArgs {
     #[arg(long)]
     pub seed: Option<u64>,
     /// How many runs, each with the next seed
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     pub runs: u64,
     /// Nodes of a run: a number, or a range such as 3-12 from which the seed draws
     #[arg(long, value_name = "N", default_value = "3-12", value_parser = nodes)]
@@ -235,7 +235,21 @@ impl<'a> Printer<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::nodes;
+    use super::{SimArgs, nodes};
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: SimArgs,
+    }
+
+    #[test]
+    fn no_run_at_all_is_a_mistake_and_not_a_success() {
+        let line = |runs| Line::try_parse_from(["sim", "--runs", runs]);
+        assert_eq!(line("1").unwrap().args.runs, 1);
+        assert_eq!(line("0").unwrap_err().exit_code(), 2);
+    }
 
     #[test]
     fn nodes_are_a_number_or_a_range() {

@@ -6,6 +6,8 @@ use core::time::Duration;
 use norma_faults::{Action, Random, Rule};
 
 use crate::config::{Config, bad_network, node_name};
+use crate::link::Link;
+use crate::topology::Segment;
 use crate::wild::Wild;
 
 /// How many nodes a run has unless told otherwise.
@@ -14,6 +16,26 @@ pub const NODES: RangeInclusive<usize> = 3..=12;
 /// Threads of all nodes together that make calls, and that send one-way messages: with more
 /// nodes than this each has fewer to do, so that a run takes about as long.
 const BUSY: usize = 200;
+
+/// The bytes of a frame over which its check goes (W-64): one of them changed, and the frame is
+/// lost. They are the session's header and the first bytes of its body.
+const CHECKED: core::ops::Range<usize> = norma_wire::layout::SESSION_AT..norma_wire::layout::HEAD;
+
+/// The least Ethernet payload with which no frame of a session is cut into fragments, of which
+/// only the first begins with what is checked: a page fits, and its headers.
+const WHOLE: u16 = 9000;
+
+/// Networks, and on which of them each router is: routers are the last nodes, and the others are
+/// dealt out.
+const ROUTERS: [(usize, &[&[usize]]); 4] = [
+    (2, &[&[0, 1]]),
+    (3, &[&[0, 1, 2]]),
+    (2, &[&[0, 1], &[0, 1]]),
+    (3, &[&[0, 1], &[1, 2]]),
+];
+
+/// Most nodes of a run with several networks: a search for a name floods all of them.
+const ROUTED: usize = 24;
 
 /// A run of which everything follows from the seed: two in three are wild, the others calls and
 /// one-way messages by the thousand.
@@ -83,7 +105,86 @@ pub fn wild(seed: u64, nodes: &RangeInclusive<usize>) -> Config {
             },
         });
     }
+    spread(&mut config, &mut draw);
+    worsen(&mut config, &mut draw, play);
     config
+}
+
+/// Now and then several networks, with routers between them: one that is on all, two that are on
+/// both, or two in a row.
+fn spread(config: &mut Config, draw: &mut dyn FnMut(u64) -> u64) {
+    let nodes = config.nodes;
+    if draw(4) != 0 || !(4..=ROUTED).contains(&nodes) {
+        return;
+    }
+    let (networks, routers) = ROUTERS[draw(4) as usize];
+    let mut on = vec![Vec::new(); networks];
+    for (at, its) in routers.iter().enumerate() {
+        for network in *its {
+            on[*network].push(nodes - 1 - at);
+        }
+    }
+    for node in 0..nodes - routers.len() {
+        on[node % networks].push(node);
+    }
+    let small = (draw(4) == 0).then(|| draw(networks as u64) as usize);
+    config.networks = on.iter().map(|nodes| Segment::new(nodes)).collect();
+    if let Some(small) = small {
+        config.networks[small].mtu = 1500;
+    }
+    // A frame is lost on each network anew, and a large one in each of its fragments.
+    let most = if small.is_some() { 0.05 } else { 0.1 };
+    let drops = config.rules.iter_mut();
+    for rule in drops.filter(|rule| rule.action == Action::Drop) {
+        rule.probability = rule.probability.min(most);
+    }
+}
+
+/// Now and then frames that are late or changed, nodes that are slow, and short queues before
+/// the nodes.
+fn worsen(config: &mut Config, draw: &mut dyn FnMut(u64) -> u64, play: u64) {
+    let nodes = config.nodes as u64;
+    if draw(3) == 0 {
+        let (one, other) = (draw(nodes), draw(nodes));
+        let (from, until) = (draw(play), draw(2 * play));
+        let some = draw(2) == 0 && one != other;
+        config.rules.push(Rule {
+            delay_ms: Some([0.5, 5.0, 25.0][draw(3) as usize]),
+            jitter_ms: Some(draw(10) as f64),
+            from: some.then(|| node_name(one as usize)),
+            to: some.then(|| node_name(other as usize)),
+            both_ways: some && draw(2) == 0,
+            after_ms: Some(from),
+            until_ms: Some(from + 1 + until),
+            ..Rule::new(Action::Delay)
+        });
+    }
+    if draw(3) == 0 {
+        let at = draw(play);
+        let node = node_name(draw(nodes) as usize);
+        config.rules.push(Rule {
+            until_ms: Some(at + 1 + draw(5000)),
+            share: Some((1 + draw(9)) as f64 / 10.0),
+            ..Rule::mishap(Action::Slow, &node, at)
+        });
+    }
+    let whole = (config.networks.iter()).all(|network| network.mtu >= WHOLE);
+    if draw(3) == 0 && whole && config.mtu >= WHOLE {
+        for _ in 0..=draw(4) {
+            let byte = CHECKED.start + draw(CHECKED.len() as u64) as usize;
+            config.rules.push(Rule {
+                byte: Some(byte),
+                mask: (draw(2) == 0).then(|| 1 + draw(255) as u8),
+                ..Rule::new(Action::Corrupt).with_probability(0.02)
+            });
+        }
+    }
+    if draw(4) == 0 {
+        config.link = Some(Link {
+            bandwidth: [50, 200, 1000][draw(3) as usize] * 1_000_000,
+            queue: [16, 64, 256][draw(3) as usize] * 1024,
+        });
+    }
 }
 
 /// Calls and one-way messages: a run of which everything follows from the seed, how many nodes, what they do, what the
@@ -145,4 +246,54 @@ pub fn mixed(seed: u64, nodes: &RangeInclusive<usize>) -> Config {
         _ => {}
     }
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The hundred runs of the share that every test run does.
+    fn share() -> impl Iterator<Item = Config> {
+        (1..=100).map(|seed| wild(seed, &NODES))
+    }
+
+    #[test]
+    fn the_share_of_every_test_run_has_every_fault_and_every_network() {
+        for action in [
+            Action::Drop,
+            Action::Delay,
+            Action::Duplicate,
+            Action::Reorder,
+            Action::Corrupt,
+            Action::Cut,
+            Action::Crash,
+            Action::Reboot,
+            Action::Freeze,
+            Action::Slow,
+        ] {
+            let has = |config: &Config| config.rules.iter().any(|rule| rule.action == action);
+            let runs = share().filter(has).count();
+            assert!(runs >= 10, "{action:?} in {runs} runs");
+        }
+        assert!(share().filter(|config| config.link.is_some()).count() >= 10);
+        for (networks, routers) in ROUTERS {
+            let is = |config: &Config| {
+                let on_many = |node: &usize| config.networks_of(*node).len() > 1;
+                config.networks.len() == networks
+                    && (0..config.nodes).filter(on_many).count() == routers.len()
+            };
+            assert!(share().any(|config| is(&config)), "{networks} {routers:?}");
+        }
+    }
+
+    #[test]
+    fn every_node_is_on_a_network_and_only_checked_bytes_are_changed() {
+        for config in share() {
+            for node in 0..config.nodes {
+                assert!(!config.networks_of(node).is_empty());
+            }
+            let mut changed = config.rules.iter().filter_map(|rule| rule.byte);
+            assert!(changed.all(|byte| CHECKED.contains(&byte)));
+        }
+    }
 }

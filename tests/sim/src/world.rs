@@ -205,7 +205,10 @@ impl World {
     pub fn freeze(&mut self, index: usize, time: Duration) {
         self.trace
             .text(self.now, format!("node {index} is frozen for {time:?}"));
-        self.machine(index).frozen_until = self.now + time;
+        let until = self.now + time;
+        let machine = self.machine(index);
+        // It may be slow besides.
+        machine.frozen_until = machine.frozen_until.max(until);
     }
 
     /// Whether every actor has done its part, on machines that live.

@@ -35,6 +35,8 @@ type Bug = Box<dyn FnMut(usize, &mut Vec<u8>)>;
 fn calm(seed: u64) -> norma_sim::Config {
     let mut config = scenarios::wild(seed, &(3..=5));
     config.rules.clear();
+    config.networks.clear();
+    config.link = None;
     config.mtu = 65_521;
     // The audits, which compare what nodes believe, would see it first.
     config.audit_every = 0;

@@ -10,6 +10,7 @@ mod books;
 mod calm;
 mod choice;
 mod entries;
+mod foresight;
 mod history;
 mod holders;
 mod load;

@@ -3,11 +3,10 @@
 
 use core::time::Duration;
 
-use norma_faults::{Action, Mishap, Rule, mishaps};
 use norma_ipc::{Name, RightTypes};
 
-use super::calm::HARMLESS;
 use super::entries::Phase;
+use super::foresight::foresee;
 use super::{Abilities, Rover, Wild};
 use crate::report::{Failure, Report};
 use crate::world::World;
@@ -41,7 +40,7 @@ pub(crate) fn run(mut world: World, wild: &Wild) -> Result<Report, Failure> {
     world.books.open(nodes);
     world.books.merge = wild.abilities.contains(Abilities::DIRECT);
     world.books.calm.relayed = !wild.abilities.contains(Abilities::DIRECT);
-    foresee(&mut world);
+    foresee(&mut world.books.calm, &world.config);
     for index in 0..nodes {
         populate(&mut world, index);
     }
@@ -106,40 +105,4 @@ fn check_names(world: &mut World) {
             }
         }
     }
-}
-
-/// Enters what the rules and events of the run will do to the network.
-fn foresee(world: &mut World) {
-    let config = world.config.clone();
-    let place = |name: &Option<String>| -> Vec<usize> {
-        let number = name
-            .as_deref()
-            .and_then(|n| n.strip_prefix("node")?.parse().ok());
-        number.map_or_else(|| (0..config.nodes).collect(), |at| vec![at])
-    };
-    for rule in config.rules.iter().filter(|rule| is_cut(rule)) {
-        let from = Duration::from_millis(rule.after_ms.unwrap_or(0));
-        let until = rule
-            .until_ms
-            .map_or(Duration::MAX / 2, Duration::from_millis);
-        if until - from < HARMLESS {
-            continue;
-        }
-        for one in place(&rule.from) {
-            for other in place(&rule.to) {
-                world.books.calm.pair(one, other, from, until);
-            }
-        }
-    }
-    for (at, node, mishap) in mishaps(&config.rules, &config.names()) {
-        if let Mishap::Freeze(time) = mishap
-            && time >= HARMLESS
-        {
-            world.books.calm.node(usize::from(node), at, at + time);
-        }
-    }
-}
-
-fn is_cut(rule: &Rule) -> bool {
-    rule.action == Action::Cut || rule.action == Action::Drop && rule.probability >= 0.5
 }
