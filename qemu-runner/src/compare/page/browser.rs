@@ -3,7 +3,7 @@
 //! Owns: finding Chromium, opening the page at several widths, what must hold, pictures.
 //! Leaves to others: the page.
 //! Why this way: the page itself forbids scripts. So a copy without that policy is opened, with
-//! one that measures what was laid out and writes it into the document, which Chromium prints.
+//! one that measures what was laid out and tells the page around it, which Chromium prints.
 
 use crate::setup;
 use crate::status::{Ended, Status};
@@ -25,10 +25,12 @@ const INSTALL: &str = "apt-get install -y --no-install-recommends chromium";
 
 /// Widths of a phone, a tablet and a wide screen, in CSS pixels.
 const WIDTHS: [u32; 3] = [390, 768, 1200];
+/// Height of the window, in CSS pixels.
+const HEIGHT: u32 = 2400;
 /// The smallest letters that can be read, in CSS pixels.
 const LETTERS: f64 = 9.0;
 
-/// Writes into the document what was laid out.
+/// Tells the page around what was laid out.
 const MEASURE: &str = r#"<script>
 addEventListener("load", () => {
   const plots = [...document.querySelectorAll("figure > svg")];
@@ -44,15 +46,26 @@ addEventListener("load", () => {
     inner: innerWidth,
     scroll: document.documentElement.scrollWidth,
     plots: plots.length,
-    narrow: plots.filter(p => box(p).width < 300 || box(p).height < 60).length,
+    narrow: plots.filter(p => box(p).width < 300 || box(p).height < 30).length,
     outside: out.map(t => t.textContent),
     letters: Math.min(...letters),
     fetched: performance.getEntriesByType("resource").length,
     hidden: [...document.querySelectorAll("td")].filter(d => box(d).width == 0).length,
   };
-  document.body.setAttribute("data-found", btoa(JSON.stringify(found)));
+  parent.postMessage(btoa(JSON.stringify(found)), "*");
 });
 </script></head>"#;
+
+/// A page around the page. A browser's window has a least width, wider than a phone; a frame in it
+/// has any. What is measured in the frame is written into the page around it, which Chromium prints.
+fn framed(page: &str, width: u32) -> String {
+    format!(
+        "<!doctype html><html><head><script>addEventListener('message', e => \
+         document.body.setAttribute('data-found', e.data));</script></head>\
+         <body style='margin:0'><iframe src='{page}' \
+         style='border:0;width:{width}px;height:{HEIGHT}px'></iframe></body></html>"
+    )
+}
 
 /// What the browser found.
 #[derive(Debug, Deserialize)]
@@ -82,7 +95,7 @@ pub fn check(page: &Path, pictures: Option<&Path>) -> Result<()> {
     for width in WIDTHS {
         let found = open(&browser, folder.path(), &copy, width)?;
         found
-            .holds(&html)
+            .holds(&html, width)
             .with_context(|| format!("at {width} pixels: {found:?}"))?;
     }
     let pdf = pictures.unwrap_or(folder.path()).join("page.pdf");
@@ -131,7 +144,7 @@ fn chromium(browser: &Path, folder: &Path, width: u32) -> Command {
         "--user-data-dir={}",
         folder.join("profile").display()
     ));
-    command.arg(format!("--window-size={width},2400"));
+    command.arg(format!("--window-size={width},{HEIGHT}"));
     command.stdin(Stdio::null());
     command
 }
@@ -156,8 +169,10 @@ fn ran(command: &mut Command) -> Result<String> {
 
 /// What was laid out in a window of that width.
 fn open(browser: &Path, folder: &Path, page: &Path, width: u32) -> Result<Found> {
+    let around = folder.join("around.html");
+    std::fs::write(&around, framed(&url(page)?, width))?;
     let mut command = chromium(browser, folder, width);
-    let dom = ran(command.arg("--dump-dom").arg(url(page)?))?;
+    let dom = ran(command.arg("--dump-dom").arg(url(&around)?))?;
     let marker = "data-found=\"";
     let begin = dom
         .find(marker)
@@ -184,15 +199,21 @@ fn print(browser: &Path, folder: &Path, page: &Path, pdf: &Path) -> Result<()> {
 }
 
 fn shoot(browser: &Path, folder: &Path, page: &Path, width: u32, file: &Path) -> Result<()> {
+    let around = folder.join("around.html");
+    std::fs::write(&around, framed(&url(page)?, width))?;
     let mut command = chromium(browser, folder, width);
     command
         .arg(format!("--screenshot={}", file.display()))
-        .arg(url(page)?);
+        .arg(url(&around)?);
     ran(&mut command).map(drop)
 }
 
 impl Found {
-    fn holds(&self, html: &str) -> Result<()> {
+    fn holds(&self, html: &str, width: u32) -> Result<()> {
+        ensure!(
+            self.inner == f64::from(width),
+            "the window is not as wide as was asked for"
+        );
         ensure!(
             self.scroll <= self.inner,
             "the page is wider than its window"
@@ -270,8 +291,15 @@ mod tests {
             hidden: 0,
         };
         let page = "<figure>";
-        assert!(good().holds(page).is_ok());
+        assert!(good().holds(page, 390).is_ok());
         for (found, word) in [
+            (
+                Found {
+                    inner: 500.0,
+                    ..good()
+                },
+                "asked for",
+            ),
             (
                 Found {
                     scroll: 400.0,
@@ -323,7 +351,7 @@ mod tests {
                 "hidden",
             ),
         ] {
-            let error = found.holds(page).unwrap_err().to_string();
+            let error = found.holds(page, 390).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         }
     }
@@ -332,7 +360,7 @@ mod tests {
     fn the_script_stands_where_the_policy_was_and_only_there() {
         let page = super::super::html(&crate::compare::tests::made_up(&[]));
         let copy = measured(&page).unwrap();
-        assert!(copy.contains("data-found") && !copy.contains("Content-Security-Policy"));
+        assert!(copy.contains("postMessage") && !copy.contains("Content-Security-Policy"));
         assert!(measured("<html></html>").is_err());
     }
 }
