@@ -300,9 +300,10 @@ return function(names, tools, watch, fields, experts, message)
         if carries then
             body = message.read(tvb, tree, frame, length)
         end
-        -- A frame that every node drops tells nothing of others. A bad layout is said already.
+        -- A frame that every node drops tells nothing of others, nor does one that is sealed, for
+        -- it may be a damaged one. A bad layout is said already.
         local _, unknown = tools.flags(frame.flags, names.flag)
-        local sound = good and whole and unknown == 0 and (body ~= nil or not carries)
+        local sound = good and frame.key == 0 and whole and unknown == 0 and (body ~= nil or not carries)
         local notes = sound and watch.notes(pinfo, "session", function(notes)
             watch.frame(notes, pinfo, frame)
         end) or {}
