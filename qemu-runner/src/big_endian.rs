@@ -18,34 +18,40 @@ pub const LINKER: &str = "s390x-linux-gnu-gcc";
 /// What runs them.
 pub const EMULATOR: &str = "qemu-s390x";
 
-/// Builds the daemon and the program that talks in items; tells in which folder they lie. They are
-/// static, so that the emulator needs no libraries of that machine.
+/// Builds the daemon and the program that talks in items, for this machine and for the other one;
+/// tells in which folder the latter lie. They are static, so that the emulator needs no libraries
+/// of that machine.
 ///
 /// # Errors
 /// They do not compile, or cargo is not there.
 pub fn build(context: &Context) -> anyhow::Result<PathBuf> {
     let folder = context.workspace.target.join("big-endian");
-    let mut cargo = context.cargo();
+    let command = || {
+        let mut cargo = context.cargo();
+        cargo.args(["build", "--quiet", "--package", PACKAGE]);
+        cargo.args(["--bins", "--examples"]);
+        cargo
+    };
+    // Cargo builds examples for a test that is named only as tests of their own.
+    compile(command(), "this machine")?;
+    let mut cargo = command();
     cargo
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            PACKAGE,
-            "--bins",
-            "--examples",
-        ])
         .args(["--target", TARGET, "--target-dir"])
         .arg(&folder)
         .env("CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_LINKER", LINKER)
         .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
         .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    compile(cargo, TARGET)?;
+    Ok(folder.join(TARGET).join("debug"))
+}
+
+fn compile(mut cargo: Command, machine: &str) -> anyhow::Result<()> {
     let status = cargo.status().context("cannot run cargo")?;
     ensure!(
         status.success(),
-        "{PACKAGE} does not compile for {TARGET}; cargo's messages are above"
+        "{PACKAGE} does not compile for {machine}; cargo's messages are above"
     );
-    Ok(folder.join(TARGET).join("debug"))
+    Ok(())
 }
 
 /// The command that runs the test with programs that lie in `folder`.
@@ -53,7 +59,7 @@ pub fn build(context: &Context) -> anyhow::Result<PathBuf> {
 pub fn test(context: &Context, folder: PathBuf) -> Command {
     let mut cargo = context.cargo();
     cargo
-        .args(["test", "--package", PACKAGE, "--examples"])
+        .args(["test", "--package", PACKAGE])
         .args(["--test", "big_endian", "--", "--include-ignored"])
         .env("NORMA_EMULATOR", EMULATOR)
         .env("NORMA_BIG_ENDIAN", folder);
