@@ -7,7 +7,10 @@ use qemu_runner::qemu::{Machine, Outcome};
 use qemu_runner::run::{NodePlan, Plan};
 
 pub fn tests() -> Vec<Test> {
-    let mut tests = vec![Test::new("machine::no_randomness", no_randomness)];
+    let mut tests = vec![
+        Test::new("machine::no_randomness", no_randomness),
+        Test::new("machine::no_clock", no_clock),
+    ];
     for machine in [Machine::Microvm, Machine::Q35] {
         let name = |what: &str| format!("machine::{what}::{}", machine.word());
         tests.push(Test::new(name("no_network_card"), move |lab| {
@@ -34,6 +37,11 @@ fn refuses(lab: &Lab, plan: Plan, option: &str) -> Result<()> {
 
 fn on_a_network(node: NodePlan) -> Plan {
     Plan::new(vec![node]).network("net", vec![0])
+}
+
+fn no_clock(lab: &Lab) -> Result<()> {
+    let node = lab.alone("a", "hello")?.cpu("max,-tsc");
+    refuses(lab, Plan::new(vec![node]), "-cpu")
 }
 
 fn no_randomness(lab: &Lab) -> Result<()> {

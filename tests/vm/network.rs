@@ -7,10 +7,14 @@ use crate::Test;
 use crate::lab::{Lab, deadline, ends};
 use anyhow::{Context as _, Result, ensure};
 use norma_faults::{Action, Random, Rule};
-use qemu_runner::link::LinkKind;
+use norma_wire::layout;
+use pcap_file::pcapng::{Block, PcapNgReader};
+use qemu_runner::link::{Capture, LinkKind};
 use qemu_runner::qemu::{Machine, Outcome};
 use qemu_runner::run::{NodePlan, Plan, Run};
+use std::fs::File;
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub const SEED: u64 = 20_240_229;
@@ -60,6 +64,7 @@ pub fn tests() -> Vec<Test> {
         Test::new("network::a_call_that_is_passed_on", passed_on),
         Test::new("network::strangers_ignore_each_other", strangers),
         Test::new("network::random_frames", random_frames),
+        Test::new("network::forged_frames", forged_frames),
         Test::new("network::small_mtu", small_mtu),
         Test::new("network::two_networks_and_a_router", two_networks),
         Test::new("network::three_networks_in_a_row", three_networks),
@@ -484,6 +489,72 @@ fn random_frames(lab: &Lab) -> Result<()> {
         ensure!(run.outcome("b").is_none(), "node b has ended");
         Ok(())
     })
+}
+
+/// Frames that were really sent, forged: they are believed (W-64 is no seal), so what comes of the
+/// calls is anybody's guess. But no node breaks, and whoever starts anew is served.
+fn forged_frames(lab: &Lab) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("frames.pcapng");
+    let capture = Capture::create(&file)?;
+    let other = lab
+        .node("c", "nettest")?
+        .argument("test=who")
+        .argument("peer=b");
+    let nodes = vec![server(lab)?, client(lab, "calls", &["n=3000"])?, other];
+    let plan = Plan::together(nodes).switched();
+    let host = plan.host_station();
+    lab.captured(plan, Some(&capture), |run| {
+        passes(run, "c", "who")?;
+        run.expect("a", "a tenth is done", deadline())?;
+        let end = run.switch(0).context("no switch")?.node_end(host)?;
+        let socket = UnixDatagram::from(end);
+        let mut random = Random::new(SEED);
+        capture.finish()?;
+        let sent = frames(&file)?;
+        for _ in 0..5_000 {
+            let which = random.below(sent.len() as u64) as usize;
+            socket.send(&forged(&mut random, &sent[which]))?;
+        }
+        ensure!(run.outcome("b").is_none(), "node b has ended");
+        if run.outcome("a").is_none() {
+            run.kill("a");
+        }
+        let ended = run.wait_exit("a", deadline())?;
+        let alive = matches!(ended, Outcome::Signal(9) | Outcome::Pass | Outcome::Fail);
+        ensure!(alive, "node a {ended}");
+        run.restart("c")?;
+        passes(run, "c", "who")
+    })
+}
+
+/// The frames of sessions in a capture.
+fn frames(file: &Path) -> Result<Vec<Vec<u8>>> {
+    let mut reader = PcapNgReader::new(File::open(file)?)?;
+    let mut frames = Vec::new();
+    while let Some(block) = reader.next_block() {
+        if let Block::EnhancedPacket(packet) = block?
+            && packet.data.len() >= layout::BODY_AT
+        {
+            frames.push(packet.data.into_owned());
+        }
+    }
+    ensure!(!frames.is_empty(), "no session was captured");
+    Ok(frames)
+}
+
+/// A frame with a few bytes of its session changed, and its check written anew. It comes from the
+/// host, so that the switch sends the nodes' own where they belong.
+fn forged(random: &mut Random, frame: &[u8]) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    frame[6..12].copy_from_slice(&[0x52, 0x54, 0, 0xee, 0, 1]);
+    for _ in 0..1 + random.below(3) {
+        let end = frame.len().min(layout::BODY_AT + 64);
+        let at = layout::SESSION_AT + random.below((end - layout::SESSION_AT) as u64) as usize;
+        frame[at] = random.next_u64() as u8;
+    }
+    norma_net::seal(&mut frame);
+    frame
 }
 
 /// A frame that is wrong in one of many ways: the more of it is right, the further it gets.
