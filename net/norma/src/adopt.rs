@@ -217,6 +217,10 @@ impl<S: PageSource> Node<S> {
         if let Some(known) = known {
             match self.ipc.sink(known.port) {
                 Ok(Sink::Queue) => return self.merge(place, known.port),
+                // Its receive right is on its way here: it is to hang on nothing else (W-102).
+                Ok(Sink::Remote(_)) if self.ipc.is_arriving(known.port) => {
+                    return self.merge(place, known.port);
+                }
                 Ok(Sink::Remote(active)) if self.is_better(place, repr, active) => {
                     return self.import_next(place, repr, known.port);
                 }
