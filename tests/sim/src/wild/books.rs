@@ -131,13 +131,17 @@ impl Books {
                 Place::Gone(_) => return true,
                 Place::InMessage(number) => number,
             };
-            match self.cargo[&number].fate {
+            // One that is being filled is still at its sender.
+            let Some(cargo) = self.cargo.get(&number) else {
+                return false;
+            };
+            match cargo.fate {
                 Fate::Lost => return true,
                 Fate::Received | Fate::Returned => return false,
                 Fate::UnderWay if self.may_be_lost_by_itself(number) => return true,
                 Fate::UnderWay => {}
             }
-            match self.target(self.cargo[&number].dest) {
+            match self.target(cargo.dest) {
                 OnceTarget::Port(above) => at = above,
                 OnceTarget::Call(_) => return false,
             }
@@ -178,7 +182,9 @@ impl Books {
             let Place::InMessage(number) = book.place else {
                 return;
             };
-            let cargo = &self.cargo[&number];
+            let Some(cargo) = self.cargo.get(&number) else {
+                return;
+            };
             if let Dest::Once(once) = cargo.dest {
                 path.join(&self.onces[once.0 as usize].path);
             }

@@ -137,13 +137,16 @@ impl Books {
         Some(cargo)
     }
 
-    /// What is in a message was where the port was in whose queue it lay.
+    /// What is in a message was where the port was in whose queue it lay. If it was sent to a
+    /// send-once right, it may have gone by way of all by whom that right had come (W-113).
     fn go_along(&mut self, cargo: &mut Cargo) {
-        let OnceTarget::Port(port) = self.target(cargo.dest) else {
-            return;
-        };
         let mut way = Path::default();
-        self.join_owners(port, &mut way);
+        if let OnceTarget::Port(port) = self.target(cargo.dest) {
+            self.join_owners(port, &mut way);
+        }
+        if let Dest::Once(once) = cargo.dest {
+            way.join(&self.onces[once.0 as usize].path);
+        }
         for right in &mut cargo.rights {
             right.path.join(&way);
         }
@@ -164,5 +167,79 @@ impl Books {
             );
             self.accuse(what, &[port], &[]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+    use crate::wild::entries::Carried;
+
+    const fn node(node: usize) -> Who {
+        Who {
+            node,
+            boots: 0,
+            thread: 0,
+        }
+    }
+
+    fn carried(kind: RightKind, port: PortNo) -> Carried {
+        Carried {
+            kind,
+            port,
+            once: None,
+            path: Path::default(),
+            since: Duration::ZERO,
+            suspect: None,
+        }
+    }
+
+    fn cargo(from: usize, dest: Dest, rights: Vec<Carried>) -> Cargo {
+        Cargo {
+            from: node(from),
+            dest,
+            rights,
+            reply: None,
+            sent: Duration::ZERO,
+            fate: Fate::UnderWay,
+            path: Path::default(),
+            circular: false,
+        }
+    }
+
+    /// The first message with a right may be judged while the second right is put into it.
+    #[test]
+    fn a_port_in_a_message_that_is_being_filled_lives() {
+        let mut books = Books::default();
+        books.open(2);
+        let port = books.new_port(node(0), 1);
+        let number = books.next_number();
+        books.take_receive(0, 1, Place::InMessage(number));
+        assert!(!books.is_gone(port));
+        assert!(!books.excused(port, &Path::default(), Duration::ZERO));
+    }
+
+    #[test]
+    fn what_is_sent_to_a_send_once_right_depends_on_all_by_whom_that_came() {
+        let mut books = Books::default();
+        books.open(4);
+        let to = books.new_port(node(0), 1);
+        let inside = books.new_port(node(2), 1);
+        // Node 0's right came to node 2 by way of node 1.
+        let once = books.new_once(0, OnceTarget::Port(to));
+        books.once_came(node(1), once);
+        books.once_came(node(2), once);
+        let right = carried(RightKind::Send, inside);
+        books.sent(1, cargo(2, Dest::Once(once), vec![right]), 0);
+        let came = books.arrived(node(0), 1, OnceTarget::Port(to)).unwrap();
+        let at = Duration::from_secs(1);
+        books.now = at;
+        let excused = |books: &Books| books.excused(inside, &came.rights[0].path, Duration::ZERO);
+        books.calm.pair(3, 2, Duration::ZERO, at);
+        assert!(!excused(&books), "node 3 has no part in it");
+        books.calm.pair(1, 2, Duration::ZERO, at);
+        assert!(excused(&books));
     }
 }
