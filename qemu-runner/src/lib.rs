@@ -7,13 +7,15 @@
 //! - [`link`]: what joins network devices, directly or through a switch with faults;
 //! - [`linux`]: Linux guests, with which norma is compared;
 //! - [`run`]: several nodes together, and waiting for what they say;
+//! - [`running`]: which clusters run on this host, and how to reach their nodes;
 //! - [`images`]: building images for the bare machine;
 //! - [`setup`]: what the host must have, and how to get it;
 //! - [`cluster`]: the cluster file;
 //! - [`commands`]: one module per command;
 //! - [`symbols`]: addresses of a panic as names and lines.
 //!
-//! Nothing here is `unsafe`, and nothing outlives the runner: no file, no socket, no QEMU.
+//! Nothing here is `unsafe`, and nothing outlives the runner: no socket, no QEMU, and no file but those
+//! that were asked for (where it was killed, the next run tidies up).
 #![forbid(unsafe_code)]
 
 pub mod bench;
@@ -31,6 +33,7 @@ pub mod linux;
 pub mod programs;
 pub mod qemu;
 pub mod run;
+pub mod running;
 pub mod setup;
 pub mod signals;
 pub mod status;

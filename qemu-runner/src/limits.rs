@@ -63,3 +63,6 @@ pub const DEMO_FILE: usize = 64 << 20;
 /// Lines that a daemon that is started may say before it serves, or instead of it: it says one
 /// for each link.
 pub const SAID_LINES: usize = 16;
+
+/// Bytes of a unix socket's path, as the kernel has it: 108 with the zero behind it.
+pub const SOCKET_PATH: usize = 107;

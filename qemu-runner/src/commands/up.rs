@@ -38,6 +38,7 @@ pub fn run(context: &Context, args: &UpArgs) -> anyhow::Result<Status> {
         .plan(&images, context.machine, seed)?
         .accelerator(context.accelerator)
         .link(context.link)
+        .findable("up")
         .capture(context.capture.as_ref());
     let daemon = daemon_plan(context, &cluster)?;
     if context.dry_run {

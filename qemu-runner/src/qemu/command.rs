@@ -12,7 +12,7 @@
 
 use super::{Accelerator, PROGRAM};
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The machine that QEMU emulates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum, serde::Deserialize)]
@@ -172,6 +172,15 @@ impl QemuCommand {
             nic.mtu
         );
         arguments.add(["-netdev", &netdev, "-device", &device]);
+    }
+
+    /// Has QEMU offer what `option` is for on a unix socket, which it makes.
+    pub fn listen(&mut self, option: &str, socket: &Path) {
+        // QEMU takes a comma for the end of the path, and two for one.
+        let path = socket.to_string_lossy().replace(',', ",,");
+        self.extra.push(option.into());
+        self.extra
+            .push(format!("unix:{path},server=on,wait=off").into());
     }
 
     /// The whole command as one line that a shell understands.

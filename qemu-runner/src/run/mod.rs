@@ -16,6 +16,7 @@ pub use crate::qemu::{Event, Outcome};
 use crate::limits::{REPORTED_LINES, SIGNAL_POLL};
 use crate::link::Switch;
 use crate::qemu::{Process, QemuCommand};
+use crate::running::Registration;
 use crate::signals;
 use crate::symbols::{Symbols, frame_address};
 use crate::ui::Ui;
@@ -36,6 +37,8 @@ pub struct Run {
     agenda: Agenda,
     ui: Ui,
     echo: bool,
+    // As long as it lives, other commands find the nodes.
+    _registration: Option<Registration>,
 }
 
 /// A node of a running cluster.

@@ -8,8 +8,10 @@ use super::{Fated, Lazy, Node, Run, RunError};
 use crate::limits::EVENTS;
 use crate::link::{Capture, LinkKind, Port, Switch, mac};
 use crate::qemu::{Accelerator, Guest, Machine, Nic, Process, QemuCommand, mac_text};
+use crate::running::{self, GDB, MONITOR, Registration};
 use crate::ui::Ui;
 use norma_faults::{Faults, Rule, Station};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -161,6 +163,7 @@ pub struct Plan {
     seed: u64,
     switched: bool,
     capture: Option<Capture>,
+    findable: Option<String>,
     quiet: bool,
 }
 
@@ -178,6 +181,7 @@ impl Plan {
             seed: 0,
             switched: false,
             capture: None,
+            findable: None,
             quiet: false,
         }
     }
@@ -266,6 +270,14 @@ impl Plan {
     #[must_use]
     pub fn capture(mut self, capture: Option<&Capture>) -> Self {
         self.capture = capture.cloned();
+        self
+    }
+
+    /// Lets `cargo norma gdb` and its like find the nodes while they run, as those of `command`:
+    /// QEMU's debugger stub and monitor then listen on sockets of this user.
+    #[must_use]
+    pub fn findable(mut self, command: &str) -> Self {
+        self.findable = Some(command.into());
         self
     }
 
@@ -365,6 +377,8 @@ impl Plan {
             switches.extend(switch);
         }
         let (sender, events) = sync_channel(EVENTS);
+        let mut commands = self.commands();
+        let registration = self.register(ui, &mut commands);
         let mut run = Run {
             events,
             sender,
@@ -373,8 +387,9 @@ impl Plan {
             agenda: Agenda::new(&self.rules, &self.names()),
             ui: *ui,
             echo: !self.quiet,
+            _registration: registration,
         };
-        for (index, (sockets, command)) in ends.into_iter().zip(self.commands()).enumerate() {
+        for (index, (sockets, command)) in ends.into_iter().zip(commands).enumerate() {
             let plan = &self.nodes[index];
             let process = Process::start(&command, sockets, plan.pin, index, run.sender.clone())
                 .map_err(|source| RunError::Start {
@@ -394,6 +409,45 @@ impl Plan {
             });
         }
         Ok(run)
+    }
+
+    /// Has QEMU listen for who inspects its guest, and the cluster be found. Where that cannot be,
+    /// the cluster runs all the same.
+    fn register(&self, ui: &Ui, commands: &mut [QemuCommand]) -> Option<Registration> {
+        let what = self.findable.as_ref()?;
+        let register = || -> std::io::Result<_> {
+            let registration = Registration::new()?;
+            let sockets = |index| -> std::io::Result<BTreeMap<String, PathBuf>> {
+                let purposes = [GDB, MONITOR].into_iter();
+                let socket = |purpose: &str| registration.socket(index, purpose);
+                purposes
+                    .map(|purpose| Ok((purpose.to_owned(), socket(purpose)?)))
+                    .collect()
+            };
+            let nodes = self.nodes.iter().enumerate().map(|(index, plan)| {
+                Ok(running::Node {
+                    name: plan.name.clone(),
+                    image: plan.image.clone(),
+                    sockets: sockets(index)?,
+                })
+            });
+            let nodes: Vec<_> = nodes.collect::<std::io::Result<_>>()?;
+            registration.publish(what, &self.cluster, &nodes)?;
+            Ok((registration, nodes))
+        };
+        match register() {
+            Ok((registration, nodes)) => {
+                for (command, node) in commands.iter_mut().zip(&nodes) {
+                    command.listen("-gdb", &node.sockets[GDB]);
+                    command.listen("-qmp", &node.sockets[MONITOR]);
+                }
+                Some(registration)
+            }
+            Err(error) => {
+                ui.progress(&format!("other commands cannot find these nodes: {error}"));
+                None
+            }
+        }
     }
 
     fn network_error(&self, network: &Network, source: std::io::Error) -> RunError {

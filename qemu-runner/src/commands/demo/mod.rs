@@ -105,6 +105,7 @@ fn plan(context: &Context, image: &Path, file: &Path, length: usize) -> Plan {
     Plan::pair(b, a)
         .cluster("demo")
         .link(context.link)
+        .findable("demo")
         .capture(context.capture.as_ref())
         .accelerator(context.accelerator)
 }
