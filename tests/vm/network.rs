@@ -359,12 +359,24 @@ fn frozen(lab: &Lab) -> Result<()> {
         |run| {
             run.expect("a", "a tenth is done", deadline())?;
             run.pause("b");
-            let thawed = Instant::now() + Duration::from_millis(300);
-            while run.next(thawed).is_ok() {}
+            rest(run, Duration::from_millis(300));
+            run.resume("b");
+            run.expect("a", "half is done", deadline())?;
+            // As long as death takes, and longer: but who is to notice it stands still too.
+            run.pause("a");
+            run.pause("b");
+            rest(run, Duration::from_secs(3));
+            run.resume("a");
             run.resume("b");
             passes(run, "a", "calls")
         },
     )
+}
+
+/// Lets time go by: nothing is expected, and it is what is tested.
+fn rest(run: &mut Run, time: Duration) {
+    let end = Instant::now() + time;
+    while run.next(end).is_ok() {}
 }
 
 /// A node that joins networks and does nothing else.

@@ -64,6 +64,9 @@ pub fn calls(node: &Node) -> Result<(), Error> {
         if i == calls / 10 {
             println!("a tenth is done");
         }
+        if i == calls / 2 {
+            println!("half is done");
+        }
     }
     Ok(())
 }

@@ -64,6 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of runs through the same few lines")]
     fn is_bounded() {
         let mut local = Local::default();
         for number in 1..=ADDRESSES as u64 {

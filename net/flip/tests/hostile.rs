@@ -269,7 +269,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0u64..2000).prop_map(Step::Wait),
         1 => Just(Step::Poll),
     ];
-    proptest::collection::vec(step, 1..80)
+    proptest::collection::vec(step, 1..if cfg!(miri) { 20 } else { 80 })
 }
 
 proptest! {
