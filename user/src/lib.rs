@@ -18,9 +18,6 @@
 //! }
 //! ```
 #![cfg_attr(target_os = "none", no_std)]
-// A send that fails gives its message back, and to put that elsewhere first would cost every
-// message something.
-#![allow(clippy::result_large_err)]
 
 #[cfg(target_os = "none")]
 extern crate alloc;

@@ -2,12 +2,15 @@
 //!
 //! A message is the program's own until it is sent: its data, the names of the rights in it, its
 //! memory. The kernel reads all that from a header when the message goes, and writes it there
-//! when one comes. Its buffers are used again for what comes back.
+//! when one comes. Header and buffers are used again for what comes back, and stay where they
+//! are when the message is moved: to move it is to move a pointer.
 
 use crate::failure::{Failure, MoveError, SendError};
 use crate::memory::Memory;
 use crate::rights::{AnyRight, ReceiveRight, SendOnceRight, SendRight, deallocate};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::alloc::Layout;
 use norma_abi::{Entry, Header, InContext, disposition, kind};
 use norma_ipc::limits::{FIRST_INLINE, MAX_INLINE, MAX_RIGHTS};
 use norma_ipc::{Context, Name, RightKind};
@@ -25,18 +28,20 @@ pub enum Right {
 
 /// A message: an identifier, inline data, rights and out-of-line memory.
 #[derive(Debug)]
-pub struct Message {
-    id: u32,
-    format: u32,
+pub struct Message(Box<Content>);
+
+/// On a boundary that keeps the header within a page, where the kernel finds it at once.
+#[derive(Debug)]
+#[repr(C, align(128))]
+struct Content {
+    /// What the kernel said last, and identifier, format and right to reply as they are now. The
+    /// places of the rest are put in before the kernel reads it.
+    header: Header,
     data: Vec<u8>,
     /// In a message to be sent, each with what is to be done with its name; in one that came,
-    /// rights of the task's. `moves` tells.
+    /// rights of the task's.
     rights: Vec<Entry>,
     memory: Memory,
-    /// Whether the memory stays the program's when the message goes.
-    reply: u32,
-    port: u32,
-    sequence: u32,
     context: Option<InContext>,
 }
 
@@ -49,17 +54,23 @@ impl Message {
         let mut data = Vec::new();
         data.try_reserve(FIRST_INLINE)
             .map_err(|_| Failure::NoMemory)?;
-        Ok(Self {
-            id: 0,
-            format: 0,
-            data,
-            rights: Vec::new(),
-            memory: Memory::new(),
-            reply: 0,
-            port: 0,
-            sequence: 0,
-            context: None,
-        })
+        let layout = Layout::new::<Content>();
+        // SAFETY: the layout has a size.
+        let place = unsafe { alloc::alloc::alloc(layout) }.cast::<Content>();
+        if place.is_null() {
+            return Err(Failure::NoMemory);
+        }
+        // SAFETY: the allocator just gave it, for such a value.
+        Ok(Self(unsafe {
+            place.write(Content {
+                header: Header::default(),
+                data,
+                rights: Vec::new(),
+                memory: Memory::new(),
+                context: None,
+            });
+            Box::from_raw(place)
+        }))
     }
 
     /// A message with these inline data, of at most [`MAX_INLINE`] bytes.
@@ -74,22 +85,22 @@ impl Message {
 
     /// The identifier, whose meaning is the service's own.
     pub const fn id(&self) -> u32 {
-        self.id
+        self.0.header.id
     }
 
     /// Sets the identifier.
     pub const fn set_id(&mut self, id: u32) {
-        self.id = id;
+        self.0.header.id = id;
     }
 
     /// The inline data.
     pub fn data(&self) -> &[u8] {
-        &self.data
+        &self.0.data
     }
 
     /// The inline data, for writing in place.
     pub fn data_mut(&mut self) -> &mut [u8] {
-        &mut self.data
+        &mut self.0.data
     }
 
     /// Replaces the inline data.
@@ -100,22 +111,26 @@ impl Message {
         if data.len() > MAX_INLINE {
             return Err(Failure::NoMemory);
         }
-        let more = data.len().saturating_sub(self.data.len());
-        self.data.try_reserve(more).map_err(|_| Failure::NoMemory)?;
+        let more = data.len().saturating_sub(self.0.data.len());
+        self.0
+            .data
+            .try_reserve(more)
+            .map_err(|_| Failure::NoMemory)?;
         self.clear_data();
-        self.data.extend_from_slice(data);
+        self.0.data.extend_from_slice(data);
         Ok(())
     }
 
     /// Empties the inline data.
     pub fn clear_data(&mut self) {
-        self.data.clear();
-        self.format = 0;
+        self.0.data.clear();
+        self.0.header.format = 0;
     }
 
     /// What travels with a call besides its data; the deadline is the time that is left.
     pub fn context(&self) -> Context {
-        self.context
+        self.0
+            .context
             .map_or_else(Context::default, |context| Context {
                 deadline: context.deadline,
                 trace: context.trace,
@@ -125,7 +140,7 @@ impl Message {
 
     /// Sets what travels with a call besides its data.
     pub fn set_context(&mut self, context: Context) {
-        self.context = Some(InContext {
+        self.0.context = Some(InContext {
             deadline: context.deadline,
             trace: context.trace,
             priority: context.priority.into(),
@@ -134,7 +149,7 @@ impl Message {
 
     /// The out-of-line memory.
     pub const fn memory(&self) -> &Memory {
-        &self.memory
+        &self.0.memory
     }
 
     /// Copies `data` into the out-of-line memory.
@@ -148,7 +163,7 @@ impl Message {
 
     /// Moves `memory` in, and out what was there.
     pub fn replace_memory(&mut self, memory: Memory) -> Memory {
-        core::mem::replace(&mut self.memory, memory)
+        core::mem::replace(&mut self.0.memory, memory)
     }
 
     /// Takes the out-of-line memory out.
@@ -158,17 +173,17 @@ impl Message {
 
     /// The name of the receive right on which it came; `None` for the reply to a call.
     pub fn port(&self) -> Option<Name> {
-        (self.port != 0).then(|| Name::from_raw(self.port))
+        (self.0.header.port != 0).then(|| Name::from_raw(self.0.header.port))
     }
 
     /// How many messages were received from that port before.
     pub const fn sequence(&self) -> u32 {
-        self.sequence
+        self.0.header.sequence
     }
 
     /// Whether somebody waits for a reply to this message.
     pub const fn expects_reply(&self) -> bool {
-        self.reply != 0
+        self.0.header.reply != 0
     }
 
     /// Takes the right to which a reply goes out, to answer later.
@@ -176,7 +191,7 @@ impl Message {
     /// # Errors
     /// [`Failure::InvalidRight`] when there is none.
     pub fn take_reply(&mut self) -> Result<SendOnceRight, Failure> {
-        match core::mem::take(&mut self.reply) {
+        match core::mem::take(&mut self.0.header.reply) {
             0 => Err(Failure::InvalidRight),
             name => Ok(SendOnceRight::from_name(Name::from_raw(name))),
         }
@@ -234,10 +249,10 @@ impl Message {
     }
 
     fn push(&mut self, name: Name, what: u32) -> Result<(), Failure> {
-        if self.rights.len() >= MAX_RIGHTS || self.rights.try_reserve(1).is_err() {
+        if self.0.rights.len() >= MAX_RIGHTS || self.0.rights.try_reserve(1).is_err() {
             return Err(Failure::NoMemory);
         }
-        self.rights.push(Entry {
+        self.0.rights.push(Entry {
             name: name.raw(),
             what,
         });
@@ -246,13 +261,13 @@ impl Message {
 
     /// What the first right in the message is.
     pub fn first_right(&self) -> Option<RightKind> {
-        self.rights.first().map(kind_of)
+        self.0.rights.first().map(kind_of)
     }
 
     /// Takes the first right out; `None` if there is none.
     pub fn take_any_right(&mut self) -> Option<Right> {
         let kind = self.first_right()?;
-        let name = Name::from_raw(self.rights.remove(0).name);
+        let name = Name::from_raw(self.0.rights.remove(0).name);
         Some(match kind {
             RightKind::Receive => Right::Receive(ReceiveRight::from_name(name)),
             RightKind::Send => Right::Send(SendRight::from_name(name)),
@@ -289,82 +304,86 @@ impl Message {
             None => Ok(None),
             Some(kind) if kind != R::KIND => Err(Failure::InvalidRight),
             Some(_) => {
-                let name = self.rights.remove(0).name;
+                let name = self.0.rights.remove(0).name;
                 Ok(Some(R::from_name(Name::from_raw(name))))
             }
         }
     }
 
-    /// What the kernel is told of it.
+    /// Where the kernel is told of it, and tells of what came instead.
     #[inline]
-    pub(crate) fn header(&mut self) -> Header {
-        Header {
-            id: self.id,
-            format: self.format,
-            data: self.data.as_mut_ptr() as u64,
-            data_length: self.data.len() as u32,
-            data_capacity: self.data.capacity().min(u32::MAX as usize) as u32,
-            rights: self.rights.as_mut_ptr() as u64,
-            rights_length: self.rights.len() as u32,
-            rights_capacity: self.rights.capacity().min(u32::MAX as usize) as u32,
-            memory: self.memory.address(),
-            memory_length: self.memory.len() as u64,
-            memory_kept: 0,
-            reply: self.reply,
-            port: 0,
-            sequence: 0,
-            news: 0,
-            subject: 0,
-            reason: 0,
-            context: match &mut self.context {
-                Some(context) => core::ptr::from_mut(context) as u64,
-                None => 0,
-            },
-        }
+    pub(crate) fn header(&mut self) -> *mut Header {
+        let Content {
+            header,
+            data,
+            rights,
+            memory,
+            context,
+        } = &mut *self.0;
+        header.data = data.as_mut_ptr() as u64;
+        header.data_length = data.len() as u32;
+        header.data_capacity = data.capacity().min(u32::MAX as usize) as u32;
+        header.rights = rights.as_mut_ptr() as u64;
+        header.rights_length = rights.len() as u32;
+        header.rights_capacity = rights.capacity().min(u32::MAX as usize) as u32;
+        header.memory = memory.address();
+        header.memory_length = memory.len() as u64;
+        header.context = match context {
+            Some(context) => core::ptr::from_mut(context) as u64,
+            None => 0,
+        };
+        header
+    }
+
+    /// What the kernel said last.
+    pub(crate) fn said(&self) -> &Header {
+        &self.0.header
     }
 
     /// It was sent: what was in it is not the program's any more.
-    #[inline]
     pub(crate) fn gone(&mut self) {
-        self.rights.clear();
-        self.reply = 0;
-        let _ = core::mem::take(&mut self.memory).into_parts();
+        self.0.rights.clear();
+        self.0.header.reply = 0;
+        core::mem::forget(self.take_memory());
     }
 
     /// It was not sent; its memory may be elsewhere.
-    pub(crate) fn stayed(&mut self, header: &Header) {
+    pub(crate) fn stayed(&mut self) {
         let (_, length) = self.take_memory().into_parts();
-        self.memory = Memory::received(header.memory, length);
+        self.0.memory = Memory::received(self.0.header.memory, length);
     }
 
-    /// What the kernel says has come into it.
+    /// What was in it is gone, and what the kernel says has come into it.
     ///
     /// # Safety
-    /// The kernel must have written the header, made from this message by
-    /// [`Message::header`], and all that it says.
+    /// The kernel must have taken what was in the message, or there was nothing; and it must
+    /// have written the header that [`Message::header`] gave, and all that it says.
     #[inline]
-    pub(crate) unsafe fn came(&mut self, header: &Header) {
-        self.id = header.id;
-        self.format = header.format;
-        self.reply = header.reply;
-        self.port = header.port;
-        self.sequence = header.sequence;
+    pub(crate) unsafe fn came(&mut self) {
+        let content = &mut *self.0;
+        let header = &content.header;
         // SAFETY: the kernel has written so many, within the capacity that the header told it.
         unsafe {
-            self.data.set_len(header.data_length as usize);
-            self.rights.set_len(header.rights_length as usize);
+            content.data.set_len(header.data_length as usize);
+            content.rights.set_len(header.rights_length as usize);
         }
         if header.rights_length > 0 {
-            self.rights.iter_mut().for_each(as_sent);
+            content.rights.iter_mut().for_each(as_sent);
         }
-        self.memory = Memory::received(header.memory, header.memory_length as usize);
+        let memory = Memory::received(header.memory, header.memory_length as usize);
+        core::mem::forget(core::mem::replace(&mut content.memory, memory));
     }
 
     /// Makes room for what did not fit.
-    pub(crate) fn make_room(&mut self, header: &Header) -> Result<(), Failure> {
-        self.data.clear();
-        let data = self.data.try_reserve(header.data_length as usize);
-        let rights = self.rights.try_reserve(header.rights_length as usize);
+    pub(crate) fn make_room(&mut self) -> Result<(), Failure> {
+        let content = &mut *self.0;
+        content.data.clear();
+        let data = content
+            .data
+            .try_reserve(content.header.data_length as usize);
+        let rights = content
+            .rights
+            .try_reserve(content.header.rights_length as usize);
         data.and(rights).map_err(|_| Failure::NoMemory)
     }
 }
@@ -388,7 +407,7 @@ fn kind_of(entry: &Entry) -> RightKind {
 
 impl Drop for Message {
     fn drop(&mut self) {
-        for entry in &self.rights {
+        for entry in &self.0.rights {
             let kind = match kind_of(entry) {
                 RightKind::Receive => kind::RECEIVE,
                 RightKind::Send => kind::SEND,
@@ -396,8 +415,8 @@ impl Drop for Message {
             };
             deallocate(entry.name, kind);
         }
-        if self.reply != 0 {
-            deallocate(self.reply, kind::SEND_ONCE);
+        if self.0.header.reply != 0 {
+            deallocate(self.0.header.reply, kind::SEND_ONCE);
         }
     }
 }

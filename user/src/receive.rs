@@ -8,7 +8,7 @@ use crate::send::{nanoseconds, with};
 use crate::set::PortSet;
 use crate::system::Refused;
 use core::time::Duration;
-use norma_abi::{Code, FOREVER, Header, News, call};
+use norma_abi::{Code, FOREVER, News, call};
 use norma_ipc::Name;
 
 /// What can be done with whatever is received from.
@@ -89,41 +89,47 @@ fn message(delivery: Result<Delivery, Failure>) -> Result<Message, ReceiveError>
 
 fn receive(from: Name, timeout: u64) -> Result<Delivery, Failure> {
     let mut message = Message::new()?;
-    let mut header = message.header();
     let arguments = |at| [from.raw().into(), at, timeout, 0];
-    // SAFETY: the header says what room the message has.
-    let result = unsafe { with(call::RECEIVE, arguments, &mut header) };
-    came(message, &mut header, result)
+    let result = with(call::RECEIVE, arguments, &mut message);
+    came(message, result)
 }
 
 fn answer(from: Name, mut reply: Message) -> Result<Message, ReceiveError> {
-    let mut header = reply.header();
     let arguments = |at| [from.raw().into(), at, 0, 0];
-    // SAFETY: the header says what the message has.
-    let result = unsafe { with(call::REPLY_AND_RECEIVE, arguments, &mut header) };
+    let result = with(call::REPLY_AND_RECEIVE, arguments, &mut reply);
+    if result.is_ok() && reply.said().news == News::Message as u32 {
+        // SAFETY: the kernel took the reply, and wrote the header of what came.
+        unsafe { reply.came() };
+        return Ok(reply);
+    }
+    answered_otherwise(from, reply, result)
+}
+
+#[cold]
+fn answered_otherwise(
+    from: Name,
+    mut reply: Message,
+    result: Result<u64, Refused>,
+) -> Result<Message, ReceiveError> {
     match result {
-        Ok(_) if header.news == News::Message as u32 => {
-            reply.gone();
-            // SAFETY: the kernel wrote the header.
-            unsafe { reply.came(&header) };
-            Ok(reply)
-        }
         Err(refused) if !refused.sent => {
-            reply.stayed(&header);
+            reply.stayed();
             drop(reply);
             message(receive(from, FOREVER))
         }
         result => {
-            reply.gone();
-            message(came(reply, &mut header, result))
+            if result.is_err() {
+                reply.gone();
+            }
+            message(came(reply, result))
         }
     }
 }
 
-/// Takes what came into `message`, an empty one, and asks again for what did not fit.
+/// Takes what came into `message`, whose own content is gone, and asks again for what did not
+/// fit.
 pub(crate) fn came(
     mut message: Message,
-    header: &mut Header,
     mut result: Result<u64, Refused>,
 ) -> Result<Delivery, Failure> {
     loop {
@@ -134,22 +140,19 @@ pub(crate) fn came(
                 sent: true,
                 ..
             }) => {
-                message.make_room(header)?;
-                *header = message.header();
-                // SAFETY: the header says what room the message has.
-                result = unsafe { with(call::FETCH, |at| [at, 0, 0, 0], header) };
+                message.make_room()?;
+                result = with(call::FETCH, |at| [at, 0, 0, 0], &mut message);
             }
             Err(refused) => return Err(refused.into()),
         }
     }
-    match News::from_number(header.news) {
-        Some(News::Message) => {
-            // SAFETY: the kernel wrote the header.
-            unsafe { message.came(header) };
-            Ok(Delivery::Message(message))
-        }
+    // SAFETY: what was in it is gone, and the kernel wrote the header of what came.
+    unsafe { message.came() };
+    match News::from_number(message.said().news) {
+        Some(News::Message) => Ok(Delivery::Message(message)),
         Some(news) => Ok(Delivery::Notification(Notification::from_header(
-            news, header,
+            news,
+            message.said(),
         ))),
         None => Err(Failure::NotSupported),
     }

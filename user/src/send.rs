@@ -7,7 +7,7 @@ use crate::receive::came;
 use crate::rights::{AnyRight, ReceiveRight, SendOnceRight, SendRight};
 use crate::system::{self, Refused};
 use core::time::Duration;
-use norma_abi::{FOREVER, Header, call};
+use norma_abi::{FOREVER, call};
 use norma_ipc::Name;
 
 /// Nanoseconds, as calls have them.
@@ -65,12 +65,10 @@ impl SendRight {
         mut message: Message,
         port: &ReceiveRight,
     ) -> Result<Delivery, CallError> {
-        let mut header = message.header();
         let arguments = |at| [self.name.raw().into(), at, FOREVER, port.name.raw().into()];
-        // SAFETY: the header says what the message has.
-        match unsafe { with(call::EXCHANGE, arguments, &mut header) } {
-            Err(refused) if !refused.sent => Err(unsent(message, &header, refused)),
-            result => received(message, header, result),
+        match with(call::EXCHANGE, arguments, &mut message) {
+            Err(refused) if !refused.sent => Err(unsent(message, refused)),
+            result => received(message, result),
         }
     }
 }
@@ -91,50 +89,41 @@ impl SendOnceRight {
     }
 }
 
-/// Makes a call with the address of a header.
-///
-/// # Safety
-/// As for [`system::call`]; the header must say what is the caller's.
+/// Makes a call with the address of a message's header.
 #[inline(always)]
-pub(crate) unsafe fn with(
+pub(crate) fn with(
     number: u64,
     arguments: impl FnOnce(u64) -> [u64; 4],
-    header: &mut Header,
+    message: &mut Message,
 ) -> Result<u64, Refused> {
-    let at = core::ptr::from_mut(header) as u64;
-    // SAFETY: the caller vouches for it.
+    let at = message.header() as u64;
+    // SAFETY: the header says what the message has.
     unsafe { system::call(number, arguments(at)) }
 }
 
 fn send(to: Name, mut message: Message, timeout: u64) -> Result<(), SendError> {
-    let mut header = message.header();
     let arguments = |at| [to.raw().into(), at, timeout, 0];
-    // SAFETY: the header says what the message has.
-    match unsafe { with(call::SEND, arguments, &mut header) } {
-        Ok(_) => {
-            message.gone();
-            Ok(())
-        }
-        Err(refused) => Err(not_sent(message, &header, refused)),
-    }
+    sent(with(call::SEND, arguments, &mut message), message)
 }
 
 /// Sends `message` to the right to reply that it carries.
 pub(crate) fn reply(mut message: Message) -> Result<(), SendError> {
-    let mut header = message.header();
-    // SAFETY: the header says what the message has.
-    match unsafe { with(call::REPLY, |at| [at, 0, 0, 0], &mut header) } {
+    sent(with(call::REPLY, |at| [at, 0, 0, 0], &mut message), message)
+}
+
+fn sent(result: Result<u64, Refused>, mut message: Message) -> Result<(), SendError> {
+    match result {
         Ok(_) => {
             message.gone();
             Ok(())
         }
-        Err(refused) => Err(not_sent(message, &header, refused)),
+        Err(refused) => Err(not_sent(message, refused)),
     }
 }
 
 #[cold]
-fn not_sent(mut message: Message, header: &Header, refused: Refused) -> SendError {
-    message.stayed(header);
+fn not_sent(mut message: Message, refused: Refused) -> SendError {
+    message.stayed();
     SendError {
         failure: refused.into(),
         message,
@@ -142,8 +131,8 @@ fn not_sent(mut message: Message, header: &Header, refused: Refused) -> SendErro
 }
 
 #[cold]
-fn unsent(message: Message, header: &Header, refused: Refused) -> CallError {
-    not_sent(message, header, refused).into()
+fn unsent(message: Message, refused: Refused) -> CallError {
+    not_sent(message, refused).into()
 }
 
 impl From<SendError> for CallError {
@@ -156,42 +145,44 @@ impl From<SendError> for CallError {
 }
 
 fn call(to: Name, mut message: Message, timeout: u64) -> Result<Message, CallError> {
-    let mut header = message.header();
-    if header.reply != 0 {
+    if message.expects_reply() {
         return Err(CallError {
             failure: Failure::InvalidRight,
             message: Some(message),
         });
     }
     let arguments = |at| [to.raw().into(), at, timeout, 0];
-    // SAFETY: the header says what the message has.
-    match unsafe { with(call::CALL, arguments, &mut header) } {
+    match with(call::CALL, arguments, &mut message) {
         Ok(_) => {
-            message.gone();
-            // SAFETY: the kernel wrote the header.
-            unsafe { message.came(&header) };
+            // SAFETY: the kernel took the message, and wrote the header of the reply.
+            unsafe { message.came() };
             Ok(message)
         }
-        Err(refused) if !refused.sent => Err(unsent(message, &header, refused)),
-        Err(refused) => match received(message, header, Err(refused))? {
-            Delivery::Message(message) => Ok(message),
-            Delivery::Notification(_) => Err(CallError {
-                failure: Failure::Unanswered,
-                message: None,
-            }),
-        },
+        Err(refused) => not_answered(message, refused),
+    }
+}
+
+#[cold]
+fn not_answered(message: Message, refused: Refused) -> Result<Message, CallError> {
+    if !refused.sent {
+        return Err(unsent(message, refused));
+    }
+    match received(message, Err(refused))? {
+        Delivery::Message(message) => Ok(message),
+        Delivery::Notification(_) => Err(CallError {
+            failure: Failure::Unanswered,
+            message: None,
+        }),
     }
 }
 
 /// What came after the message was sent.
 #[cold]
-fn received(
-    mut message: Message,
-    mut header: Header,
-    result: Result<u64, Refused>,
-) -> Result<Delivery, CallError> {
-    message.gone();
-    came(message, &mut header, result).map_err(|failure| CallError {
+fn received(mut message: Message, result: Result<u64, Refused>) -> Result<Delivery, CallError> {
+    if result.is_err() {
+        message.gone();
+    }
+    came(message, result).map_err(|failure| CallError {
         failure,
         message: None,
     })

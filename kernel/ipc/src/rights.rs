@@ -137,6 +137,21 @@ impl<P: Page> Ipc<P> {
         Ok(right)
     }
 
+    /// As [`Ipc::extract`], for a send-once right.
+    ///
+    /// # Errors
+    /// The name must denote a send-once right.
+    #[inline]
+    pub fn extract_once(&mut self, space: SpaceId, name: Name) -> Result<Right, RightError> {
+        match self.space_mut(space)?.take_once(name) {
+            Some(target) => Ok(Right {
+                kind: RightKind::SendOnce,
+                target,
+            }),
+            None => self.extract(space, name, RightKind::SendOnce),
+        }
+    }
+
     /// Moves a right out of a space, and does no more.
     fn take_out(
         &mut self,
@@ -181,6 +196,28 @@ impl<P: Page> Ipc<P> {
         match self.try_insert(space, &right) {
             Ok(name) => Ok(name),
             Err(error) => Err(InsertError { error, right }),
+        }
+    }
+
+    /// As [`Ipc::insert`], quickest for a send-once right.
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn insert_once(&mut self, space: SpaceId, right: Right) -> Result<Name, InsertError> {
+        if right.kind != RightKind::SendOnce {
+            return self.insert(space, right);
+        }
+        let table = match self.space_mut(space) {
+            Ok(table) => table,
+            Err(error) => return Err(InsertError { error, right }),
+        };
+        match table.insert_once(right.target) {
+            Ok(name) => Ok(name),
+            Err(error) => Err(InsertError {
+                error: error.into(),
+                right,
+            }),
         }
     }
 

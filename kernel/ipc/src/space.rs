@@ -222,6 +222,45 @@ impl Space {
         Ok(name)
     }
 
+    /// As [`Space::insert`], for a send-once right: the shortest way.
+    #[inline]
+    pub(crate) fn insert_once(&mut self, target: Target) -> Result<Name, NoMemory> {
+        if self.used >= self.quota {
+            return Err(NoMemory);
+        }
+        let index = self.free_slot()?;
+        let slot = &mut self.slots[index as usize];
+        slot.entry = Some(Entry {
+            target,
+            receive: false,
+            sends: 0,
+            send_once: true,
+            requests: Requests::NONE,
+        });
+        self.used += 1;
+        Ok(Name::new(index, slot.generation))
+    }
+
+    /// Takes a send-once right of which nobody is to be told out, and forgets its name. `None`
+    /// for whatever else.
+    #[inline]
+    pub(crate) fn take_once(&mut self, name: Name) -> Option<Target> {
+        let index = name.index();
+        let slot = self.slots.get_mut(index as usize)?;
+        let entry = slot.entry.as_ref()?;
+        let usual = entry.send_once && entry.requests == Requests::NONE && !slot.chained;
+        let generation = slot.generation;
+        if !usual || generation != name.generation() || generation + 1 >= Name::GENERATIONS {
+            return None;
+        }
+        let target = entry.target;
+        slot.entry = None;
+        slot.generation = generation + 1;
+        self.used -= 1;
+        self.free(index);
+        Some(target)
+    }
+
     /// Gives `entry` the name that the caller chose.
     ///
     /// # Errors
@@ -463,12 +502,18 @@ mod tests {
         } else {
             Name::GENERATIONS * 100
         };
-        for _ in 0..rounds {
-            let name = space.insert(entry()).unwrap();
+        for round in 0..rounds {
+            // Both ways to name a right, and both to forget its name.
+            let name = match round % 2 {
+                0 => space.insert(entry()).unwrap(),
+                _ => space.insert_once(entry().target).unwrap(),
+            };
             assert_ne!(name, first);
             assert_ne!(name.raw(), 0);
-            assert!(space.get(first).is_err());
-            space.remove(name).unwrap();
+            assert!(space.get(first).is_err() && space.take_once(first).is_none());
+            if round % 3 == 0 || space.take_once(name).is_none() {
+                space.remove(name).unwrap();
+            }
         }
         assert_eq!(space.resting, (rounds + 1) / (Name::GENERATIONS - 1));
         space.check().unwrap();
@@ -520,6 +565,26 @@ mod tests {
         space.remove(Name::new(1, 9)).unwrap();
         let next = space.insert(entry()).unwrap();
         assert_eq!((next.index(), next.generation()), (1, 10));
+        space.check().unwrap();
+    }
+
+    #[test]
+    fn the_short_way_takes_nothing_but_a_send_once_right_of_which_nobody_is_to_be_told() {
+        let mut space = Space::new(2);
+        let other = Entry {
+            sends: 1,
+            send_once: false,
+            ..entry()
+        };
+        let names = [
+            space.insert(other).unwrap(),
+            space.insert_once(entry().target).unwrap(),
+        ];
+        assert_eq!(space.insert_once(entry().target), Err(NoMemory));
+        assert_eq!(
+            names.map(|name| space.take_once(name).is_some()),
+            [false, true]
+        );
         space.check().unwrap();
     }
 

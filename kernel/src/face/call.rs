@@ -62,34 +62,48 @@ fn call(name: Name, message: Message, patience: Patience) -> Result<Message, Cal
 }
 
 /// The same from another space than the kernel's own, whether interrupts are on or off. Only a
-/// send right can be called.
+/// send right can be called. The lock is given back with the reply.
 #[inline]
 pub(crate) fn call_from(
+    mut engine: EngineGuard,
     space: SpaceId,
     name: Name,
-    message: Message,
+    mut message: norma_ipc::Message<Frame>,
     patience: Patience,
-) -> Result<Message, CallError> {
-    let mut engine = node::lock();
+) -> Result<(EngineGuard, norma_ipc::Message<Frame>), CallError> {
     let thread = thread::current();
     let priority = thread::priority();
     let ipc = engine.core.ipc();
     let Some(port) = ipc.send_target(space, name) else {
-        return not_called(engine, space, name, message);
+        return Err(not_called(engine, space, name, message));
     };
-    let mut message = message.unwrap();
     message.set_urgency(priority);
     match ipc.call_at_once(thread, port, message) {
         Ok(to) => {
             thread::lend(to, priority);
             engine.hand_off_within(thread, to, patience);
             match engine.core.ipc().take_handed(thread) {
-                Some(reply) => Ok(Message::wrap(reply)),
-                None => go_on(engine, thread, patience),
+                Some(reply) => Ok((engine, reply)),
+                None => locked(go_on(engine, thread, patience)),
             }
         }
-        Err(message) => call_otherwise(engine, thread, To::Port(port), message, patience),
+        Err(message) => locked(call_otherwise(
+            engine,
+            thread,
+            To::Port(port),
+            message,
+            patience,
+        )),
     }
+}
+
+/// The same with the lock, which was given up on the way.
+#[inline]
+fn locked(
+    result: Result<Message, CallError>,
+) -> Result<(EngineGuard, norma_ipc::Message<Frame>), CallError> {
+    let reply = result?;
+    Ok((node::lock(), reply.unwrap()))
 }
 
 /// What is under the name cannot be called.
@@ -98,8 +112,8 @@ fn not_called(
     mut engine: EngineGuard,
     space: SpaceId,
     name: Name,
-    message: Message,
-) -> Result<Message, CallError> {
+    message: norma_ipc::Message<Frame>,
+) -> CallError {
     let ipc = engine.core.ipc();
     let failure = match ipc.copy_send(space, name) {
         Ok(copy) => {
@@ -108,10 +122,10 @@ fn not_called(
         }
         Err(error) => Failure::from_right(&engine, error),
     };
-    Err(CallError {
+    CallError {
         failure,
-        message: Some(message),
-    })
+        message: Some(Message::wrap(message)),
+    }
 }
 
 /// The call is under way, and something else than its reply has come.

@@ -1,26 +1,126 @@
-//! What is in a message, between a program's memory and the core.
+//! What a program sends: out of its memory, into a message of the core's.
 //!
-//! Owns: both directions, each all or nothing. Out of the program: when something does not hold,
-//! what was taken goes back under its name and to its address. Into the program: all that can
-//! fail comes before the first byte is written; what fails gives the message back as it was.
+//! Owns: that it is all or nothing. When something does not hold, what was taken goes back under
+//! its name and to its address. Leaves to others: the way back ([`super::arrival`]).
 
 use super::calls::{Refusal, afford};
-use super::memory::Memory;
-use super::ports::{disposition_of, kind_number};
+use super::ports::disposition_of;
 use super::run::Context;
-use crate::face::{self, Delivery, Disposition, Failure, Message, Name, Notification, RightKind};
+use crate::face::{self, Disposition, Failure, Message, Name};
 use crate::limits::TASK_MEMORY;
-use crate::node;
-use norma_abi::{Code, Entry, Header, InContext, News, kind};
+use crate::node::{self, EngineGuard};
+use norma_abi::{Code, Entry, Header, InContext};
 use norma_ipc::limits::{MAX_INLINE, MAX_RIGHTS};
 use norma_ipc::{Format, SpaceId};
+
+/// A message of the core's.
+pub(super) type CoreMessage = norma_ipc::Message<crate::memory::Frame>;
 
 /// Inline data for which the kernel always has memory: what every message has room for.
 const SMALL: u32 = norma_ipc::limits::FIRST_INLINE as u32;
 
-/// Makes a message of what the program describes, and takes what goes along out of the task:
+/// What most messages are: data, and perhaps a right to reply.
+#[derive(Clone, Copy)]
+pub(super) struct Plain {
+    id: u32,
+    format: u32,
+    data: u64,
+    length: u32,
+    /// The name of the right to reply, or 0.
+    pub(super) reply: u32,
+}
+
+impl Plain {
+    /// The program's message, if it is that and its header is within a page. `None` says nothing. Interrupts must be off.
+    #[inline(always)]
+    pub(super) fn read(context: &Context, at: u64) -> Option<Self> {
+        let memory = context.task.memory_uninterrupted();
+        let header = memory.as_ref()?.readable_value::<Header>(at)?.as_ptr();
+        // SAFETY: the program's own page, which stays while interrupts are off; any bytes are a
+        // header, and nobody writes to them meanwhile.
+        let header = unsafe { &*header };
+        let plain = header.rights_length == 0
+            && header.memory_length == 0
+            && header.context == 0
+            && header.data_length <= SMALL;
+        plain.then_some(Self {
+            id: header.id,
+            format: header.format,
+            data: header.data,
+            length: header.data_length,
+            reply: header.reply,
+        })
+    }
+
+    /// Makes a message of it, and takes the right to reply out of the task.
+    #[inline(always)]
+    pub(super) fn take(
+        &self,
+        context: &Context,
+        engine: &mut EngineGuard,
+    ) -> Result<CoreMessage, Refusal> {
+        let mut message = engine
+            .core
+            .ipc()
+            .new_message()
+            .map_err(|_| Code::NoMemory)?;
+        message.set_id(self.id);
+        if self.length > 0
+            && let Err(code) = self.take_data(context, &mut message)
+        {
+            engine.core.ipc().discard(message);
+            return Err(code.into());
+        }
+        if self.reply != 0 {
+            let name = Name::from_raw(self.reply);
+            match engine.core.ipc().extract_once(context.task.space, name) {
+                Ok(right) => {
+                    // It has none yet, and a send-once right can be one.
+                    let _ = message.set_reply(right);
+                    message.set_expects_reply(true);
+                }
+                Err(error) => {
+                    engine.core.ipc().discard(message);
+                    return Err(Failure::from_right(engine, error).into());
+                }
+            }
+        }
+        Ok(message)
+    }
+
+    #[inline]
+    fn take_data(&self, context: &Context, message: &mut CoreMessage) -> Result<(), Code> {
+        let memory = context.task.memory();
+        let memory = memory.as_ref().ok_or(Code::BadAddress)?;
+        memory.read_chunks(self.data, self.length as usize, |chunk| {
+            message.extend_data(chunk).map_err(|_| Code::NoMemory)
+        })?;
+        message.set_format(Format::from_bits(self.format as u8));
+        Ok(())
+    }
+
+    /// Its header, for [`put_back`].
+    #[cold]
+    pub(super) fn header(&self) -> Header {
+        Header {
+            reply: self.reply,
+            ..Header::default()
+        }
+    }
+}
+
+/// The header of a message, as a program has it.
+pub(super) fn header(context: &Context, address: u64) -> Result<Header, Refusal> {
+    if !address.is_multiple_of(8) {
+        return Err(Code::BadAddress.into());
+    }
+    let memory = context.task.memory();
+    let memory = memory.as_ref().ok_or(Code::BadAddress)?;
+    Ok(memory.read_value(address)?)
+}
+
+/// Makes a message of whatever the program describes, and takes what goes along out of the task:
 /// rights, memory, the right to which a reply goes.
-#[inline]
 pub(super) fn take(context: &Context, header: &mut Header) -> Result<Message, Refusal> {
     let mut message = Message::new()?;
     message.set_id(header.id);
@@ -39,7 +139,6 @@ pub(super) fn take(context: &Context, header: &mut Header) -> Result<Message, Re
     Ok(message)
 }
 
-#[inline]
 fn take_data(context: &Context, header: &Header, message: &mut Message) -> Result<(), Refusal> {
     if header.data_length > SMALL {
         afford()?;
@@ -79,11 +178,10 @@ fn take_context(context: &Context, header: &Header, message: &mut Message) -> Re
     Ok(())
 }
 
-#[inline]
-fn take_reply(space: SpaceId, reply: u32, message: &mut Message) -> Result<(), Refusal> {
+pub(super) fn take_reply(space: SpaceId, reply: u32, message: &mut Message) -> Result<(), Refusal> {
     let mut engine = node::lock();
     let ipc = engine.core.ipc();
-    match ipc.extract(space, Name::from_raw(reply), RightKind::SendOnce) {
+    match ipc.extract_once(space, Name::from_raw(reply)) {
         Ok(right) => {
             // It has none yet, and a send-once right can be one.
             let _ = message.core().set_reply(right);
@@ -143,7 +241,7 @@ fn entry(context: &Context, header: &Header, index: u32) -> Result<Entry, Code> 
     memory.read_value(entry_address(header, index)?)
 }
 
-fn entry_address(header: &Header, index: u32) -> Result<u64, Code> {
+pub(super) fn entry_address(header: &Header, index: u32) -> Result<u64, Code> {
     let offset = u64::from(index) * size_of::<Entry>() as u64;
     header.rights.checked_add(offset).ok_or(Code::BadAddress)
 }
@@ -240,279 +338,4 @@ fn return_right(context: &Context, header: &Header, index: u32, message: &mut Me
         _ => ipc.retract(right),
     }
     engine.act_on_events();
-}
-
-/// Gives the program what was received.
-#[inline]
-pub(super) fn give(
-    context: &Context,
-    at: u64,
-    room: &Header,
-    delivery: Delivery,
-) -> Result<(), (Refusal, Delivery)> {
-    match delivery {
-        Delivery::Message(message) => give_message(context, at, room, message)
-            .map_err(|(refusal, message)| (refusal, Delivery::Message(message))),
-        Delivery::Notification(notification) => give_notification(context, at, room, notification)
-            .map_err(|(refusal, news)| (refusal, Delivery::Notification(news))),
-    }
-}
-
-#[inline]
-fn give_message(
-    context: &Context,
-    at: u64,
-    room: &Header,
-    mut message: Message,
-) -> Result<(), (Refusal, Message)> {
-    let mut header = Header {
-        id: message.id(),
-        format: u32::from(message.core().format().bits()),
-        data_length: message.data().len() as u32,
-        rights_length: message.core().rights().len() as u32,
-        memory_length: message.memory().len() as u64,
-        memory: 0,
-        memory_kept: 0,
-        reply: 0,
-        port: message.port().map_or(0, Name::raw),
-        sequence: message.sequence(),
-        news: News::Message as u32,
-        subject: 0,
-        reason: 0,
-        ..*room
-    };
-    if let Err(refusal) = check_room(context, at, &header, &message) {
-        return Err((refusal, message));
-    }
-    if let Err(refusal) = move_in(context, &mut header, &mut message) {
-        return Err((refusal, message));
-    }
-    let memory = context.task.memory();
-    if let Some(memory) = memory.as_ref() {
-        // All of it was found writable, and nobody came between.
-        let _ = memory.write(header.data, message.data());
-        if header.context != 0 {
-            give_context(memory, &header, &message);
-        }
-        let _ = memory.write_value(at, &header);
-    }
-    drop(memory);
-    // Nothing is left in it that would have to be given up.
-    node::lock().core.ipc().discard(message.unwrap());
-    Ok(())
-}
-
-#[cold]
-fn give_context(memory: &Memory, header: &Header, message: &Message) {
-    let context = message.context();
-    let given = InContext {
-        deadline: context.deadline,
-        trace: context.trace,
-        priority: u64::from(context.priority),
-    };
-    let _ = memory.write_value(header.context, &given);
-}
-
-/// Whether there is room for it, all of which can be written. If something is too large, the
-/// header says how large.
-#[inline]
-fn check_room(
-    context: &Context,
-    at: u64,
-    header: &Header,
-    message: &Message,
-) -> Result<(), Refusal> {
-    let memory = context.task.memory();
-    let memory = memory.as_ref().ok_or(Code::BadAddress)?;
-    memory.check_writable(at, size_of::<Header>())?;
-    if header.data_length > header.data_capacity || header.rights_length > header.rights_capacity {
-        memory.write_value(at, header)?;
-        return Err(Refusal {
-            code: Code::TooLarge,
-            detail: u64::from(header.data_length),
-            sent: true,
-        });
-    }
-    memory.check_writable(header.data, message.data().len())?;
-    if header.rights_length > 0 {
-        let length = header.rights_length as usize * size_of::<Entry>();
-        memory.check_writable(header.rights, length)?;
-    }
-    if header.context != 0 {
-        memory.check_writable(header.context, size_of::<InContext>())?;
-    }
-    Ok(())
-}
-
-/// Moves rights and memory into the task.
-#[inline]
-fn move_in(context: &Context, header: &mut Header, message: &mut Message) -> Result<(), Refusal> {
-    if message.core().reply().is_some() {
-        header.reply = name_reply(context.task.space, message)?;
-    }
-    if header.rights_length > 0 || header.memory_length > 0 {
-        let moved = move_more(context, header, message);
-        if moved.is_err() && header.reply != 0 {
-            // It stays with the message, which is still to be given.
-            let _ = take_reply(context.task.space, header.reply, message);
-        }
-        return moved;
-    }
-    Ok(())
-}
-
-/// Names the right to which the reply goes.
-#[inline]
-fn name_reply(space: SpaceId, message: &mut Message) -> Result<u32, Refusal> {
-    let mut engine = node::lock();
-    let Some(right) = message.core().take_reply() else {
-        return Ok(0);
-    };
-    match engine.core.ipc().insert(space, right) {
-        Ok(name) => {
-            message.core().set_expects_reply(false);
-            Ok(name.raw())
-        }
-        Err(refused) => {
-            // Where it was a moment ago.
-            let _ = message.core().set_reply(refused.right);
-            Err(Failure::from_right(&engine, refused.error).into())
-        }
-    }
-}
-
-#[cold]
-fn move_more(context: &Context, header: &mut Header, message: &mut Message) -> Result<(), Refusal> {
-    let mut entries = heapless::Vec::<Entry, MAX_RIGHTS>::new();
-    let moved = name_rights(context.task.space, message, &mut entries)
-        .and_then(|()| give_memory(context, header, message));
-    if let Err(refusal) = moved {
-        unname_rights(context.task.space, message, &entries);
-        return Err(refusal);
-    }
-    let memory = context.task.memory();
-    let memory = memory.as_ref().ok_or(Code::BadAddress)?;
-    for (index, entry) in (0..).zip(&entries) {
-        // Found writable.
-        let _ = memory.write_value(entry_address(header, index)?, entry);
-    }
-    Ok(())
-}
-
-fn name_rights(
-    space: SpaceId,
-    message: &mut Message,
-    entries: &mut heapless::Vec<Entry, MAX_RIGHTS>,
-) -> Result<(), Refusal> {
-    let mut engine = node::lock();
-    loop {
-        match engine.core.ipc().take_right(space, message.core()) {
-            Ok(Some((kind, name))) => {
-                // There are no more than there can be.
-                let _ = entries.push(Entry {
-                    name: name.raw(),
-                    what: kind_number(kind),
-                });
-            }
-            Ok(None) => return Ok(()),
-            Err(error) => return Err(Failure::from_right(&engine, error).into()),
-        }
-    }
-}
-
-/// Puts rights that were named back into the message, in front of those that were not.
-#[cold]
-fn unname_rights(space: SpaceId, message: &mut Message, entries: &[Entry]) {
-    let mut engine = node::lock();
-    let ipc = engine.core.ipc();
-    let rest = message.core().rights().len();
-    for entry in entries {
-        let kind = match entry.what {
-            kind::RECEIVE => RightKind::Receive,
-            kind::SEND => RightKind::Send,
-            _ => RightKind::SendOnce,
-        };
-        if let Ok(right) = ipc.extract(space, Name::from_raw(entry.name), kind)
-            && let Err(right) = message.core().push_right(right)
-        {
-            ipc.release(right);
-        }
-    }
-    for _ in 0..rest {
-        if let Some(right) = message.core().take_right()
-            && let Err(right) = message.core().push_right(right)
-        {
-            ipc.release(right);
-        }
-    }
-    engine.act_on_events();
-}
-
-fn give_memory(
-    context: &Context,
-    header: &mut Header,
-    message: &mut Message,
-) -> Result<(), Refusal> {
-    if header.memory_length == 0 {
-        return Ok(());
-    }
-    if header.memory_length > TASK_MEMORY as u64 {
-        return Err(Code::NoMemory.into());
-    }
-    let mut memory = context.task.memory();
-    let memory = memory.as_mut().ok_or(Code::BadAddress)?;
-    header.memory = memory.give(message.core().memory_mut())?;
-    Ok(())
-}
-
-#[cold]
-fn give_notification(
-    context: &Context,
-    at: u64,
-    room: &Header,
-    notification: Notification,
-) -> Result<(), (Refusal, Notification)> {
-    let writable = {
-        let memory = context.task.memory();
-        let memory = memory.as_ref().ok_or(Code::BadAddress);
-        memory.and_then(|memory| memory.check_writable(at, size_of::<Header>()))
-    };
-    if let Err(code) = writable {
-        return Err((code.into(), notification));
-    }
-    let reason = |failure: Failure| Refusal::from(failure).code.number();
-    let (news, subject, reason) = match notification {
-        Notification::SendOnce(failure) => (News::SendOnce, 0, reason(failure)),
-        Notification::DeadName { name, failure } => (News::DeadName, name.raw(), reason(failure)),
-        Notification::NameDeleted { name } => (News::NameDeleted, name.raw(), 0),
-        Notification::NoSenders { make_sends } => (News::NoSenders, make_sends, 0),
-        Notification::Room { name } => (News::Room, name.raw(), 0),
-        Notification::PortDestroyed(right) => match right.claim_in(context.task.space) {
-            Ok(name) => (News::PortDestroyed, name.raw(), 0),
-            Err(error) => {
-                let notification = Notification::PortDestroyed(error.right);
-                return Err((error.failure.into(), notification));
-            }
-        },
-    };
-    let header = Header {
-        id: 0,
-        data_length: 0,
-        rights_length: 0,
-        memory: 0,
-        memory_length: 0,
-        reply: 0,
-        port: 0,
-        sequence: 0,
-        news: news as u32,
-        subject,
-        reason,
-        ..*room
-    };
-    let memory = context.task.memory();
-    if let Some(memory) = memory.as_ref() {
-        // Found writable.
-        let _ = memory.write_value(at, &header);
-    }
-    Ok(())
 }

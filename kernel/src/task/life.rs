@@ -256,7 +256,7 @@ impl Inner {
     /// Has the processor see its memory. Interrupts must be off.
     #[inline(always)]
     pub(super) fn switch_to(&self) {
-        if let Some(memory) = &*self.memory.lock() {
+        if let Some(memory) = &*self.memory.lock_in_handler() {
             memory.switch_to();
         }
     }
@@ -265,6 +265,12 @@ impl Inner {
     #[inline(always)]
     pub(super) fn memory(&self) -> IrqGuard<'_, Option<Memory>> {
         self.memory.lock()
+    }
+
+    /// The same where interrupts are off, and stay off.
+    #[inline(always)]
+    pub(super) fn memory_uninterrupted(&self) -> IrqGuard<'_, Option<Memory>> {
+        self.memory.lock_in_handler()
     }
 
     /// Does something with its space. While a thread of it runs there is one.

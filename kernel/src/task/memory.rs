@@ -12,6 +12,7 @@ use crate::memory::{FRAME, Frame, Frames, NoMemory, free_frames};
 use crate::task::elf::{Program, Rights, Segment};
 use crate::task::regions::{Region, Regions};
 use crate::task::tables::Tables;
+use core::ptr::NonNull;
 use norma_abi::{Code, HIGHEST, MAPPINGS};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -354,8 +355,22 @@ impl Memory {
         }
     }
 
+    /// Where the kernel sees a value that lies within a page of the program's. Good until
+    /// interrupts are on, or a page is given up. `None` says nothing.
+    #[inline(always)]
+    pub(super) fn readable_value<T: FromBytes>(&self, address: u64) -> Option<NonNull<T>> {
+        let place = within_a_page::<T>(address).then(|| self.tables.readable(address))??;
+        NonNull::new(place.cast::<T>().cast_mut())
+    }
+
+    /// The same for one that the program may write to.
+    #[inline(always)]
+    pub(super) fn writable_value<T: IntoBytes>(&self, address: u64) -> Option<NonNull<T>> {
+        let place = within_a_page::<T>(address).then(|| self.tables.writable(address))??;
+        NonNull::new(place.cast())
+    }
+
     /// A value in the program's memory.
-    #[inline]
     pub(super) fn read_value<T: FromBytes + IntoBytes>(&self, address: u64) -> Result<T, Code> {
         let mut value = T::new_zeroed();
         self.read(address, value.as_mut_bytes())?;
@@ -371,6 +386,15 @@ impl Memory {
     ) -> Result<(), Code> {
         self.write(address, value.as_bytes())
     }
+}
+
+/// Whether a value is in the half of programs, aligned as it must be, and not in two pages.
+#[inline(always)]
+fn within_a_page<T>(address: u64) -> bool {
+    let size = size_of::<T>() as u64;
+    address <= HIGHEST - PAGE
+        && address % PAGE <= PAGE - size
+        && address.is_multiple_of(align_of::<T>() as u64)
 }
 
 /// Whether all of it is in the half of programs.

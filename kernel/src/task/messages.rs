@@ -7,18 +7,17 @@
 //! A message that was received and does not fit, or whose place cannot be written, is parked
 //! with the thread, which can ask for it again; the next thing that it receives replaces it.
 
+use super::arrival;
 use super::calls::{Arguments, Outcome, Refusal, afford};
-use super::content;
+use super::content::{self, CoreMessage, Plain};
 use super::ports::name;
 use super::run::Context;
-use crate::face::{Delivery, Failure, Message, Name, RightKind, call_from, take};
-use crate::node::{self, Patience};
+use crate::face::{CallError, Delivery, Failure, Message, Name, RightKind, call_from, take};
+use crate::node::{self, EngineGuard, Patience};
 use crate::thread;
 use core::time::Duration;
 use norma_abi::{Code, FOREVER, Header};
 use norma_ipc::SpaceId;
-
-type CoreMessage = norma_ipc::Message<crate::memory::Frame>;
 
 /// How long a program is willing to wait.
 fn timeout(nanoseconds: u64) -> Option<Duration> {
@@ -33,20 +32,9 @@ fn patience(nanoseconds: u64) -> Patience {
     }
 }
 
-/// The header of a message, as a program has it.
-#[inline]
-fn header(context: &Context, address: u64) -> Result<Header, Refusal> {
-    if !address.is_multiple_of(8) {
-        return Err(Code::BadAddress.into());
-    }
-    let memory = context.task.memory();
-    let memory = memory.as_ref().ok_or(Code::BadAddress)?;
-    Ok(memory.read_value(address)?)
-}
-
 /// `SEND(name, message, timeout)`
 pub(super) fn send(context: &Context, &[to, at, time, ..]: &Arguments) -> Outcome {
-    let (to, mut header) = (name(to)?, header(context, at)?);
+    let (to, mut header) = (name(to)?, content::header(context, at)?);
     let message = content::take(context, &mut header)?;
     let sent = context
         .task
@@ -62,42 +50,74 @@ pub(super) fn send(context: &Context, &[to, at, time, ..]: &Arguments) -> Outcom
 
 /// `RECEIVE(name, message, timeout)`
 pub(super) fn receive(context: &mut Context, &[from, at, time, ..]: &Arguments) -> Outcome {
-    let (from, header) = (name(from)?, header(context, at)?);
-    let delivery = take_from(context.task.space, from, patience(time))?;
-    deliver(context, at, &header, delivery)
+    let from = name(from)?;
+    let engine = node::lock();
+    let delivery = take_from(engine, context.task.space, from, patience(time))?;
+    deliver(context, at, delivery)
 }
 
-fn take_from(space: SpaceId, from: Name, patience: Patience) -> Result<Delivery, Failure> {
-    let mut engine = node::lock();
+fn take_from(
+    mut engine: EngineGuard,
+    space: SpaceId,
+    from: Name,
+    patience: Patience,
+) -> Result<Delivery, Failure> {
     take(&mut engine, space, from, None, patience)
 }
 
 /// `CALL(name, message, timeout)`
 #[inline]
 pub(super) fn call(context: &mut Context, &[to, at, time, ..]: &Arguments) -> Outcome {
-    let (to, mut header) = (name(to)?, header(context, at)?);
+    let to = name(to)?;
+    let Some(plain) = Plain::read(context, at) else {
+        return call_whole(context, to, at, time);
+    };
+    if plain.reply != 0 {
+        return Err(Code::InvalidRight.into());
+    }
+    let mut engine = node::lock();
+    let message = plain.take(context, &mut engine)?;
+    match call_from(engine, context.task.space, to, message, patience(time)) {
+        Ok((engine, reply)) => deliver_message(context, at, engine, reply),
+        Err(error) => not_called(context, at, &plain.header(), error),
+    }
+}
+
+/// The same with any message.
+#[inline(never)]
+fn call_whole(context: &mut Context, to: Name, at: u64, time: u64) -> Outcome {
+    let mut header = content::header(context, at)?;
     if header.reply != 0 {
         return Err(Code::InvalidRight.into());
     }
-    let message = content::take(context, &mut header)?;
-    match call_from(context.task.space, to, message, patience(time)) {
-        Ok(reply) => deliver(context, at, &header, Delivery::Message(reply)),
-        Err(error) => {
-            let refusal = Refusal::from(error.failure);
-            match error.message {
-                Some(message) => {
-                    content::put_back(context, at, &header, message);
-                    Err(refusal)
-                }
-                None => Err(refusal.after_sending()),
-            }
+    let message = content::take(context, &mut header)?.unwrap();
+    match call_from(
+        node::lock(),
+        context.task.space,
+        to,
+        message,
+        patience(time),
+    ) {
+        Ok((engine, reply)) => deliver_message(context, at, engine, reply),
+        Err(error) => not_called(context, at, &header, error),
+    }
+}
+
+#[cold]
+fn not_called(context: &Context, at: u64, header: &Header, error: CallError) -> Outcome {
+    let refusal = Refusal::from(error.failure);
+    match error.message {
+        Some(message) => {
+            content::put_back(context, at, header, message);
+            Err(refusal)
         }
+        None => Err(refusal.after_sending()),
     }
 }
 
 /// `REPLY(message)`
 pub(super) fn reply(context: &Context, &[at, ..]: &Arguments) -> Outcome {
-    let mut header = header(context, at)?;
+    let mut header = content::header(context, at)?;
     if header.reply == 0 {
         return Err(Code::InvalidRight.into());
     }
@@ -114,47 +134,90 @@ pub(super) fn reply(context: &Context, &[at, ..]: &Arguments) -> Outcome {
 /// `REPLY_AND_RECEIVE(name, message)`: the answer is read where what is received is written.
 #[inline]
 pub(super) fn reply_and_receive(context: &mut Context, &[from, at, ..]: &Arguments) -> Outcome {
-    let (from, mut header) = (name(from)?, header(context, at)?);
-    let space = context.task.space;
-    let delivery = if header.reply == 0 {
-        take_from(space, from, Patience::Forever)?
-    } else {
-        let reply = content::take(context, &mut header)?;
-        answer(space, from, reply.unwrap())
-            .map_err(|failure| Refusal::from(failure).after_sending())?
-    };
-    deliver(context, at, &header, delivery)
+    let from = name(from)?;
+    match Plain::read(context, at) {
+        Some(plain) if plain.reply != 0 => {
+            let mut engine = node::lock();
+            let reply = plain.take(context, &mut engine)?;
+            answer(context, from, at, engine, reply)
+        }
+        _ => reply_whole(context, from, at),
+    }
+}
+
+/// The same with any message, or none.
+#[inline(never)]
+fn reply_whole(context: &mut Context, from: Name, at: u64) -> Outcome {
+    let mut header = content::header(context, at)?;
+    if header.reply == 0 {
+        let delivery = take_from(node::lock(), context.task.space, from, Patience::Forever)?;
+        return deliver(context, at, delivery);
+    }
+    let reply = content::take(context, &mut header)?.unwrap();
+    answer(context, from, at, node::lock(), reply)
 }
 
 /// A caller of this node that waits gets the answer and the processor at once; all else goes the
 /// long way. An answer that cannot be sent is dropped.
 #[inline]
-fn answer(space: SpaceId, from: Name, reply: CoreMessage) -> Result<Delivery, Failure> {
-    let mut engine = node::lock();
-    let this = thread::current();
+fn answer(
+    context: &mut Context,
+    from: Name,
+    at: u64,
+    mut engine: EngineGuard,
+    reply: CoreMessage,
+) -> Outcome {
+    let (this, space) = (thread::current(), context.task.space);
     match engine.core.ipc().answer_at_once(this, space, from, reply) {
         Ok(to) => {
             thread::lend(this, 0);
             engine.hand_off(this, to);
             match engine.core.ipc().take_handed(this) {
-                Some(message) => Ok(Delivery::Message(Message::wrap(message))),
-                None => crate::face::complete(&mut engine, this, Patience::Forever),
+                Some(message) => deliver_message(context, at, engine, message),
+                None => completed(context, at, engine),
             }
         }
-        Err(reply) => {
-            let to = crate::face::answer(&mut engine, reply).unwrap_or_else(|error| {
-                engine.core.ipc().discard(error.message);
-                None
-            });
-            take(&mut engine, space, from, to, Patience::Forever)
-        }
+        Err(reply) => answer_otherwise(context, from, at, engine, reply),
+    }
+}
+
+#[inline(never)]
+fn answer_otherwise(
+    context: &mut Context,
+    from: Name,
+    at: u64,
+    mut engine: EngineGuard,
+    reply: CoreMessage,
+) -> Outcome {
+    let to = crate::face::answer(&mut engine, reply).unwrap_or_else(|error| {
+        engine.core.ipc().discard(error.message);
+        None
+    });
+    let taken = take(&mut engine, context.task.space, from, to, Patience::Forever);
+    drop(engine);
+    received(context, at, taken)
+}
+
+/// Something else than a message has ended the wait.
+#[cold]
+fn completed(context: &mut Context, at: u64, mut engine: EngineGuard) -> Outcome {
+    let ended = crate::face::complete(&mut engine, thread::current(), Patience::Forever);
+    drop(engine);
+    received(context, at, ended)
+}
+
+/// What was received once the answer was sent.
+fn received(context: &mut Context, at: u64, result: Result<Delivery, Failure>) -> Outcome {
+    match result {
+        Ok(delivery) => deliver(context, at, delivery),
+        Err(failure) => Err(Refusal::from(failure).after_sending()),
     }
 }
 
 /// `EXCHANGE(name, message, timeout, port)`
 pub(super) fn exchange(context: &mut Context, arguments: &Arguments) -> Outcome {
     let &[to, at, time, port, ..] = arguments;
-    let (to, port, mut header) = (name(to)?, name(port)?, header(context, at)?);
+    let (to, port, mut header) = (name(to)?, name(port)?, content::header(context, at)?);
     if header.reply != 0 {
         return Err(Code::InvalidRight.into());
     }
@@ -172,9 +235,8 @@ pub(super) fn exchange(context: &mut Context, arguments: &Arguments) -> Outcome 
         content::put_back(context, at, &header, error.message);
         return Err(error.failure.into());
     }
-    let delivery = take_from(context.task.space, port, patience(time))
-        .map_err(|failure| Refusal::from(failure).after_sending())?;
-    deliver(context, at, &header, delivery)
+    let taken = take_from(node::lock(), context.task.space, port, patience(time));
+    received(context, at, taken)
 }
 
 /// Puts a send-once right to a port of the task's in, to which the reply goes.
@@ -205,19 +267,37 @@ fn detach(message: &mut Message) {
 
 /// `FETCH(message)`
 pub(super) fn fetch(context: &mut Context, &[at, ..]: &Arguments) -> Outcome {
-    let header = header(context, at)?;
     let delivery = context.parked.take().ok_or(Code::Empty)?;
-    deliver(context, at, &header, delivery)
+    deliver(context, at, delivery)
 }
 
 /// Gives the program what it received, or parks it.
-#[inline]
-fn deliver(context: &mut Context, at: u64, header: &Header, delivery: Delivery) -> Outcome {
-    match content::give(context, at, header, delivery) {
+fn deliver(context: &mut Context, at: u64, delivery: Delivery) -> Outcome {
+    match arrival::give(context, at, delivery) {
         Ok(()) => Ok(0),
-        Err((refusal, delivery)) => {
-            context.parked = Some(delivery);
-            Err(refusal.after_sending())
+        Err((refusal, delivery)) => park(context, refusal, delivery),
+    }
+}
+
+/// The same of a message, the quick way if it is plain.
+#[inline]
+fn deliver_message(
+    context: &mut Context,
+    at: u64,
+    mut engine: EngineGuard,
+    message: CoreMessage,
+) -> Outcome {
+    match arrival::give_plain(context, at, &mut engine, message) {
+        Ok(()) => Ok(0),
+        Err(message) => {
+            drop(engine);
+            deliver(context, at, Delivery::Message(Message::wrap(message)))
         }
     }
+}
+
+#[cold]
+fn park(context: &mut Context, refusal: Refusal, delivery: Delivery) -> Outcome {
+    context.parked = Some(delivery);
+    Err(refusal.after_sending())
 }

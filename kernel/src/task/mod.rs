@@ -16,6 +16,8 @@ pub mod elf;
 pub mod regions;
 
 #[cfg(target_os = "none")]
+mod arrival;
+#[cfg(target_os = "none")]
 pub(crate) mod calls;
 #[cfg(target_os = "none")]
 mod content;

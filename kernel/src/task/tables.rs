@@ -79,6 +79,9 @@ pub(super) fn prepare() -> Result<(), NoMemory> {
 #[derive(Debug)]
 pub(super) struct Tables {
     top: u64,
+    /// Of which 2 MiB a lowest table was found last, and the table. It stays right: tables are
+    /// not given up before all are.
+    found: Cell<(u64, u64)>,
 }
 
 impl Tables {
@@ -89,7 +92,10 @@ impl Tables {
             // SAFETY: both tables are whole frames in the direct map, and the index is within.
             unsafe { *entry(top, index) = *entry(IN_USE.kernel.get(), index) };
         }
-        Ok(Self { top })
+        Ok(Self {
+            top,
+            found: Cell::new((u64::MAX, 0)),
+        })
     }
 
     /// Has the processor use these tables. Interrupts must be off.
@@ -101,8 +107,17 @@ impl Tables {
     }
 
     /// The entry of a page in the lowest table, if there is such a table.
-    #[inline]
+    #[inline(always)]
     fn find(&self, address: u64) -> Option<*mut u64> {
+        let (region, table) = self.found.get();
+        if region == address >> 21 {
+            return Some(entry(table, index(address, 0)));
+        }
+        self.walk(address)
+    }
+
+    #[inline(never)]
+    fn walk(&self, address: u64) -> Option<*mut u64> {
         let mut table = self.top;
         for level in (1..4).rev() {
             // SAFETY: a table of ours, and the index is within.
@@ -112,6 +127,7 @@ impl Tables {
             }
             table = next & FRAME;
         }
+        self.found.set((address >> 21, table));
         Some(entry(table, index(address, 0)))
     }
 

@@ -45,6 +45,36 @@ fn i_3_send_once_rights_never_share_a_name() {
 }
 
 #[test]
+fn i_3_the_short_way_for_send_once_rights_does_what_the_long_one_does() {
+    let mut ipc = core();
+    let home = space(&mut ipc);
+    let port = ipc.allocate_port(home).unwrap();
+    let news = ipc.allocate_port(home).unwrap();
+    let once = ipc.make_right(home, port, RightKind::SendOnce).unwrap();
+    let name = ipc.insert_once(home, once).unwrap();
+    // Who asked for its death is told that the name is gone.
+    let notify = ipc.make_right(home, news, RightKind::SendOnce).unwrap();
+    ipc.request(home, name, About::Death, notify).unwrap();
+    let once = ipc.extract_once(home, name).unwrap();
+    assert_eq!(ipc.receive_status(home, news).unwrap().queued, 1);
+    assert_eq!(
+        ipc.extract_once(home, name).unwrap_err(),
+        RightError::InvalidName
+    );
+    assert_eq!(
+        ipc.extract_once(home, port).unwrap_err(),
+        RightError::InvalidRight
+    );
+    let again = ipc.insert_once(home, once).unwrap();
+    assert_ne!(again, name);
+    ipc.deallocate(home, again, RightKind::SendOnce).unwrap();
+    // Any other right goes the long way.
+    let send = ipc.make_right(home, port, RightKind::Send).unwrap();
+    assert_eq!(ipc.insert_once(home, send).unwrap(), port);
+    audit(&ipc);
+}
+
+#[test]
 fn i_3_only_the_receive_right_makes_rights() {
     let mut ipc = core();
     let (home, other) = (space(&mut ipc), space(&mut ipc));
