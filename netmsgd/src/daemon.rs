@@ -5,6 +5,7 @@
 //! leaves in the same turn of the loop in which its frame came, so between a frame and the program
 //! there is one system call.
 
+use crate::alarm::Alarm;
 use crate::answer::Packet;
 use crate::arguments::LinkArgument;
 use crate::limits::EVENTS;
@@ -50,6 +51,7 @@ pub struct Daemon {
     /// While the host refuses connections: until when none is accepted.
     pub(crate) deaf_until: u64,
     pub(crate) poller: OwnedFd,
+    alarm: Alarm,
     pub(crate) seats: Vec<Option<Seat>>,
     pub(crate) tasks: Tasks,
     /// When the patience of which thread ends.
@@ -107,14 +109,14 @@ pub(crate) const LISTENER: u64 = 0;
 /// That of the first link.
 pub(crate) const FIRST_LINK: u64 = 1;
 
-fn timespec(nanos: u64) -> Timespec {
-    // A millisecond is what the kernel counts in; less would be asked for again and again.
-    let nanos = nanos.next_multiple_of(1_000_000);
-    Timespec {
-        tv_sec: (nanos / 1_000_000_000) as i64,
-        tv_nsec: (nanos % 1_000_000_000) as i64,
-    }
-}
+/// That of the alarm: behind all links, before all seats.
+const ALARM: u64 = FIRST_LINK + 254;
+
+/// Not at all.
+const NO_TIME: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 0,
+};
 
 impl Daemon {
     /// A node that is on these networks and serves programs at `listener`.
@@ -161,6 +163,8 @@ impl Daemon {
                 .map_err(DaemonError::Host)
         };
         watch(&listener.socket, LISTENER)?;
+        let alarm = Alarm::new().map_err(DaemonError::Host)?;
+        watch(&alarm.descriptor(), ALARM)?;
         for (link, number) in links.iter().zip(FIRST_LINK..) {
             watch(&link.descriptor(), number)?;
         }
@@ -170,6 +174,7 @@ impl Daemon {
             listener,
             deaf_until: 0,
             poller,
+            alarm,
             seats: Vec::new(),
             tasks: Tasks::default(),
             deadlines: BTreeSet::new(),
@@ -212,6 +217,7 @@ impl Daemon {
                 match event.data.u64() {
                     LISTENER => self.accept(),
                     STOP => return Ok(()),
+                    ALARM => self.alarm.rang(),
                     seat if seat >= FIRST_SEAT => self.seat_event(seat, event.flags),
                     link => self.link_event((link - FIRST_LINK) as usize, event.flags),
                 }
@@ -226,11 +232,8 @@ impl Daemon {
         if self.spin > 0 && self.spin(events)? {
             return Ok(());
         }
-        let patience = match self.next_due() {
-            u64::MAX => None,
-            due => Some(timespec(due.saturating_sub(self.now.0))),
-        };
-        self.poll(events, patience.as_ref())
+        self.alarm.ring_by(self.now.0, self.next_due())?;
+        self.poll(events, None)
     }
 
     fn poll(&mut self, events: &mut Vec<Event>, patience: Option<&Timespec>) -> Result<(), Errno> {
@@ -254,7 +257,7 @@ impl Daemon {
             for place in 0..self.links.len() {
                 any |= self.receive_on(place);
             }
-            self.poll(events, Some(&timespec(0)))?;
+            self.poll(events, Some(&NO_TIME))?;
             if any || !events.is_empty() || self.next_due() <= self.now.0 {
                 return Ok(true);
             }

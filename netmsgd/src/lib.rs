@@ -14,6 +14,7 @@
 //! for.
 #![deny(unsafe_code)]
 
+mod alarm;
 mod answer;
 mod arguments;
 mod carry;

@@ -152,14 +152,15 @@ impl Seat {
     }
 
     fn write(&self, packet: &[u8], file: Option<&OwnedFd>) -> Result<(), Errno> {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let Some(file) = file else {
+            // Without a file there is no need of a message's head, which the kernel would copy.
+            return rustix::net::send(&self.socket, packet, flags).map(drop);
+        };
+        let files = [file.as_fd()];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
-        let files;
-        if let Some(file) = file {
-            files = [file.as_fd()];
-            control.push(SendAncillaryMessage::ScmRights(&files));
-        }
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        control.push(SendAncillaryMessage::ScmRights(&files));
         let parts = [IoSlice::new(packet)];
         rustix::net::sendmsg(&self.socket, &parts, &mut control, flags).map(drop)
     }

@@ -30,6 +30,13 @@ pub fn tests() -> Vec<Test> {
                 request: 100_000,
                 ..item("stream", Carrier::Tcp)
             },
+            item("relay", Carrier::Relay),
+            Item {
+                kind: Kind::Stream,
+                request: 100_000,
+                wait: Wait::Poll,
+                ..item("relay-stream", Carrier::Relay)
+            },
         ];
         measured(lab, items.into())
     })]

@@ -239,13 +239,19 @@ impl Connection {
     }
 
     fn send(&mut self, file: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
+        let Some(file) = file else {
+            // Without a file there is no need of a message's head, which the kernel would copy.
+            return loop {
+                match rustix::net::send(&self.socket, &self.packet, SendFlags::NOSIGNAL) {
+                    Err(Errno::INTR) => {}
+                    sent => break sent.map(drop),
+                }
+            };
+        };
+        let files = [file];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
-        let files;
-        if let Some(file) = file {
-            files = [file];
-            control.push(SendAncillaryMessage::ScmRights(&files));
-        }
+        control.push(SendAncillaryMessage::ScmRights(&files));
         loop {
             let packet = [IoSlice::new(&self.packet)];
             match rustix::net::sendmsg(&self.socket, &packet, &mut control, SendFlags::NOSIGNAL) {

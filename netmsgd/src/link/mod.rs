@@ -75,7 +75,12 @@ impl Wire for Datagrams {
     }
 
     fn receive(&mut self, parts: &mut [IoSliceMut<'_>]) -> Received {
-        match rustix::io::readv(&self.0, parts) {
+        // With one part this spares the kernel a list.
+        let received = match parts {
+            [whole] => rustix::io::read(&self.0, &mut whole[..]),
+            parts => rustix::io::readv(&self.0, parts),
+        };
+        match received {
             Ok(length) => Received::Frame(length),
             // The device was taken away.
             Err(Errno::BADFD) => Received::Gone,
@@ -84,7 +89,10 @@ impl Wire for Datagrams {
     }
 
     fn send(&mut self, parts: &[IoSlice<'_>]) -> Sent {
-        sent(rustix::io::writev(&self.0, parts))
+        sent(match parts {
+            [whole] => rustix::io::write(&self.0, whole),
+            parts => rustix::io::writev(&self.0, parts),
+        })
     }
 }
 
@@ -127,8 +135,12 @@ pub struct Link {
     pub blocked: bool,
     /// Whether its other end is gone.
     pub gone: bool,
-    head: [u8; HEAD],
+    /// A whole frame: what a small one is received into. Of a large one, the head.
+    buffer: Box<[u8]>,
+    /// Where the rest of a large one is received.
     pages: Vec<Page>,
+    /// Whether the next frame is expected to be large, as the one before was.
+    bulk: bool,
     out_head: [u8; HEAD],
     out_pages: heapless::Vec<Page, FRAME_PAGES>,
     /// The length of a frame that waits for room, or 0.
@@ -159,8 +171,9 @@ impl Link {
             counters: Counters::default(),
             blocked: false,
             gone: false,
-            head: [0; HEAD],
+            buffer: vec![0; HEAD + FRAME_PAGES * PAGE_SIZE].into_boxed_slice(),
             pages,
+            bulk: false,
             out_head: [0; HEAD],
             out_pages: heapless::Vec::new(),
             waiting: 0,
@@ -193,7 +206,7 @@ impl Link {
             };
             self.counters.received += 1;
             take(&mut Incoming {
-                head: &self.head[..length.min(HEAD)],
+                head: &self.buffer[..length.min(HEAD)],
                 length,
                 pages: &mut self.pages,
             });
@@ -203,16 +216,36 @@ impl Link {
         }
     }
 
+    /// Receives a frame. A list of pages costs the kernel more than a small frame does, so that is
+    /// read into one buffer; a large one that was not expected is copied from there.
     fn receive_one(&mut self) -> Received {
+        if !self.bulk {
+            let received = self.wire.receive(&mut [IoSliceMut::new(&mut self.buffer)]);
+            if let Received::Frame(length) = received {
+                let rest = self.buffer.get(HEAD..length).unwrap_or_default();
+                for (page, bytes) in self.pages.iter_mut().zip(rest.chunks(PAGE_SIZE)) {
+                    // Nobody shares a page of the receive buffer.
+                    if let Some(page) = page.bytes_mut() {
+                        page[..bytes.len()].copy_from_slice(bytes);
+                    }
+                }
+                self.bulk = length > HEAD + PAGE_SIZE;
+            }
+            return received;
+        }
         let mut parts = heapless::Vec::<IoSliceMut<'_>, { FRAME_PAGES + 1 }>::new();
-        let _ = parts.push(IoSliceMut::new(&mut self.head)); // There are as many places.
+        let _ = parts.push(IoSliceMut::new(&mut self.buffer[..HEAD])); // There are as many places.
         for page in &mut self.pages {
             // Nobody shares a page of the receive buffer.
             if let Some(bytes) = page.bytes_mut() {
                 let _ = parts.push(IoSliceMut::new(bytes));
             }
         }
-        self.wire.receive(&mut parts)
+        let received = self.wire.receive(&mut parts);
+        if let Received::Frame(length) = received {
+            self.bulk = length > HEAD + PAGE_SIZE;
+        }
+        received
     }
 
     /// Sends one frame that `fill` writes; whether there was one and the link took it.

@@ -2,15 +2,19 @@
 //!
 //! Owns: the connection over which the calling guest says what comes next, and the order: the
 //! server is ready before the first operation, and both have ended before the next item.
-//! Leaves to others: the operations (`datagrams`, `frames`, `streams`, `local`).
+//! Leaves to others: the operations (`datagrams`, `frames`, `streams`, `local`, `relays`).
 //! Why this way: nothing travels on this connection while something is measured.
 
+use crate::relays::Relay;
 use crate::{datagrams, frames, guest, local, streams, stretch, sys};
 use anyhow::{Context, Result, bail, ensure};
 use norma_peer::plan::{Carrier, Item, Plan};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
+
+/// What the runner waits for, to tell how long a start takes.
+const FIRST: &str = "peer: first call answered";
 
 /// The port of the connection.
 const PORT: u16 = 700;
@@ -21,6 +25,9 @@ const START: Duration = Duration::from_secs(30);
 /// How long one try to reach it may take: a packet that nobody heard is not sent again sooner
 /// than after a second by itself.
 const TRY: Duration = Duration::from_millis(50);
+
+/// How long the last word may take to leave.
+const LINGER: Duration = Duration::from_millis(200);
 
 /// How long anything may take. No operation does; what is lost is an error and not a pause.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -67,6 +74,10 @@ impl Line {
 
 /// Serves all items of a plan.
 pub fn serve(plan: &Plan) -> Result<()> {
+    if let Some(relay) = relay_of_first(plan, true)? {
+        relay.offer()?.answer_first()?;
+        relay.end()?;
+    }
     let listener = TcpListener::bind((guest::SERVER, PORT))?;
     let mut line = Line::new(listener.accept()?.0)?;
     line.expect("hello")?;
@@ -79,9 +90,10 @@ pub fn serve(plan: &Plan) -> Result<()> {
     }
     line.expect("bye")?;
     line.say("bye")?;
-    // A machine that ends forgets what it has not sent yet.
+    // A machine that ends forgets what it has not sent yet; and the other, which ends when it has
+    // that, need not live to acknowledge it.
     let begin = Instant::now();
-    while sys::unacknowledged(&line.writer)? > 0 && begin.elapsed() < PATIENCE {
+    while sys::unacknowledged(&line.writer)? > 0 && begin.elapsed() < LINGER {
         std::thread::sleep(Duration::from_millis(1));
     }
     Ok(())
@@ -89,6 +101,7 @@ pub fn serve(plan: &Plan) -> Result<()> {
 
 fn serve_item(line: &mut Line, item: &Item) -> Result<()> {
     sys::set_mtu(item.mtu).context("setting the MTU")?;
+    let relay = Relay::of(item, true)?;
     match item.carrier {
         Carrier::Raw => {
             let server = frames::Server::new(item)?;
@@ -110,19 +123,32 @@ fn serve_item(line: &mut Line, item: &Item) -> Result<()> {
             sys::open_serving();
             line.say("ready")?;
         }
+        Carrier::Relay => {
+            let server = relay.as_ref().context("no daemon")?.offer()?;
+            line.say("ready")?;
+            server.run(item)?;
+        }
     }
     line.expect("end")?;
     if item.carrier == Carrier::Unix {
         sys::close_serving();
     }
+    relay.map_or(Ok(()), Relay::end)?;
     line.say("ended")
 }
 
 /// Calls all items of a plan and prints what came of them.
 pub fn call(plan: &Plan) -> Result<()> {
+    if let Some(relay) = relay_of_first(plan, false)? {
+        relay.first_call()?;
+        println!("{FIRST}");
+        relay.end()?;
+    }
     let mut line = Line::new(connect()?)?;
     line.ask("hello", "hello")?;
-    println!("peer: first call answered");
+    if !plan.is_of_relays() {
+        println!("{FIRST}");
+    }
     for round in 0..plan.rounds {
         for item in &plan.items {
             call_item(&mut line, item, round).with_context(|| format!("calling {}", item.name))?;
@@ -133,16 +159,28 @@ pub fn call(plan: &Plan) -> Result<()> {
 
 fn call_item(line: &mut Line, item: &Item, round: usize) -> Result<()> {
     sys::set_mtu(item.mtu).context("setting the MTU")?;
+    let relay = Relay::of(item, false)?;
     line.ask(&item.name, "ready")?;
     let mut outcome = match item.carrier {
         Carrier::Raw => frames::call(item),
         Carrier::Udp => datagrams::call(item),
         Carrier::Tcp => streams::call(item),
         Carrier::Unix => local::call(item),
+        Carrier::Relay => relay.as_ref().context("no daemon")?.call(item),
     }?;
     line.ask("end", "ended")?;
+    relay.map_or(Ok(()), Relay::end)?;
     stretch::print(item, round, &mut outcome);
     Ok(())
+}
+
+/// The daemon through which the first call is made, where all calls are made through daemons.
+fn relay_of_first(plan: &Plan, serving: bool) -> Result<Option<Relay>> {
+    let Some(item) = plan.items.first().filter(|_| plan.is_of_relays()) else {
+        return Ok(None);
+    };
+    sys::set_mtu(item.mtu).context("setting the MTU")?;
+    Relay::of(item, serving)
 }
 
 fn connect() -> Result<TcpStream> {

@@ -3,7 +3,7 @@
 //! Owns: the order of a guest's life. It is `/init`: it loads the drivers, brings the network
 //! up, and then serves or calls as the plan says, until the virtual machine ends.
 //! Leaves to others: the guest (`guest`), what is agreed between the two (`control`), the
-//! carriers (`frames`, `datagrams`, `streams`, `local`), system calls (`sys`).
+//! carriers (`frames`, `datagrams`, `streams`, `local`, `relays`), system calls (`sys`).
 //! Why this way: nothing else runs in the guest, so nothing else is measured; and one static
 //! program needs no root file system.
 
@@ -13,6 +13,7 @@ mod frames;
 mod guest;
 mod local;
 mod message;
+mod relays;
 mod streams;
 mod stretch;
 mod sys;

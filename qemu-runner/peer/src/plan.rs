@@ -11,6 +11,9 @@ use std::str::FromStr;
 /// The file that holds the plan in a guest.
 pub const FILE: &str = "/plan";
 
+/// The file that holds the daemon, where a plan needs it.
+pub const DAEMON: &str = "/netmsgd";
+
 /// Shares of a stretch's operations, in thousandths, whose times are printed as `dist`.
 pub const SHARES: [usize; 12] = [0, 10, 50, 100, 250, 500, 750, 900, 950, 990, 999, 1000];
 
@@ -31,6 +34,8 @@ pub enum Carrier {
     Tcp,
     /// A unix stream socket between two processes of the calling guest.
     Unix,
+    /// `netmsgd` in each guest, and packet sockets between the two.
+    Relay,
 }
 
 /// How a process waits for a message.
@@ -118,6 +123,7 @@ impl Words for Carrier {
         ("udp", Self::Udp),
         ("tcp", Self::Tcp),
         ("unix", Self::Unix),
+        ("relay", Self::Relay),
     ];
 }
 
@@ -177,6 +183,14 @@ impl FromStr for Item {
 
     fn from_str(line: &str) -> Result<Self, Malformed> {
         Self::parse(line).ok_or_else(|| Malformed(line.to_owned()))
+    }
+}
+
+impl Plan {
+    /// Whether all of it goes by `netmsgd`: then that is what the first call is made through.
+    #[must_use]
+    pub fn is_of_relays(&self) -> bool {
+        self.items.iter().all(|item| item.carrier == Carrier::Relay)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::images::Images;
 use crate::linux::{Kit, Role};
 use crate::run::NodePlan;
 use anyhow::{Context as _, Result};
-use norma_peer::plan::Plan as Work;
+use norma_peer::plan::{Carrier, Plan as Work};
 use std::path::Path;
 
 /// Memory of a norma node in MiB, as in its own benchmarks.
@@ -47,6 +47,8 @@ enum Machines {
     Image(&'static str),
     /// Two Linux guests.
     Linux,
+    /// Two Linux guests, of which each has `netmsgd`.
+    Relays,
 }
 
 /// A kind of machine and all that is measured on it.
@@ -74,6 +76,10 @@ pub fn beds(systems: impl Iterator<Item = &'static System>, quick: bool) -> Vec<
     for system in systems {
         let machines = match system.runs {
             Runs::Image { image, .. } => Machines::Image(image),
+            Runs::Peer {
+                carrier: Carrier::Relay,
+                ..
+            } => Machines::Relays,
             Runs::Peer { .. } => Machines::Linux,
         };
         let tasks = system
@@ -108,12 +114,13 @@ impl Bed {
         match self.machines {
             Machines::Image(image) => format!("norma ({image})"),
             Machines::Linux => "Linux".into(),
+            Machines::Relays => "Linux (netmsgd)".into(),
         }
     }
 
     /// Whether it needs Linux guests.
     pub fn is_linux(&self) -> bool {
-        self.machines == Machines::Linux
+        matches!(self.machines, Machines::Linux | Machines::Relays)
     }
 
     /// What is done in a pass, in its order.
@@ -133,7 +140,7 @@ impl Bed {
     pub fn pair(&self, material: &Material<'_>, pass: Pass) -> Result<[NodePlan; 2]> {
         match self.machines {
             Machines::Image(image) => self.norma_pair(material, image, pass),
-            Machines::Linux => self.linux_pair(material, pass),
+            Machines::Linux | Machines::Relays => self.linux_pair(material, pass),
         }
     }
 
@@ -203,7 +210,7 @@ mod tests {
     fn systems_on_the_same_machines_share_a_boot() {
         let beds = beds(SYSTEMS.iter(), true);
         let names: Vec<_> = beds.iter().map(Bed::name).collect();
-        assert_eq!(names, ["norma (bench)", "Linux"]);
+        assert_eq!(names, ["norma (bench)", "Linux", "Linux (netmsgd)"]);
         let tasks: usize = beds
             .iter()
             .map(|bed| bed.tasks(Pass::Timing(1)).len())

@@ -224,11 +224,11 @@ const fn linux(
     }
 }
 
-use Carrier::{Raw, Tcp, Udp, Unix};
+use Carrier::{Raw, Relay, Tcp, Udp, Unix};
 use Waits::{Blocking, Polling};
 
 /// All systems, in the order of the report.
-pub static SYSTEMS: [System; 11] = [
+pub static SYSTEMS: [System; 13] = [
     System {
         name: FLOOR,
         title: "a bare frame, from driver to driver",
@@ -323,6 +323,22 @@ pub static SYSTEMS: [System; 11] = [
         Blocking,
         LARGEST,
         LOCAL,
+    ),
+    linux(
+        "netmsgd",
+        "Linux, a netmsgd on each side, frames through packet sockets",
+        Relay,
+        Blocking,
+        LARGEST,
+        EVERYTHING,
+    ),
+    linux(
+        "netmsgd-polling",
+        "Linux, a netmsgd on each side, frames through packet sockets",
+        Relay,
+        Polling,
+        LARGEST,
+        POLLED,
     ),
 ];
 

@@ -74,6 +74,11 @@ pub fn judge(figures: &[Figure]) -> Vec<Target> {
             software("linux-tcp"),
         ),
         target(
+            "null RPC, software only: Linux netmsgd / norma",
+            10.0,
+            software("netmsgd"),
+        ),
+        target(
             "1 MiB with an answer each, MB/s: norma / the best Linux TCP",
             2.0,
             norma.zip(tcp).map(|(norma, tcp)| norma / tcp),
@@ -82,6 +87,11 @@ pub fn judge(figures: &[Figure]) -> Vec<Target> {
             "null RPC, guest instructions: Linux UDP / norma",
             6.0,
             more_instructions("linux-udp"),
+        ),
+        target(
+            "null RPC, guest instructions: Linux netmsgd / norma",
+            11.0,
+            more_instructions("netmsgd"),
         ),
     ]
 }

@@ -14,6 +14,7 @@ pub use cpio::Archive;
 pub use kernel::Kernel;
 
 use crate::context::Context;
+use crate::daemon;
 use crate::link::mac;
 use crate::qemu::{Machine, mac_text};
 use crate::run::NodePlan;
@@ -26,9 +27,11 @@ use std::path::{Path, PathBuf};
 pub const TARGET: &str = "x86_64-unknown-linux-musl";
 
 /// What makes Linux quick, as somebody would set it who runs it for that: no mitigations, no
-/// audit, no security modules, no clearing of memory, no watchdog.
+/// audit, no security modules, no clearing of memory, no watchdog, no checks of copies, no accounts
+/// of who waits for what and who has which memory.
 const TUNING: &str = "mitigations=off tsc=reliable init_on_alloc=0 lsm= audit=0 nowatchdog \
-                      randomize_kstack_offset=off";
+                      randomize_kstack_offset=off hardened_usercopy=off psi=0 \
+                      cgroup_disable=memory noautogroup";
 
 /// `rep movsb` is slow in QEMU's emulator; without these two features Linux chooses better.
 const CPU: &str = "max,-erms,-fsrm";
@@ -50,6 +53,7 @@ pub enum Role {
 pub struct Kit {
     kernel: Kernel,
     program: PathBuf,
+    daemon: PathBuf,
     /// Ticks of the time-stamp counter in a second, in thousands.
     counter_khz: u64,
 }
@@ -63,9 +67,11 @@ impl Kit {
         setup::ensure_static_target(context)?;
         let kernel = Kernel::fetch(context)?;
         let program = build_static(context, "norma-peer")?;
+        let daemon = build_static(context, daemon::PACKAGE)?;
         Ok(Self {
             kernel,
             program,
+            daemon,
             counter_khz: norma_peer::clock::frequency_khz(),
         })
     }
@@ -76,6 +82,7 @@ impl Kit {
         Self {
             kernel: Kernel::expected(context),
             program: program_path(context, "norma-peer"),
+            daemon: program_path(context, daemon::PACKAGE),
             counter_khz: norma_peer::clock::frequency_khz(),
         }
     }
@@ -99,14 +106,23 @@ impl Kit {
             let name = format!("modules/{place:02}-{}.ko", module.name);
             archive.file(&name, 0o644, &module.bytes);
         }
-        let program = std::fs::read(&self.program)
-            .with_context(|| format!("cannot read {}", self.program.display()))?;
-        archive.file("init", 0o755, &program);
-        archive.file(
-            plan::FILE.trim_start_matches('/'),
-            0o644,
-            plan.to_string().as_bytes(),
-        );
+        let mut program = |path: &str, from: &Path| -> Result<()> {
+            let bytes = std::fs::read(from);
+            let bytes = bytes.with_context(|| format!("cannot read {}", from.display()))?;
+            archive.file(path.trim_start_matches('/'), 0o755, &bytes);
+            Ok(())
+        };
+        program("/init", &self.program)?;
+        if plan
+            .items
+            .iter()
+            .any(|item| item.carrier == plan::Carrier::Relay)
+        {
+            program(plan::DAEMON, &self.daemon)?;
+        }
+        let text = plan.to_string();
+        let path = plan::FILE.trim_start_matches('/');
+        archive.file(path, 0o644, text.as_bytes());
         Ok(archive)
     }
 
