@@ -1,5 +1,6 @@
 //! A program that means harm: every system call with random arguments, wild pointers, names that
-//! were never given, and threads that change each other's messages while the kernel reads them.
+//! were never given, threads that change each other's messages while the kernel reads them, and
+//! one that answers calls, at a port which any of the others may destroy.
 //! Its arguments are how many calls to make, and a seed.
 //!
 //! It ends with 0 when it has made them: whether the kernel still works is for others to say.
@@ -14,9 +15,10 @@ extern crate alloc;
 mod random;
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::time::Duration;
 use norma_abi::call::{self, COUNT};
 use norma_abi::{Entry, HIGHEST, Header, LOWEST};
-use norma_user::{Failure, Memory, Task, println, spawn, system};
+use norma_user::{Failure, Memory, ReceiveRight, Task, println, spawn, system};
 use random::Random;
 
 norma_user::program!(main);
@@ -37,8 +39,14 @@ static PREY_AT: AtomicU64 = AtomicU64::new(0);
 /// A bit for each call that did what it was asked at least once.
 static DONE_ONCE: AtomicU64 = AtomicU64::new(0);
 
+/// A name in the cluster.
+const NAME: &str = "prize";
+
 /// Names that the kernel gave.
 static GIVEN: [AtomicU32; 32] = [const { AtomicU32::new(0) }; 32];
+
+/// The port where somebody answers.
+static ANSWERS: AtomicU32 = AtomicU32::new(0);
 
 /// Memory that the kernel gave.
 static MAPPED: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
@@ -66,6 +74,7 @@ fn main(task: Task) -> Result<(), Failure> {
         })?;
     }
     spawn(0, move || race(seed))?;
+    spawn(0, answer)?;
     while RUNNING.load(Ordering::Relaxed) > 0 {
         norma_user::yield_now();
     }
@@ -76,7 +85,12 @@ fn main(task: Task) -> Result<(), Failure> {
         done.count_ones()
     );
     println!("without: {:?}", Undone(done));
-    Ok(())
+    // What never gets as far as the other side tries little of the kernel.
+    let sides = [call::CALL, call::REPLY_AND_RECEIVE];
+    match sides.iter().all(|number| done >> number & 1 == 1) {
+        true => Ok(()),
+        false => Err(Failure::Unanswered),
+    }
 }
 
 /// The numbers of calls that never did what they were asked.
@@ -99,6 +113,29 @@ fn race(seed: u64) {
             SCRATCH[random.below(1024) as usize].store(value, Ordering::Relaxed);
         }
         norma_user::yield_now();
+    }
+}
+
+/// Answers whoever calls. The others give this thread's rights up under it: then it begins anew.
+fn answer() {
+    while !DONE.load(Ordering::Relaxed) {
+        if let Ok(port) = ReceiveRight::new() {
+            serve(&port);
+        }
+        norma_user::yield_now();
+    }
+}
+
+fn serve(port: &ReceiveRight) {
+    let Ok(right) = port.make_send() else { return };
+    ANSWERS.store(right.name().raw(), Ordering::Relaxed);
+    let mut received = port.receive_timeout(Duration::from_millis(20));
+    while let Ok(request) = received {
+        let answered = request.expects_reply();
+        received = port.reply_and_receive(request);
+        if answered && received.is_ok() {
+            DONE_ONCE.fetch_or(1 << call::REPLY_AND_RECEIVE, Ordering::Relaxed);
+        }
     }
 }
 
@@ -145,6 +182,9 @@ fn one_call(random: &mut Random) {
             arguments[2] = random.below(50_000);
             arguments[1] = header(random);
             arguments[3] = u64::from(any_name(random));
+            if number != call::RECEIVE && random.below(2) == 0 {
+                arguments[0] = u64::from(ANSWERS.load(Ordering::Relaxed));
+            }
         }
         // It waits for ever if nothing comes.
         call::REPLY_AND_RECEIVE => {
@@ -152,7 +192,15 @@ fn one_call(random: &mut Random) {
             arguments[1] = header(random);
         }
         call::REPLY | call::FETCH => arguments[0] = header(random),
-        call::LOOK_UP => arguments[2] = 1 + random.below(1000),
+        call::CHECK_IN | call::CHECK_OUT | call::LOOK_UP => {
+            if random.below(2) == 0 {
+                (arguments[0], arguments[1]) = (NAME.as_ptr() as u64, NAME.len() as u64);
+            }
+            arguments[2] = match number {
+                call::LOOK_UP => 1 + random.below(1000),
+                _ => u64::from(any_name(random)),
+            };
+        }
         call::MAP if random.below(16) > 0 => arguments[0] = random.below(20_000),
         // What the program runs on stays.
         call::UNMAP => {
@@ -254,6 +302,7 @@ fn any_name(random: &mut Random) -> u32 {
     match random.below(6) {
         0 => random.next() as u32,
         1 => (1 + random.below(3) as u32) << 20 | random.below(40) as u32,
+        2 if random.below(8) == 0 => ANSWERS.load(Ordering::Relaxed),
         _ => GIVEN[random.below(32) as usize].load(Ordering::Relaxed),
     }
 }
