@@ -44,6 +44,9 @@ pub use norma_kernel::face::{
     Values, WriteError, Writer, node,
 };
 #[cfg(target_os = "none")]
+#[doc(hidden)]
+pub use norma_kernel::inspect::serve as __inspected;
+#[cfg(target_os = "none")]
 pub use norma_kernel::thread::JoinHandle;
 #[cfg(target_os = "none")]
 pub use norma_kernel::{print, println};
@@ -52,12 +55,26 @@ pub use start::{__start, Main};
 
 /// Makes `$main` what the image runs: a function that takes a [`Node`] and returns a
 /// `Result` whose error can be displayed.
+///
+/// The node answers what `cargo norma ps` and its like ask about it. With `uninspected` behind
+/// `$main` it does not, and the image is about 20 KiB smaller.
 #[macro_export]
 macro_rules! image {
     ($main:path) => {
+        $crate::__image!($main, Some($crate::__inspected));
+    };
+    ($main:path, uninspected) => {
+        $crate::__image!($main, None);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __image {
+    ($main:path, $inspected:expr) => {
         #[unsafe(no_mangle)]
         extern "C" fn norma_main(start_info: u64) -> ! {
-            $crate::__start(start_info, $main)
+            $crate::__start(start_info, $main, $inspected)
         }
     };
 }

@@ -16,13 +16,17 @@ use norma_kernel::memory::{self, NoMemory, Region, carve::carve};
 use norma_kernel::{console, face, host, interrupt, panic, println, timer};
 use x86_64::VirtAddr;
 
+/// Whether a node answers what tools ask about it, and with what.
+#[doc(hidden)]
+pub type Inspected = Option<fn()>;
+
 /// What an image runs.
 pub type Main<E> = fn(Node) -> Result<(), E>;
 
 /// Called by [`image!`](crate::image) on the first thread's stack, with the physical address of
 /// the start information. Sets up the machine, runs `main` and leaves.
 #[doc(hidden)]
-pub fn __start<E: Display>(start_info: u64, main: Main<E>) -> ! {
+pub fn __start<E: Display>(start_info: u64, main: Main<E>, inspected: Inspected) -> ! {
     let entered = clock::ticks();
     let [_, fault_stack, nmi_stack] = layout::image_stacks();
     // SAFETY: this is the first thing that happens, interrupts are off, and the stacks are
@@ -53,6 +57,9 @@ pub fn __start<E: Display>(start_info: u64, main: Main<E>) -> ! {
         now / 1000,
         (now - timer::nanoseconds(entered)) / 1000
     );
+    if let Some(serve) = inspected {
+        serve();
+    }
     if let Err(failure) = host::start() {
         println!("norma: other nodes cannot ask this one about itself: {failure}");
     }

@@ -30,6 +30,8 @@ pub mod face;
 #[cfg(target_os = "none")]
 pub mod host;
 #[cfg(target_os = "none")]
+pub mod inspect;
+#[cfg(target_os = "none")]
 pub mod interrupt;
 #[cfg(target_os = "none")]
 pub mod node;

@@ -307,12 +307,17 @@ impl Daemon {
 
     fn look_up(&mut self, place: u32, request: &Request, text: &str) {
         let (now, thread) = (self.now, ThreadId(place));
-        let waits = request.value != 0;
+        // Nobody announces what is in a slot, so that cannot be waited for.
+        let waits = request.value != 0 && request.other == 0;
         let until = waits.then(|| match request.patience {
             FOREVER => Instant::NEVER,
             patience => now + Duration::from_nanos(patience),
         });
-        match self.core.look_up(now, thread, text, until) {
+        let found = match request.other {
+            0 => self.core.look_up(now, thread, text, until),
+            slot => self.core.look_up_special_port(now, thread, text, slot),
+        };
+        match found {
             Ok(LookUp::Found(right)) => match self.name(place, right) {
                 0 => self.fail(place, Cause::NoMemory),
                 name => self.done(place, name, 0),

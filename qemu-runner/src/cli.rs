@@ -7,6 +7,7 @@ use crate::bench;
 use crate::commands::{build, call, check, demo, doctor, fuzz, miri, sim, test, up};
 use crate::context::Context;
 use crate::images::ImageError;
+use crate::inspect::commands as inspect;
 use crate::link::{Capture, LinkKind};
 use crate::qemu::Machine;
 use crate::qemu::accelerator::{Wanted, choose};
@@ -53,6 +54,22 @@ enum Command {
     Up(WithQemu<up::UpArgs>),
     /// Call a service of a running cluster from this host, and print the answer
     Call(call::CallArgs),
+    /// List the nodes that run, or the threads of one and what each waits for
+    Ps(inspect::PsArgs),
+    /// The threads of a running node, with their stacks
+    Threads(inspect::NodeArgs),
+    /// The ports of a running node: queues, receivers, senders and where they are
+    Ports(inspect::AllArgs),
+    /// The rights at a running node: who holds how many, to whose ports
+    Rights(inspect::AllArgs),
+    /// The sessions of a running node: round trip, window, losses, credits
+    Sessions(inspect::NodeArgs),
+    /// The memory of a running node
+    Memory(inspect::NodeArgs),
+    /// Everything that a running node counts, as OpenMetrics text
+    Metrics(inspect::MetricsArgs),
+    /// Watch a running node: rates, busiest ports, sessions, threads
+    Top(inspect::TopArgs),
     /// Run all tests: of the crates, of the simulation, and of whole virtual machines
     Test(test::TestArgs),
     /// Measure what a call costs, beside what the bare frame costs
@@ -144,6 +161,14 @@ fn run(cli: Cli, ui: Ui) -> anyhow::Result<Status> {
         Command::Test(args) => test::run(&plain(QemuArgs::default())?, &args),
         Command::Sim(args) => sim::run(&plain(QemuArgs::default())?, &args),
         Command::Call(args) => call::run(&plain(QemuArgs::default())?, &args),
+        Command::Ps(args) => inspect::ps(&plain(QemuArgs::default())?, &args),
+        Command::Threads(args) => inspect::threads(&plain(QemuArgs::default())?, &args),
+        Command::Ports(args) => inspect::ports(&plain(QemuArgs::default())?, &args),
+        Command::Rights(args) => inspect::rights(&plain(QemuArgs::default())?, &args),
+        Command::Sessions(args) => inspect::sessions(&plain(QemuArgs::default())?, &args),
+        Command::Memory(args) => inspect::memory(&plain(QemuArgs::default())?, &args),
+        Command::Metrics(args) => inspect::metrics(&plain(QemuArgs::default())?, &args),
+        Command::Top(args) => inspect::top(&plain(QemuArgs::default())?, &args),
         Command::Build(args) => build::run(&plain(QemuArgs::default())?, &args),
         Command::Doctor => doctor::run(&plain(QemuArgs::default())?),
         Command::Check => check::run(&plain(QemuArgs::default())?),

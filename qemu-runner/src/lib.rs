@@ -27,6 +27,7 @@ mod compare;
 pub mod context;
 pub mod daemon;
 pub mod images;
+pub mod inspect;
 pub mod limits;
 pub mod link;
 pub mod linux;

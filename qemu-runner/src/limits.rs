@@ -23,6 +23,10 @@ pub const SWITCH_QUEUE: usize = 512;
 /// Frames taken from one port before the others have their turn.
 pub const SWITCH_BATCH: usize = 32;
 
+/// Those that can join a running network by a port of the switch at a time: commands that look
+/// into a node, one or two of them typed by a person.
+pub const SWITCH_GUESTS: usize = 32;
+
 /// The largest frame: what a virtio-net device with an MTU of 65,535 can send, plus Ethernet's
 /// header, rounded up.
 pub const FRAME: usize = 65_536 + 64;

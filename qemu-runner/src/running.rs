@@ -29,6 +29,9 @@ pub const GDB: &str = "gdb";
 /// The socket on which QEMU's monitor (QMP) listens: for one at a time.
 pub const MONITOR: &str = "monitor";
 
+/// The socket at which the runner gives ports of a network on which the node is (`link::door`).
+pub const NETWORK: &str = "network";
+
 /// A running cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cluster {
@@ -50,7 +53,8 @@ pub struct Node {
     pub name: String,
     /// The image that it runs, with its symbols.
     pub image: PathBuf,
-    /// The unix sockets at which it can be reached, by what they are for: [`GDB`], [`MONITOR`].
+    /// The unix sockets at which it can be reached, by what they are for: [`GDB`], [`MONITOR`],
+    /// [`NETWORK`].
     pub sockets: BTreeMap<String, PathBuf>,
 }
 

@@ -7,13 +7,14 @@ use qemu_runner::workspace::{Package, Workspace};
 
 /// The layers, top to bottom. A crate depends on crates below its own line and on none beside
 /// it.
-const LAYERS: [&[&str]; 14] = [
+const LAYERS: [&[&str]; 15] = [
     &["norma-tests"],
     &["qemu-runner"],
     &["norma-sim", "norma-insn-plugin", "norma-peer", "netmsgd"],
     &["norma-client"],
     &["norma-boot"],
     &["norma-kernel"],
+    &["norma-inspect"],
     &["norma-net"],
     &["norma-flip"],
     &["norma-wire"],
@@ -37,12 +38,13 @@ const HOST: [&str; 8] = [
 ];
 
 /// Crates that are pure: no device, no clock, no thread, no `unsafe`, no `std`.
-const PURE: [&str; 5] = [
+const PURE: [&str; 6] = [
     "norma-abi",
     "norma-ipc",
     "norma-wire",
     "norma-flip",
     "norma-net",
+    "norma-inspect",
 ];
 
 fn layer(name: &str) -> Option<usize> {

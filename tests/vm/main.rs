@@ -9,6 +9,7 @@ mod captures;
 mod daemon;
 mod demo;
 mod faults;
+mod inspect;
 mod kernel;
 mod lab;
 mod linux;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         runner::tests(),
         setup::tests(),
         captures::tests(),
+        inspect::tests(),
     ];
     // A dry run prints the commands of the machines; the others run the command itself.
     let commands = commands.into_iter().filter(|_| !lab.is_dry());

@@ -27,7 +27,7 @@ use core::fmt;
 use item::Item;
 use norma_boot::{Failure, Node, println};
 
-norma_boot::image!(main);
+norma_boot::image!(main, uninspected);
 
 /// A benchmark that could not be measured.
 pub struct Error {

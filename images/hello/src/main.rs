@@ -5,7 +5,7 @@
 use core::convert::Infallible;
 use norma_boot::{Node, println};
 
-norma_boot::image!(main);
+norma_boot::image!(main, uninspected);
 
 fn main(node: Node) -> Result<(), Infallible> {
     println!("hello from node {}", node.name());

@@ -8,6 +8,7 @@
 extern crate alloc;
 
 mod client;
+mod leak;
 mod mortal;
 mod moving;
 mod pattern;
@@ -72,6 +73,7 @@ fn main(node: Node) -> Result<(), Error> {
         "victim" => return trouble::victim(&node),
         "killed" => trouble::killed(&node)?,
         "cut-off" => trouble::cut_off(&node)?,
+        "leak" => return leak::call(&node),
         "steady" => return trouble::steady(&node),
         "last" => trouble::last_words()?,
         "listen" => trouble::listen(&node)?,

@@ -2,7 +2,7 @@
 
 use crate::client::PATIENCE;
 use crate::typed::{self, TYPED};
-use crate::{Doing, Error, moving, remote};
+use crate::{Doing, Error, leak, moving, remote};
 use core::time::Duration;
 use norma_boot::{Failure, Message, Node, ReceiveRight, println};
 
@@ -42,6 +42,9 @@ pub fn run(node: &Node) -> Result<(), Error> {
     }
     if let Some(back) = node.argument("front") {
         front(node, back)?;
+    }
+    if node.argument("leak").is_some() {
+        leak::offer(node)?;
     }
     if node.argument("hold").is_some() {
         hold(node)?;
@@ -94,7 +97,7 @@ pub fn port(name: &str) -> Result<ReceiveRight, Error> {
 
 /// Starts a service. `answer` is given a message and how many came so far; what it makes of the
 /// message is the answer.
-fn serve(
+pub fn serve(
     node: &Node,
     name: &'static str,
     answer: impl FnMut(&mut Message, u64) -> Result<(), Failure> + Send + 'static,

@@ -45,6 +45,7 @@ mod space;
 mod status;
 mod tally;
 pub mod typed;
+mod view;
 mod wait;
 
 #[cfg(feature = "audit")]
@@ -66,4 +67,5 @@ pub use right::{Right, RightKind};
 pub use send::Sent;
 pub use space::SpaceId;
 pub use status::{ReceiveStatus, RightTypes};
+pub use view::{HolderView, NameView, PortView, TargetView, WaitView};
 pub use wait::{Completion, Delivery, Notification, ThreadId};

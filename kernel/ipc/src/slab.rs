@@ -128,6 +128,17 @@ impl<T> Slab<T> {
         Some((from + at as u32, slots[at].generation))
     }
 
+    /// Places, used or not: every index is below.
+    pub(crate) fn places(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
+    /// The entry in a place, with its generation.
+    pub(crate) fn at(&self, index: u32) -> Option<(u32, &T)> {
+        let slot = self.slots.get(index as usize)?;
+        (slot.next_free == USED).then_some((slot.generation, &slot.value))
+    }
+
     /// All entries with their index and generation.
     #[cfg(feature = "audit")]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, u32, &T)> {

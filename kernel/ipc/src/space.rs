@@ -425,6 +425,18 @@ impl Space {
         self.used
     }
 
+    /// Places for names, used or not.
+    pub(crate) fn places(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
+    /// The name in a place, with its entry.
+    pub(crate) fn at(&self, place: u32) -> Option<(Name, &Entry)> {
+        let slot = self.slots.get(place as usize)?;
+        let entry = slot.entry.as_ref()?;
+        Some((Name::new(place, slot.generation), entry))
+    }
+
     /// Every name with its entry.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Name, &Entry)> {
         self.slots.iter().enumerate().filter_map(|(index, slot)| {

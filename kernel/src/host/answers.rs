@@ -50,6 +50,7 @@ fn host(message: &mut Message) -> Result<(), Failure> {
             clear(message)?;
             Ok(message.write().send_right(right).map(|_| ())?)
         }
+        protocol::INSPECT => crate::inspect::asked(message),
         _ => Err(Failure::NotSupported),
     }
 }

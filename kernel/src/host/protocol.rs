@@ -10,6 +10,9 @@ pub(crate) const PORT: u32 = 2;
 /// At the host port: a right to the port of an entry.
 pub(crate) const ENTRY: u32 = 3;
 
+/// At the host port: a piece of a table of what the node knows of itself (`norma_inspect`).
+pub(crate) const INSPECT: u32 = 4;
+
 /// At the device port: what is to be known about each network card.
 pub(crate) const CARDS: u32 = 1;
 

@@ -31,6 +31,11 @@ static HEAP: Heap = Heap {
     }),
 };
 
+/// Bytes of the region for large blocks that have memory behind them.
+pub(crate) fn heap_region() -> usize {
+    HEAP.large.lock().mapped
+}
+
 struct Heap {
     small: IrqLock<Lists>,
     large: IrqLock<Large>,

@@ -27,6 +27,8 @@ pub use dma::DmaRegion;
 pub use frame::{Frame, Frames};
 #[cfg(target_os = "none")]
 pub use frames::{free_frames, initialise, table_bytes};
+#[cfg(target_os = "none")]
+pub(crate) use heap::heap_region;
 
 /// Bytes of a frame.
 pub const FRAME: usize = 4096;

@@ -4,6 +4,7 @@
 //! small.
 
 use super::Number;
+use super::scheduler::State;
 use crate::arch::layout;
 use crate::limits::THREAD_NAME;
 use crate::memory::NoMemory;
@@ -95,22 +96,75 @@ impl Directory {
     }
 }
 
-/// The running thread's name, for a report: whoever holds the lock.
-pub(crate) fn current_name() -> Name {
-    match current_entry() {
+/// A thread, for tools.
+pub(crate) struct View {
+    pub(crate) name: Name,
+    pub(crate) state: State,
+    /// At which it runs, and its own.
+    pub(crate) priority: u8,
+    pub(crate) own_priority: u8,
+    /// When it gives up waiting.
+    pub(crate) deadline: Option<u64>,
+    pub(crate) stack: Range<u64>,
+    /// As it was when it last stopped running.
+    pub(crate) stack_pointer: u64,
+}
+
+/// Every thread's number is below this one.
+pub(crate) fn places() -> u32 {
+    let _alone = DIRECTORY.lock();
+    // SAFETY: interrupts are off under the lock, and the reference does not outlive the line.
+    unsafe { processor::this().scheduler() }.places()
+}
+
+/// A thread; what is in the place of one that has ended says so by its state.
+pub(crate) fn view(thread: Number) -> Option<View> {
+    let mut directory = DIRECTORY.lock();
+    // SAFETY: interrupts are off under the lock; here and below the references do not outlive
+    // their lines.
+    let scheduler = unsafe { processor::this().scheduler() };
+    if u32::from(thread) >= scheduler.places() {
+        return None;
+    }
+    let (state, priority, own_priority) = scheduler.view(thread);
+    let stack_pointer = scheduler.slot(thread).stack_pointer as u64;
+    // SAFETY: as above.
+    let deadline = unsafe { processor::this().timers() }.deadline(thread);
+    let entry = directory.entry(thread);
+    let stack = entry.as_ref().and_then(|entry| entry.stack.as_ref());
+    Some(View {
+        stack: stack.map_or_else(boot_stack, Stack::range),
+        name: known_name(entry.as_deref()),
+        state,
+        priority,
+        own_priority,
+        deadline,
+        stack_pointer,
+    })
+}
+
+fn boot_stack() -> Range<u64> {
+    let [boot, ..] = layout::image_stacks();
+    boot
+}
+
+fn known_name(entry: Option<&Entry>) -> Name {
+    match entry {
         Some(entry) if !entry.name.is_empty() => entry.name.clone(),
         _ => Name::try_from("main").unwrap_or_default(),
     }
+}
+
+/// The running thread's name, for a report: whoever holds the lock.
+pub(crate) fn current_name() -> Name {
+    known_name(current_entry())
 }
 
 /// The addresses of the running thread's stack, for a report.
 pub(crate) fn current_stack() -> Range<u64> {
     match current_entry().and_then(|entry| entry.stack.as_ref()) {
         Some(stack) => stack.range(),
-        None => {
-            let [boot, ..] = layout::image_stacks();
-            boot
-        }
+        None => boot_stack(),
     }
 }
 

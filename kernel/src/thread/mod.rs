@@ -17,7 +17,7 @@ mod running;
 mod spawn;
 
 #[cfg(target_os = "none")]
-pub(crate) use directory::{current_name, current_stack, is_guard};
+pub(crate) use directory::{current_name, current_stack, is_guard, places, view};
 #[cfg(target_os = "none")]
 pub use running::{
     block, block_until, cancel, current, hand_off, hand_off_until, set_priority, sleep, wake,
@@ -28,7 +28,7 @@ pub(crate) use running::{
     borrow, hand_off_uninterrupted, interrupts_on, leave_interrupt, lend, makes_way, priority,
     wait_uninterrupted, wake_uninterrupted, woken_by,
 };
-pub use scheduler::Wake;
+pub use scheduler::{State, Wake};
 #[cfg(target_os = "none")]
 pub(crate) use spawn::spawn_known;
 #[cfg(target_os = "none")]

@@ -156,6 +156,17 @@ impl Scheduler {
         self.preempt
     }
 
+    /// Every thread's number is below this one.
+    pub fn places(&self) -> u32 {
+        u32::from(self.highest) + 1
+    }
+
+    /// What a thread does, the priority at which it runs, and its own.
+    pub fn view(&self, thread: Number) -> (State, u8, u8) {
+        let slot = &self.slots[place(thread)];
+        (slot.state, slot.priority, slot.own_priority)
+    }
+
     /// The priority at which a thread runs.
     #[inline(always)]
     pub fn priority(&self, thread: Number) -> u8 {

@@ -75,6 +75,12 @@ impl TimerTable {
         self.threads[usize::from(thread) % THREADS] = Urgency::NONE;
     }
 
+    /// A thread's deadline, if it has one.
+    pub fn deadline(&self, thread: Number) -> Option<u64> {
+        let deadline = self.threads[usize::from(thread) % THREADS].deadline();
+        (deadline != NEVER).then_some(deadline)
+    }
+
     /// Notes the network's deadline. Returns what the timer has to be set to, if anything.
     #[inline(always)]
     #[must_use]

@@ -61,6 +61,11 @@ impl Congestion {
         self.window
     }
 
+    /// What part of all frames was lost lately, in 1024ths.
+    pub(crate) fn loss(&self) -> u32 {
+        self.loss
+    }
+
     /// Something was not sent because of the window.
     pub(crate) fn limits(&mut self) {
         self.limits = true;

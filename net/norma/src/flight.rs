@@ -214,6 +214,11 @@ impl Flight {
         self.frames.is_empty()
     }
 
+    /// How many frames the peer allows under way, as it is written.
+    pub(crate) fn credit(&self) -> u8 {
+        self.credit
+    }
+
     /// How many frames were sent again.
     pub(crate) fn repeated(&self) -> u64 {
         self.repeated

@@ -83,6 +83,7 @@ mod slots;
 mod special;
 mod switch;
 mod transmit;
+mod view;
 mod window;
 
 #[cfg(feature = "audit")]
@@ -100,6 +101,7 @@ pub use post::Posted;
 pub use roads::Network;
 pub use service::{NAME_TAKEN, NAME_UNKNOWN};
 pub use special::{DEVICE_PORT, FIRST_SERVICE_PORT, HOST_PORT, Location, NAME_PORT};
+pub use view::{ExportView, ImportView, SessionState, SessionView};
 
 /// So many cases of a property, few where each step is interpreted; nothing in the file system.
 #[cfg(test)]

@@ -112,6 +112,12 @@ impl Names {
         due.unwrap_or(Instant::NEVER)
     }
 
+    /// The first name of a port.
+    pub(crate) fn of_port(&self, port: PortId) -> Option<&str> {
+        let entry = self.0.iter().find(|entry| entry.port == port);
+        entry.map(|entry| entry.text.as_str())
+    }
+
     fn of(&mut self, text: &str) -> Option<&mut Entry> {
         self.0.iter_mut().find(|entry| entry.text == text)
     }

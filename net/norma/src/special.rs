@@ -45,6 +45,12 @@ impl SpecialPorts {
     pub(crate) fn rights(&self) -> impl Iterator<Item = &Right> {
         self.0.iter().flatten()
     }
+
+    /// The slot in which a right to a port is.
+    pub(crate) fn slot_of(&self, port: PortId) -> Option<u32> {
+        let of = |right: &Option<Right>| right.as_ref().and_then(Right::port) == Some(port);
+        self.0.iter().position(of).map(|slot| slot as u32)
+    }
 }
 
 impl<S: PageSource> Node<S> {

@@ -63,6 +63,25 @@ impl Node {
         self.look_up_for(name, 1, patience(timeout))
     }
 
+    /// What is in a slot of the special ports of a node: 1 leads to its cards, 2 to the node itself,
+    /// 3 to its names, the others are for services.
+    ///
+    /// # Errors
+    /// [`Failure::NameUnknown`], after about a second, if there is no such node, or nothing in the
+    /// slot; [`Failure::BadName`] for what cannot be a node's name, or a slot that no node has.
+    pub fn special_port(&self, node: &str, slot: u32) -> Result<SendRight, Failure> {
+        let request = Request {
+            other: slot,
+            patience: FOREVER,
+            ..Request::new(Operation::LookUp, 0)
+        };
+        if slot == 0 {
+            return Err(Failure::BadName);
+        }
+        let reply = self.ask(&request, node.as_bytes())?;
+        Ok(SendRight::new(&self.0, Name::from_raw(reply.name)))
+    }
+
     fn look_up_for(&self, name: &str, waits: u32, patience: u64) -> Result<SendRight, Failure> {
         let request = Request {
             value: waits,

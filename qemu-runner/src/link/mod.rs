@@ -5,11 +5,12 @@
 //! file system, no root is needed, and two runs side by side cannot meet.
 
 mod capture;
+pub mod door;
 mod switch;
 mod table;
 
 pub use capture::{Capture, Tap};
-pub use switch::{Port, Stats, Switch};
+pub use switch::{Entrance, Guest, Port, Stats, Switch};
 
 use crate::limits::SEND_BUFFER;
 use crate::qemu::Netdev;

@@ -10,7 +10,7 @@
 use super::capture::{Tap, fate};
 use super::table::{Table, Way};
 use super::{LinkKind, raise_send_buffer};
-use crate::limits::{FRAME, SWITCH_BATCH, SWITCH_QUEUE};
+use crate::limits::{FRAME, SWITCH_BATCH, SWITCH_GUESTS, SWITCH_QUEUE};
 use norma_faults::{Faults, Schedule, Station};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use std::collections::VecDeque;
@@ -79,9 +79,35 @@ pub struct Switch {
     ends: Vec<(Station, OwnedFd)>,
 }
 
+/// A way for those that come and go to the ports of a running switch.
+#[derive(Clone, Debug)]
+pub struct Entrance(Arc<Shared>);
+
+/// A port that somebody has who came later. It goes with this value.
+#[derive(Debug)]
+pub struct Guest {
+    shared: Arc<Shared>,
+    number: u64,
+}
+
+/// What the worker is to do about a guest.
+#[derive(Debug)]
+enum Change {
+    Come(u64, Station, UnixDatagram),
+    Go(u64),
+}
+
+#[derive(Debug, Default)]
+struct Guests {
+    last: u64,
+    present: usize,
+    changes: Vec<Change>,
+}
+
 #[derive(Debug)]
 struct Shared {
     faults: Mutex<Faults>,
+    guests: Mutex<Guests>,
     stop: AtomicBool,
     wake: OwnedFd,
     forwarded: AtomicU64,
@@ -97,6 +123,7 @@ impl Switch {
     pub fn start(ports: Vec<Port>, faults: Faults, tap: Option<Tap>) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             faults: Mutex::new(faults),
+            guests: Mutex::default(),
             stop: AtomicBool::new(false),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             forwarded: AtomicU64::new(0),
@@ -109,7 +136,8 @@ impl Switch {
             ends.push((port.station, port.theirs));
             sides.push(Side {
                 station: port.station,
-                socket: port.ours,
+                socket: Some(port.ours),
+                guest: None,
                 queue: VecDeque::new(),
             });
         }
@@ -143,6 +171,12 @@ impl Switch {
             .try_clone()
     }
 
+    /// The way for those that come later.
+    #[must_use]
+    pub fn entrance(&self) -> Entrance {
+        Entrance(Arc::clone(&self.shared))
+    }
+
     /// The fault rules, to cut and heal links and to read what was done. The switch stands still
     /// while this is held.
     pub fn faults(&self) -> MutexGuard<'_, Faults> {
@@ -163,14 +197,56 @@ impl Switch {
 impl Drop for Switch {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::SeqCst);
-        let _ = rustix::io::write(&self.shared.wake, &1_u64.to_ne_bytes());
+        self.shared.wake();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
+impl Entrance {
+    /// Makes one more port, for somebody whom the rules know as `station`, and gives its far end.
+    ///
+    /// # Errors
+    /// There are [`SWITCH_GUESTS`] such ports, or the host has no descriptors left.
+    pub fn come_in(&self, station: Station) -> std::io::Result<(Guest, OwnedFd)> {
+        let Port { ours, theirs, .. } = Port::new(station)?;
+        let mut guests = self.0.guests();
+        if guests.present >= SWITCH_GUESTS {
+            return Err(std::io::Error::other(format!(
+                "{SWITCH_GUESTS} others are on the network already"
+            )));
+        }
+        guests.last += 1;
+        guests.present += 1;
+        let number = guests.last;
+        guests.changes.push(Change::Come(number, station, ours));
+        drop(guests);
+        self.0.wake();
+        let shared = Arc::clone(&self.0);
+        Ok((Guest { shared, number }, theirs))
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let mut guests = self.shared.guests();
+        guests.present -= 1;
+        guests.changes.push(Change::Go(self.number));
+        drop(guests);
+        self.shared.wake();
+    }
+}
+
 impl Shared {
+    fn guests(&self) -> MutexGuard<'_, Guests> {
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self) {
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    }
+
     fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -179,7 +255,9 @@ impl Shared {
 /// The switch's side of a port.
 struct Side {
     station: Station,
-    socket: UnixDatagram,
+    /// None for a guest that has left.
+    socket: Option<UnixDatagram>,
+    guest: Option<u64>,
     queue: VecDeque<Vec<u8>>,
 }
 
@@ -208,6 +286,7 @@ impl Worker {
             if self.shared.stop.load(Ordering::SeqCst) {
                 return;
             }
+            self.admit();
             for port in readable {
                 self.receive(port, &mut buffer);
             }
@@ -220,16 +299,52 @@ impl Worker {
         }
     }
 
+    /// Guests come and go. Who comes takes the place of one who has left: what was learned of that
+    /// one leads to the new one until it is learned anew.
+    fn admit(&mut self) {
+        let changes = std::mem::take(&mut self.shared.guests().changes);
+        for change in changes {
+            match change {
+                Change::Come(number, station, socket) => {
+                    let side = Side {
+                        station,
+                        socket: Some(socket),
+                        guest: Some(number),
+                        queue: VecDeque::new(),
+                    };
+                    let left = self.sides.iter_mut().find(|side| side.socket.is_none());
+                    match left {
+                        Some(place) => *place = side,
+                        None => self.sides.push(side),
+                    }
+                }
+                Change::Go(number) => {
+                    let mut sides = self.sides.iter_mut();
+                    if let Some(side) = sides.find(|side| side.guest == Some(number)) {
+                        side.socket = None;
+                        side.guest = None;
+                        side.queue.clear();
+                    }
+                }
+            }
+        }
+    }
+
     /// Waits until there is something to do, and says which ports have frames.
     fn wait(&self) -> std::io::Result<Vec<usize>> {
         let mut fds = vec![PollFd::new(&self.shared.wake, PollFlags::IN)];
-        for side in &self.sides {
+        let mut places = Vec::new();
+        for (place, side) in self.sides.iter().enumerate() {
+            let Some(socket) = &side.socket else {
+                continue;
+            };
             let out = if side.queue.is_empty() {
                 PollFlags::empty()
             } else {
                 PollFlags::OUT
             };
-            fds.push(PollFd::new(&side.socket, PollFlags::IN | out));
+            fds.push(PollFd::new(socket, PollFlags::IN | out));
+            places.push(place);
         }
         let due = self
             .delayed
@@ -241,7 +356,11 @@ impl Worker {
             Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
             Err(error) => return Err(error.into()),
         }
-        let ports = fds[1..].iter().enumerate();
+        if fds[0].revents().contains(PollFlags::IN) {
+            // Until the next change.
+            let _ = rustix::io::read(&self.shared.wake, &mut [0; 8]);
+        }
+        let ports = places.into_iter().zip(&fds[1..]);
         Ok(ports
             .filter(|(_, fd)| fd.revents().contains(PollFlags::IN))
             .map(|(port, _)| port)
@@ -251,7 +370,8 @@ impl Worker {
     fn receive(&mut self, port: usize, buffer: &mut [u8]) {
         for _ in 0..SWITCH_BATCH {
             // An error is an empty socket, or a node that just died: nothing to forward.
-            let Ok(length) = self.sides[port].socket.recv(buffer) else {
+            let socket = self.sides[port].socket.as_ref();
+            let Some(Ok(length)) = socket.map(|socket| socket.recv(buffer)) else {
                 return;
             };
             self.forward(port, &buffer[..length]);
@@ -267,8 +387,10 @@ impl Worker {
             }
             Way::One(to) => self.pass(port, to, frame),
             Way::All => {
-                for to in (0..self.sides.len()).filter(|to| *to != port) {
-                    self.pass(port, to, frame);
+                for to in 0..self.sides.len() {
+                    if to != port && self.sides[to].socket.is_some() {
+                        self.pass(port, to, frame);
+                    }
                 }
             }
         }
@@ -355,9 +477,9 @@ impl Side {
 
     /// False when the socket is full. A frame that cannot be sent for another reason is gone.
     fn try_send(&self, frame: &[u8]) -> bool {
-        match self.socket.send(frame) {
-            Err(error) => error.kind() != ErrorKind::WouldBlock,
-            Ok(_) => true,
+        match self.socket.as_ref().map(|socket| socket.send(frame)) {
+            Some(Err(error)) => error.kind() != ErrorKind::WouldBlock,
+            Some(Ok(_)) | None => true,
         }
     }
 }

@@ -15,6 +15,7 @@ pub use crate::qemu::{Event, Outcome};
 
 use crate::limits::{REPORTED_LINES, SIGNAL_POLL};
 use crate::link::Switch;
+use crate::link::door::Door;
 use crate::qemu::{Process, QemuCommand};
 use crate::running::Registration;
 use crate::signals;
@@ -37,7 +38,8 @@ pub struct Run {
     agenda: Agenda,
     ui: Ui,
     echo: bool,
-    // As long as it lives, other commands find the nodes.
+    // As long as these live, other commands come to the networks, and find the nodes.
+    _door: Option<Door>,
     _registration: Option<Registration>,
 }
 

@@ -6,9 +6,10 @@
 use super::mishaps::Agenda;
 use super::{Fated, Lazy, Node, Run, RunError};
 use crate::limits::EVENTS;
+use crate::link::door::{Door, Leaf, Welcome};
 use crate::link::{Capture, LinkKind, Port, Switch, mac};
 use crate::qemu::{Accelerator, Guest, Machine, Nic, Process, QemuCommand, mac_text};
-use crate::running::{self, GDB, MONITOR, Registration};
+use crate::running::{self, GDB, MONITOR, NETWORK, Registration};
 use crate::ui::Ui;
 use norma_faults::{Faults, Rule, Station};
 use std::collections::BTreeMap;
@@ -378,7 +379,7 @@ impl Plan {
         }
         let (sender, events) = sync_channel(EVENTS);
         let mut commands = self.commands();
-        let registration = self.register(ui, &mut commands);
+        let (registration, door) = self.register(ui, &mut commands, &switches).unzip();
         let mut run = Run {
             events,
             sender,
@@ -387,6 +388,7 @@ impl Plan {
             agenda: Agenda::new(&self.rules, &self.names()),
             ui: *ui,
             echo: !self.quiet,
+            _door: door.flatten(),
             _registration: registration,
         };
         for (index, (sockets, command)) in ends.into_iter().zip(commands).enumerate() {
@@ -411,43 +413,83 @@ impl Plan {
         Ok(run)
     }
 
-    /// Has QEMU listen for who inspects its guest, and the cluster be found. Where that cannot be,
-    /// the cluster runs all the same.
-    fn register(&self, ui: &Ui, commands: &mut [QemuCommand]) -> Option<Registration> {
+    /// Has QEMU listen for who inspects its guest, the runner for who comes to the networks, and
+    /// the cluster be found. Where that cannot be, the cluster runs all the same.
+    fn register(
+        &self,
+        ui: &Ui,
+        commands: &mut [QemuCommand],
+        switches: &[Switch],
+    ) -> Option<(Registration, Option<Door>)> {
         let what = self.findable.as_ref()?;
         let register = || -> std::io::Result<_> {
             let registration = Registration::new()?;
-            let sockets = |index| -> std::io::Result<BTreeMap<String, PathBuf>> {
-                let purposes = [GDB, MONITOR].into_iter();
+            let mut leaves = Vec::new();
+            let mut nodes = Vec::new();
+            for (index, plan) in self.nodes.iter().enumerate() {
                 let socket = |purpose: &str| registration.socket(index, purpose);
-                purposes
-                    .map(|purpose| Ok((purpose.to_owned(), socket(purpose)?)))
-                    .collect()
-            };
-            let nodes = self.nodes.iter().enumerate().map(|(index, plan)| {
-                Ok(running::Node {
+                let mut sockets = BTreeMap::new();
+                for purpose in [GDB, MONITOR] {
+                    sockets.insert(purpose.to_owned(), socket(purpose)?);
+                }
+                if let Some(leaf) = self.leaf(index, switches, || socket(NETWORK))? {
+                    sockets.insert(NETWORK.to_owned(), leaf.path.clone());
+                    leaves.push(leaf);
+                }
+                nodes.push(running::Node {
                     name: plan.name.clone(),
                     image: plan.image.clone(),
-                    sockets: sockets(index)?,
-                })
-            });
-            let nodes: Vec<_> = nodes.collect::<std::io::Result<_>>()?;
+                    sockets,
+                });
+            }
+            let door = match leaves.is_empty() {
+                true => None,
+                false => Some(Door::open(leaves, self.host_station())?),
+            };
             registration.publish(what, &self.cluster, &nodes)?;
-            Ok((registration, nodes))
+            Ok((registration, door, nodes))
         };
         match register() {
-            Ok((registration, nodes)) => {
+            Ok((registration, door, nodes)) => {
                 for (command, node) in commands.iter_mut().zip(&nodes) {
                     command.listen("-gdb", &node.sockets[GDB]);
                     command.listen("-qmp", &node.sockets[MONITOR]);
                 }
-                Some(registration)
+                Some((registration, door))
             }
             Err(error) => {
                 ui.progress(&format!("other commands cannot find these nodes: {error}"));
                 None
             }
         }
+    }
+
+    /// The way to a network of a node, if it is on one that has a switch.
+    fn leaf(
+        &self,
+        node: usize,
+        switches: &[Switch],
+        path: impl Fn() -> std::io::Result<PathBuf>,
+    ) -> std::io::Result<Option<Leaf>> {
+        let switched = self
+            .networks
+            .iter()
+            .filter(|network| !self.is_direct(network));
+        let mut switched = switched.zip(switches);
+        let Some((network, switch)) = switched.find(|(network, _)| network.members.contains(&node))
+        else {
+            return Ok(None);
+        };
+        let cluster = self.nodes[node].cluster.as_ref().unwrap_or(&self.cluster);
+        Ok(Some(Leaf {
+            path: path()?,
+            entrance: switch.entrance(),
+            welcome: Welcome {
+                cluster: cluster.clone(),
+                trusted: network.trusted,
+                refused: None,
+            },
+        }))
     }
 
     fn network_error(&self, network: &Network, source: std::io::Error) -> RunError {

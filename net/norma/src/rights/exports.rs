@@ -366,6 +366,21 @@ impl Exports {
         self.entries.len() == 0
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Every export is in a place below this one.
+    pub(crate) fn places(&self) -> u32 {
+        self.entries.places()
+    }
+
+    /// The export in a place, with its index.
+    pub(crate) fn at(&self, place: u32) -> Option<(u32, &Export)> {
+        let export = self.entries.get(place)?;
+        Some((index_of(place, export.generation), export))
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Export)> {
         self.entries
             .iter()

@@ -133,6 +133,11 @@ impl Imports {
         self.entries.len() == 0
     }
 
+    /// Every import is in a place below this one.
+    pub(crate) fn places(&self) -> u32 {
+        self.entries.places()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -1,0 +1,264 @@
+//! What goes on at a node: rates between two looks, again and again.
+
+use super::headline;
+use super::sessions::{loss, round_trip};
+use crate::inspect::commands::TopArgs;
+use crate::inspect::model::place;
+use crate::inspect::table::{TextTable, bytes, count, time};
+use crate::inspect::{Model, Visit};
+use crate::signals;
+use crate::status::Status;
+use norma_inspect::rows::Counters;
+use serde_json::json;
+use std::collections::HashMap;
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// Rows of ports, and of sessions, that are shown.
+const SHOWN: usize = 12;
+
+/// How often it is looked whether the end was asked for.
+const STEP: Duration = Duration::from_millis(50);
+
+/// One look.
+struct Look {
+    model: Model,
+    counters: Vec<Counters>,
+    at: Duration,
+}
+
+impl Look {
+    fn new(visit: &Visit) -> anyhow::Result<Self> {
+        let model = Model::new(visit)?;
+        let (counters, at) = visit.table()?;
+        Ok(Self {
+            model,
+            counters,
+            at,
+        })
+    }
+
+    /// What a counter says, all its kinds together.
+    fn value(&self, name: &str) -> u64 {
+        let counters = self.counters.iter().filter(|counter| counter.name == name);
+        counters.map(|counter| counter.value).sum()
+    }
+}
+
+/// What is between two looks.
+struct Between<'a> {
+    before: &'a Look,
+    now: &'a Look,
+}
+
+impl Between<'_> {
+    fn seconds(&self) -> f64 {
+        self.now
+            .at
+            .saturating_sub(self.before.at)
+            .as_secs_f64()
+            .max(1e-3)
+    }
+
+    fn rate(&self, name: &str) -> f64 {
+        let grown = self.now.value(name).saturating_sub(self.before.value(name));
+        grown as f64 / self.seconds()
+    }
+
+    /// Messages received at each port per second, the busiest first.
+    fn ports(&self) -> Vec<(u64, f64)> {
+        let before: HashMap<u64, u64> = ports(&self.before.model).collect();
+        let mut rates: Vec<_> = ports(&self.now.model)
+            .map(|(port, received)| {
+                // The count has 32 bits, and wraps.
+                let earlier = before.get(&port).copied().unwrap_or(received);
+                let grown = (received as u32).wrapping_sub(earlier as u32);
+                (port, f64::from(grown) / self.seconds())
+            })
+            .collect();
+        rates.sort_by(|one, other| other.1.total_cmp(&one.1));
+        rates
+    }
+
+    /// Frames sent and received per second, of each session.
+    fn sessions(&self) -> Vec<(usize, f64, f64)> {
+        let all = self.now.model.sessions.iter().enumerate();
+        all.map(|(place, row)| {
+            let mut earlier = self.before.model.sessions.iter();
+            let earlier = earlier
+                .find(|earlier| (earlier.session, earlier.address) == (row.session, row.address));
+            let rate = |now: u64, before: Option<u64>| {
+                let grown = (now as u32).wrapping_sub(before.unwrap_or(now) as u32);
+                f64::from(grown) / self.seconds()
+            };
+            (
+                place,
+                rate(row.next_sent, earlier.map(|row| row.next_sent)),
+                rate(row.next_received, earlier.map(|row| row.next_received)),
+            )
+        })
+        .collect()
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let model = &self.now.model;
+        let per = |name| count(self.rate(name).round() as u64);
+        let free = self.now.value("memory_free_bytes");
+        let all = free + self.now.value("memory_used_bytes");
+        let mut lines = vec![
+            headline(model),
+            format!(
+                "per second: {} messages out, {} in; {} frames out, {} in, {} dropped; \
+                 {} interrupts, {} switches",
+                per("messages_carried"),
+                per("messages_delivered"),
+                per("card_frames_sent"),
+                per("card_frames_received"),
+                count(
+                    (self.rate("flip_frames_dropped") + self.rate("session_frames_dropped")).round()
+                        as u64
+                ),
+                per("interrupts"),
+                per("thread_switches"),
+            ),
+            format!("memory: {} of {} free", bytes(free), bytes(all)),
+            String::new(),
+        ];
+        let mut table = TextTable::new(&[">MESSAGES/S", ">PORT", "NAME", "RECEIVER", ">QUEUE"]);
+        for (number, rate) in self.ports().into_iter().take(SHOWN) {
+            if let Some(row) = model.port(number) {
+                table.row([
+                    count(rate.round() as u64),
+                    place(number).to_string(),
+                    row.name.to_string(),
+                    model.receiver(row),
+                    format!("{}/{}", row.queued.max(row.under_way), row.limit),
+                ]);
+            }
+        }
+        lines.extend(table.lines());
+        lines.push(String::new());
+        let mut table = TextTable::new(&[
+            "PEER",
+            ">FRAMES/S OUT",
+            ">IN",
+            ">ROUND TRIP",
+            ">UNDER WAY",
+            ">WINDOW",
+            ">LOST",
+        ]);
+        for (place, sent, received) in self.sessions().into_iter().take(SHOWN) {
+            let row = &model.sessions[place];
+            table.row([
+                row.peer.to_string(),
+                count(sent.round() as u64),
+                count(received.round() as u64),
+                round_trip(row).map(time).unwrap_or_default(),
+                count(row.under_way),
+                count(row.window),
+                format!("{:.1} %", loss(row) * 100.0),
+            ]);
+        }
+        lines.extend(table.lines());
+        lines.push(String::new());
+        lines.extend(super::ps_lines(model).into_iter().skip(1));
+        lines
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let model = &self.now.model;
+        let ports = self.ports().into_iter().map(|(port, rate)| {
+            let name = model.port(port).map_or("", |row| row.name.as_str());
+            json!({ "port": port, "name": name, "messages_per_s": rate })
+        });
+        let sessions = self.sessions().into_iter().map(|(place, sent, received)| {
+            let row = &model.sessions[place];
+            json!({
+                "peer": row.peer.as_str(),
+                "session": row.session,
+                "frames_sent_per_s": sent,
+                "frames_received_per_s": received,
+            })
+        });
+        json!({
+            "seconds": self.seconds(),
+            "messages_out_per_s": self.rate("messages_carried"),
+            "messages_in_per_s": self.rate("messages_delivered"),
+            "frames_out_per_s": self.rate("card_frames_sent"),
+            "frames_in_per_s": self.rate("card_frames_received"),
+            "interrupts_per_s": self.rate("interrupts"),
+            "switches_per_s": self.rate("thread_switches"),
+            "ports": ports.collect::<Vec<_>>(),
+            "sessions": sessions.collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// Ports and how many messages were received from them.
+fn ports(model: &Model) -> impl Iterator<Item = (u64, u64)> {
+    model.ports.iter().map(|row| (row.port, row.received))
+}
+
+/// Shows what goes on until it is told to end.
+///
+/// # Errors
+/// The node does not answer any more.
+pub fn top(visit: &Visit, args: &TopArgs) -> anyhow::Result<Status> {
+    let interval = Duration::try_from_secs_f64(args.interval.clamp(0.1, 3600.0))?;
+    let lively = std::io::stdout().is_terminal() && !args.node.how.json;
+    let mut before = Look::new(visit)?;
+    for _ in 0..args.count.unwrap_or(u64::MAX) {
+        let until = Instant::now() + interval;
+        while Instant::now() < until {
+            if signals::interrupted() {
+                return Ok(Status::Interrupted);
+            }
+            std::thread::sleep(STEP.min(until.saturating_duration_since(Instant::now())));
+        }
+        let now = Look::new(visit)?;
+        let between = Between {
+            before: &before,
+            now: &now,
+        };
+        let mut stdout = std::io::stdout().lock();
+        let written = match args.node.how.json {
+            // One object a line, for whoever reads along.
+            true => {
+                let json = super::with_node(&visit.cluster, &now.model, between.json());
+                writeln!(stdout, "{json}")
+            }
+            false => {
+                // Home, then each line with what was behind it wiped out, then what was below.
+                let (home, wipe, below) = match lively {
+                    true => ("\x1b[H", "\x1b[K", "\x1b[J"),
+                    false => ("", "", ""),
+                };
+                let mut text = home.to_owned();
+                for line in fitting(between.lines(), lively) {
+                    text.push_str(&format!("{line}{wipe}\n"));
+                }
+                write!(stdout, "{text}{below}")
+            }
+        };
+        if written.and_then(|()| stdout.flush()).is_err() {
+            return Ok(Status::Pass); // Nobody reads any more.
+        }
+        drop(stdout);
+        before = now;
+    }
+    Ok(Status::Pass)
+}
+
+/// As many lines, and as much of each, as the terminal shows.
+fn fitting(mut lines: Vec<String>, lively: bool) -> Vec<String> {
+    let size = lively.then(|| rustix::termios::tcgetwinsize(std::io::stdout()).ok());
+    if let Some(size) = size.flatten()
+        && size.ws_row > 1
+    {
+        lines.truncate(usize::from(size.ws_row) - 1);
+        for line in &mut lines {
+            *line = line.chars().take(usize::from(size.ws_col)).collect();
+        }
+    }
+    lines
+}
