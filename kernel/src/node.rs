@@ -11,6 +11,7 @@
 
 mod cards;
 
+use crate::face::SendRight;
 use crate::limits::{
     LOOK_AGAIN_NS, RECEIVE_AGAIN_NS, RECEIVE_BUDGET, RECEIVE_BUFFERS, RECEIVE_BUFFERS_SMALL,
     SMALL_MACHINE,
@@ -28,7 +29,7 @@ use norma_drivers::virtio::{
     NetCounters, NetDevice, NetOptions, find_network_devices,
 };
 use norma_flip::{Incoming, Instant, Outgoing};
-use norma_ipc::{SpaceId, ThreadId};
+use norma_ipc::{PortId, SpaceId, ThreadId};
 use norma_net::{Config, StartError};
 
 /// The core with everything that it needs to run on a machine.
@@ -137,7 +138,7 @@ pub fn start(identity: Identity<'_>, found: FoundNetworkDevices) -> Result<(), N
         .try_reserve_exact(found.len())
         .map_err(|_| NodeError::NoMemory)?;
     for found in found {
-        cards.push(open_card(found, receive_buffers)?);
+        cards.push(open_card(found, receive_buffers, on_interrupt)?);
     }
     let first = cards.first();
     let name = norma_net::NodeName::new(identity.name).unwrap_or_default();
@@ -183,10 +184,11 @@ fn receive_buffers(cards: usize) -> usize {
     }
 }
 
-/// Takes the card into use, its interrupt included.
-fn open_card(
+/// Takes a card into use, its interrupt included, which `on_interrupt` is called for.
+pub(crate) fn open_card(
     found: FoundNetworkDevice,
     receive_buffers: usize,
+    on_interrupt: fn(),
 ) -> Result<NetDevice<Frame>, NodeError> {
     let source = found.interrupt();
     let vector = interrupt::allocate_vector().ok_or(NodeError::NoInterrupt(source))?;
@@ -216,6 +218,13 @@ fn open_card(
         return Err(NodeError::NoInterrupt(source));
     }
     NetDevice::new(found, region, options, &mut Frame::allocate).map_err(NodeError::Card)
+}
+
+/// The port to which a right of the kernel's own leads.
+pub(crate) fn port_of(right: &SendRight) -> Option<PortId> {
+    let mut engine = lock();
+    let space = engine.space;
+    engine.core.ipc().send_target(space, right.name())
 }
 
 /// The node, locked. Interrupts are off until it is given up.

@@ -24,6 +24,9 @@ const TRIES: [&str; 11] = [
 pub fn tests() -> Vec<Test> {
     let mut tests = vec![
         Test::new("tasks::remote", remote),
+        Test::new("tasks::frames", frames),
+        Test::new("tasks::relayed", |lab| relayed(lab, "relayed-server")),
+        Test::new("tasks::relayed_to_a_kernel", |lab| relayed(lab, "server")),
         Test::new("tasks::an_old_processor", old_processor),
     ];
     for machine in [Machine::Microvm, Machine::Q35] {
@@ -73,6 +76,41 @@ fn remote(lab: &Lab) -> Result<()> {
         run.expect("b", "task trial: all answers came", deadline())?;
         run.expect("b", &passed("client"), deadline())?;
         run.expect("a", &passed("server"), deadline())?;
+        ends(run, "b", Outcome::Pass)?;
+        ends(run, "a", Outcome::Pass)
+    })
+}
+
+/// Programs on two nodes drive their network cards, of which the kernels know nothing else; one
+/// of them after another program that wrote nonsense wherever the kernel reads.
+fn frames(lab: &Lab) -> Result<()> {
+    let without =
+        |name, test| Ok::<_, anyhow::Error>(node(lab, name, test)?.argument("network=off"));
+    let (echo, call) = (without("a", "frames-echo")?, without("b", "frames-call")?);
+    lab.run(Plan::pair(echo, call), |run| {
+        run.expect("b", "task trial: the kernel has seen worse", deadline())?;
+        run.expect("b", "task trial: all frames came back", deadline())?;
+        run.expect("b", &passed("frames-call"), deadline())?;
+        run.expect("a", &passed("frames-echo"), deadline())?;
+        ends(run, "b", Outcome::Pass)?;
+        ends(run, "a", Outcome::Pass)
+    })
+}
+
+/// Programs call each other across machines although their kernels know no network: a server in a
+/// task of each carries their messages. A kernel that does it itself speaks the same protocol.
+fn relayed(lab: &Lab, server: &str) -> Result<()> {
+    let off = |plan: NodePlan, test: &str| match test {
+        "server" => plan,
+        _ => plan.argument("network=off"),
+    };
+    let echo = off(node(lab, "a", server)?, server);
+    let call = off(node(lab, "b", "relayed-client")?, "relayed-client");
+    let server = passed(server);
+    lab.run(Plan::pair(echo, call), move |run| {
+        run.expect("b", "task trial: all answers came", deadline())?;
+        run.expect("b", &passed("relayed-client"), deadline())?;
+        run.expect("a", &server, deadline())?;
         ends(run, "b", Outcome::Pass)?;
         ends(run, "a", Outcome::Pass)
     })

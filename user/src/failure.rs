@@ -106,6 +106,39 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The code that says so.
+    pub(crate) const fn code(self) -> Code {
+        match self {
+            Failure::TimedOut => Code::TimedOut,
+            Failure::Cancelled => Code::Cancelled,
+            Failure::Full => Code::Full,
+            Failure::Empty => Code::Empty,
+            Failure::PortDied => Code::PortDied,
+            Failure::Unanswered => Code::Unanswered,
+            Failure::NodeDied { .. } => Code::NodeDied,
+            Failure::NameUnknown => Code::NameUnknown,
+            Failure::BadName => Code::BadName,
+            Failure::NameTaken => Code::NameTaken,
+            Failure::NoMemory => Code::NoMemory,
+            Failure::InvalidRight => Code::InvalidRight,
+            Failure::BadMessage => Code::BadMessage,
+            Failure::InvalidName => Code::InvalidName,
+            Failure::Moved => Code::Moved,
+            Failure::Circular => Code::Circular,
+            Failure::TooLarge { .. } => Code::TooLarge,
+            Failure::OutOfRange => Code::OutOfRange,
+            Failure::NotInSet => Code::NotInSet,
+            Failure::NameInUse => Code::NameInUse,
+            Failure::RightHeld(_) => Code::RightHeld,
+            Failure::Notified => Code::Notified,
+            Failure::NotSupported => Code::NotSupported,
+            Failure::BadAddress => Code::BadAddress,
+            Failure::TooManyThreads => Code::TooManyThreads,
+        }
+    }
+}
+
 impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
         Self::from_code(refused.code, refused.detail)

@@ -23,6 +23,8 @@
 extern crate alloc;
 
 #[cfg(target_os = "none")]
+mod card;
+#[cfg(target_os = "none")]
 mod console;
 #[cfg(target_os = "none")]
 mod failure;
@@ -32,6 +34,8 @@ mod heap;
 mod memory;
 #[cfg(target_os = "none")]
 mod message;
+#[cfg(target_os = "none")]
+pub mod network;
 #[cfg(target_os = "none")]
 mod notify;
 #[cfg(target_os = "none")]
@@ -56,12 +60,13 @@ pub use face::*;
 
 #[cfg(target_os = "none")]
 mod face {
+    pub use crate::card::{Arrived, Card, PageBytes, Slot};
     pub use crate::console::write;
     pub use crate::failure::{CallError, Failure, MoveError, ReceiveError, SendError};
     pub use crate::memory::Memory;
     pub use crate::message::{Message, Right};
     pub use crate::notify::{Delivery, Notification};
-    pub use crate::rights::{AnyRight, ReceiveRight, SendOnceRight, SendRight};
+    pub use crate::rights::{AnyRight, ReceiveRight, SendOnceRight, SendRight, destroy_name};
     pub use crate::set::PortSet;
     pub use crate::start::__start;
     pub use crate::task::Task;

@@ -107,6 +107,17 @@ impl Memory {
         unsafe { core::slice::from_raw_parts(self.address as *const u8, self.length) }
     }
 
+    /// A whole page, with what lies behind the end of the last.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn page(&self, page: usize) -> &[u8; PAGE_SIZE] {
+        assert!(page < self.length.div_ceil(PAGE_SIZE));
+        let address = self.address as usize + page * PAGE_SIZE;
+        // SAFETY: as above, of whole pages.
+        unsafe { &*(address as *const [u8; PAGE_SIZE]) }
+    }
+
     /// The bytes, for writing; a page that somebody else holds too is copied by the kernel.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         if self.length == 0 {

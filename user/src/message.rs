@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use core::alloc::Layout;
 use norma_abi::{Entry, Header, InContext, disposition, kind};
 use norma_ipc::limits::{FIRST_INLINE, MAX_INLINE, MAX_RIGHTS};
-use norma_ipc::{Context, Name, RightKind};
+use norma_ipc::{Context, Format, Name, RightKind};
 
 /// A right, whichever it is.
 #[derive(Debug)]
@@ -125,6 +125,16 @@ impl Message {
     pub fn clear_data(&mut self) {
         self.0.data.clear();
         self.0.header.format = 0;
+    }
+
+    /// What the inline data are.
+    pub const fn format(&self) -> Format {
+        Format::from_bits(self.0.header.format as u8)
+    }
+
+    /// Says what the inline data are, for who passes on what somebody else has written.
+    pub const fn set_format(&mut self, format: Format) {
+        self.0.header.format = format.bits() as u32;
     }
 
     /// What travels with a call besides its data; the deadline is the time that is left.
@@ -335,6 +345,22 @@ impl Message {
         header
     }
 
+    /// As [`Message::header`], with a copy of `memory`, and none of its own.
+    pub(crate) fn lending(&mut self, memory: &Memory) -> *mut Header {
+        self.0.memory = Memory::new();
+        let _ = self.header();
+        let header = &mut self.0.header;
+        header.memory = memory.address();
+        header.memory_length = memory.len() as u64;
+        header.memory_kept = u32::from(!memory.is_empty());
+        header
+    }
+
+    /// What was lent was not sent.
+    pub(crate) fn lent_nothing(&mut self) {
+        self.0.header.memory_kept = 0;
+    }
+
     /// What the kernel said last.
     pub(crate) fn said(&self) -> &Header {
         &self.0.header
@@ -405,8 +431,17 @@ fn kind_of(entry: &Entry) -> RightKind {
     }
 }
 
-impl Drop for Message {
-    fn drop(&mut self) {
+impl Message {
+    /// Gives up all that is in it; its buffers stay.
+    pub(crate) fn empty(&mut self) {
+        self.give_up();
+        self.0.rights.clear();
+        self.0.header.reply = 0;
+        self.0.data.clear();
+        self.0.memory = Memory::new();
+    }
+
+    fn give_up(&self) {
         for entry in &self.0.rights {
             let kind = match kind_of(entry) {
                 RightKind::Receive => kind::RECEIVE,
@@ -418,5 +453,11 @@ impl Drop for Message {
         if self.0.header.reply != 0 {
             deallocate(self.0.header.reply, kind::SEND_ONCE);
         }
+    }
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        self.give_up();
     }
 }

@@ -64,6 +64,21 @@ macro_rules! receiving {
                 receive(self.name, 0)
             }
 
+            /// Receives into `message`, whose buffers are used again and whose own contents are
+            /// given up. If a context was set in it, it has that of what came afterwards. A
+            /// notification that came instead is returned.
+            ///
+            /// # Errors
+            /// [`Failure::TimedOut`], [`Failure::PortDied`], [`Failure::Moved`]; with no time at
+            /// all, [`Failure::Empty`].
+            pub fn receive_into(
+                &self,
+                message: &mut Message,
+                timeout: Duration,
+            ) -> Result<Option<Notification>, Failure> {
+                receive_into(self.name, message, nanoseconds(timeout))
+            }
+
             /// Sends `reply` to whoever sent it as a request, and waits for the next message. A
             /// reply that cannot be sent is dropped.
             ///
@@ -126,12 +141,33 @@ fn answered_otherwise(
     }
 }
 
+fn receive_into(
+    from: Name,
+    message: &mut Message,
+    timeout: u64,
+) -> Result<Option<Notification>, Failure> {
+    message.empty();
+    let arguments = |at| [from.raw().into(), at, timeout, 0];
+    let result = with(call::RECEIVE, arguments, message);
+    came_into(message, result)
+}
+
 /// Takes what came into `message`, whose own content is gone, and asks again for what did not
 /// fit.
 pub(crate) fn came(
     mut message: Message,
-    mut result: Result<u64, Refused>,
+    result: Result<u64, Refused>,
 ) -> Result<Delivery, Failure> {
+    Ok(match came_into(&mut message, result)? {
+        None => Delivery::Message(message),
+        Some(notification) => Delivery::Notification(notification),
+    })
+}
+
+fn came_into(
+    message: &mut Message,
+    mut result: Result<u64, Refused>,
+) -> Result<Option<Notification>, Failure> {
     loop {
         match result {
             Ok(_) => break,
@@ -141,7 +177,7 @@ pub(crate) fn came(
                 ..
             }) => {
                 message.make_room()?;
-                result = with(call::FETCH, |at| [at, 0, 0, 0], &mut message);
+                result = with(call::FETCH, |at| [at, 0, 0, 0], message);
             }
             Err(refused) => return Err(refused.into()),
         }
@@ -149,11 +185,8 @@ pub(crate) fn came(
     // SAFETY: what was in it is gone, and the kernel wrote the header of what came.
     unsafe { message.came() };
     match News::from_number(message.said().news) {
-        Some(News::Message) => Ok(Delivery::Message(message)),
-        Some(news) => Ok(Delivery::Notification(Notification::from_header(
-            news,
-            message.said(),
-        ))),
+        Some(News::Message) => Ok(None),
+        Some(news) => Ok(Some(Notification::from_header(news, message.said()))),
         None => Err(Failure::NotSupported),
     }
 }

@@ -89,6 +89,11 @@ pub(crate) fn deallocate(name: u32, kind: u32) {
     let _ = plain(call::DEALLOCATE, [name.into(), kind.into(), 0, 0]);
 }
 
+/// Gives up all that is under a name: what a notification says has become a dead name.
+pub fn destroy_name(name: Name) {
+    let _ = plain(call::DESTROY, [name.raw().into(), 0, 0, 0]);
+}
+
 /// A name that a call yields.
 pub(crate) fn named(number: u64) -> Name {
     Name::from_raw(number as u32)

@@ -1,6 +1,7 @@
 //! Sending and calling.
 
 use crate::failure::{CallError, Failure, SendError};
+use crate::memory::Memory;
 use crate::message::Message;
 use crate::notify::Delivery;
 use crate::receive::came;
@@ -38,6 +39,65 @@ impl SendRight {
     /// The message comes back whole when the queue is full or the port is dead.
     pub fn try_send(&self, message: Message) -> Result<(), SendError> {
         send(self.name, message, 0)
+    }
+
+    /// Sends a message, if there is room for it now, as a request that is to be answered to
+    /// `port`: of use to who has many requests under way at once.
+    ///
+    /// # Errors
+    /// The message comes back whole when the queue is full or the port is dead.
+    pub fn request(&self, mut message: Message, port: &ReceiveRight) -> Result<(), SendError> {
+        let arguments = |at| [self.name.raw().into(), at, 0, port.name.raw().into()];
+        sent(with(call::SEND, arguments, &mut message), message)
+    }
+
+    /// As [`SendRight::send`], with a copy of `memory` in place of the message's own, of which no
+    /// page is made before somebody writes to it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_lending(&self, mut message: Message, memory: &Memory) -> Result<(), SendError> {
+        match self.lend(call::SEND, &mut message, memory) {
+            Ok(_) => {
+                message.gone();
+                Ok(())
+            }
+            Err(refused) => Err(SendError {
+                failure: refused.into(),
+                message,
+            }),
+        }
+    }
+
+    /// As [`SendRight::call`], with such a copy.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn call_lending(
+        &self,
+        mut message: Message,
+        memory: &Memory,
+    ) -> Result<Message, CallError> {
+        match self.lend(call::CALL, &mut message, memory) {
+            Ok(_) => {
+                // SAFETY: the kernel took the message, and wrote the header of the reply.
+                unsafe { message.came() };
+                Ok(message)
+            }
+            Err(refused) if refused.sent => not_answered(message, refused),
+            Err(refused) => Err(CallError {
+                failure: refused.into(),
+                message: Some(message),
+            }),
+        }
+    }
+
+    fn lend(&self, number: u64, message: &mut Message, memory: &Memory) -> Result<u64, Refused> {
+        let at = message.lending(memory) as u64;
+        // SAFETY: the header says what the message has, and what is lent stays.
+        let result = unsafe { system::call(number, [self.name.raw().into(), at, FOREVER, 0]) };
+        message.lent_nothing();
+        result
     }
 
     /// Sends a message and waits for the reply to it.

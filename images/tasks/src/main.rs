@@ -6,7 +6,10 @@
 #![no_std]
 #![no_main]
 
+mod bench;
+mod card;
 mod ends;
+mod relay;
 mod talk;
 
 use core::fmt;
@@ -93,6 +96,12 @@ fn main(node: Node) -> Result<(), Failure> {
         "talk" => talk::all(&node),
         "null" => talk::null(&node),
         "hostile" => ends::hostile(&node),
+        "frames-echo" => card::echo(&node),
+        "frames-call" => card::call(&node),
+        "relayed-server" => relay::succeeds(&node, "relayed-echo far"),
+        "relayed-client" => relay::succeeds(&node, "relayed-client far"),
+        "bench" => bench::run(&node, false),
+        "bench-relayed" => bench::run(&node, true),
         "server" => succeeds(&node, "echo far"),
         "client" => succeeds(&node, "client far"),
         _ => Err(Failure("no such test")),

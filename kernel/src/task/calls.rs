@@ -10,7 +10,7 @@
 use super::life::{self, End};
 use super::memory::Pages;
 use super::run::{self, Context};
-use super::{messages, ports};
+use super::{card, messages, ports};
 use crate::face::Failure;
 use crate::limits::{TASK_PRINT, TASK_RESERVE};
 use crate::memory::{NoMemory, free_frames};
@@ -158,6 +158,8 @@ fn plain(context: &mut Context, number: u64, &[a, b, c, d, ..]: &Arguments) -> O
         call::MAP => map(context, a),
         call::UNMAP => unmap(context, a, b),
         call::ARGUMENTS => arguments(context, a, b),
+        call::OPEN_CARD => card::open(context, a, b, c),
+        call::EXCHANGE_FRAMES => card::exchange(context),
         _ => Err(Code::NoSuchCall.into()),
     }
 }

@@ -25,6 +25,9 @@ pub enum Rights {
     Write,
     /// It is read and executed, never written.
     Execute,
+    /// It is read and written by the program and by the kernel, and never moves. No part of a
+    /// file.
+    Shared,
 }
 
 /// A part of a program.

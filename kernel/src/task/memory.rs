@@ -239,6 +239,26 @@ impl Memory {
         self.give_at(pages, memory)
     }
 
+    /// Maps pages that the kernel uses too; where.
+    pub(super) fn give_shared(&mut self, frames: &[Frame]) -> Result<u64, NoMemory> {
+        let pages = self.place((frames.len() * FRAME) as u64)?;
+        self.afford(pages.count)?;
+        self.reserve(pages)?;
+        self.regions.insert(Region {
+            first: pages.first,
+            pages: pages.count,
+            rights: Rights::Shared,
+        })?;
+        for (address, frame) in pages.addresses().zip(frames) {
+            // There is a table, and nothing was there.
+            let frame = norma_ipc::Page::share(frame);
+            if self.tables.map(address, frame, Rights::Shared).is_ok() {
+                self.used += 1;
+            }
+        }
+        Ok(pages.first * PAGE)
+    }
+
     /// Puts back what [`Memory::take`] took.
     pub(super) fn put_back(&mut self, address: u64, memory: &mut Sent) -> Result<(), NoMemory> {
         let pages = Pages::of(address, memory.len() as u64).ok_or(NoMemory)?;

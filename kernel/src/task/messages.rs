@@ -32,9 +32,13 @@ fn patience(nanoseconds: u64) -> Patience {
     }
 }
 
-/// `SEND(name, message, timeout)`
-pub(super) fn send(context: &Context, &[to, at, time, ..]: &Arguments) -> Outcome {
+/// `SEND(name, message, timeout, port)`
+pub(super) fn send(context: &Context, &[to, at, time, port, ..]: &Arguments) -> Outcome {
     let (to, mut header) = (name(to)?, content::header(context, at)?);
+    if port != 0 {
+        send_request(context, to, at, &mut header, time, name(port)?)?;
+        return Ok(0);
+    }
     let message = content::take(context, &mut header)?;
     let sent = context
         .task
@@ -46,6 +50,35 @@ pub(super) fn send(context: &Context, &[to, at, time, ..]: &Arguments) -> Outcom
             Err(error.failure.into())
         }
     }
+}
+
+/// Sends with a right to reply to a port of the task's.
+fn send_request(
+    context: &Context,
+    to: Name,
+    at: u64,
+    header: &mut Header,
+    time: u64,
+    port: Name,
+) -> Result<(), Refusal> {
+    if header.reply != 0 {
+        return Err(Code::InvalidRight.into());
+    }
+    afford()?;
+    let mut message = content::take(context, header)?;
+    if let Err(failure) = attach(context.task.space, &mut message, port) {
+        content::put_back(context, at, header, message);
+        return Err(failure.into());
+    }
+    let sent = context
+        .task
+        .with_space(|space| Ok(space.send(to, message, timeout(time))))?;
+    if let Err(mut error) = sent {
+        detach(&mut error.message);
+        content::put_back(context, at, header, error.message);
+        return Err(error.failure.into());
+    }
+    Ok(())
 }
 
 /// `RECEIVE(name, message, timeout)`
@@ -218,23 +251,7 @@ fn received(context: &mut Context, at: u64, result: Result<Delivery, Failure>) -
 pub(super) fn exchange(context: &mut Context, arguments: &Arguments) -> Outcome {
     let &[to, at, time, port, ..] = arguments;
     let (to, port, mut header) = (name(to)?, name(port)?, content::header(context, at)?);
-    if header.reply != 0 {
-        return Err(Code::InvalidRight.into());
-    }
-    afford()?;
-    let mut message = content::take(context, &mut header)?;
-    if let Err(failure) = attach(context.task.space, &mut message, port) {
-        content::put_back(context, at, &header, message);
-        return Err(failure.into());
-    }
-    let sent = context
-        .task
-        .with_space(|space| Ok(space.send(to, message, timeout(time))))?;
-    if let Err(mut error) = sent {
-        detach(&mut error.message);
-        content::put_back(context, at, &header, error.message);
-        return Err(error.failure.into());
-    }
+    send_request(context, to, at, &mut header, time, port)?;
     let taken = take_from(node::lock(), context.task.space, port, patience(time));
     received(context, at, taken)
 }

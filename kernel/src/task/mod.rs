@@ -20,6 +20,8 @@ mod arrival;
 #[cfg(target_os = "none")]
 pub(crate) mod calls;
 #[cfg(target_os = "none")]
+mod card;
+#[cfg(target_os = "none")]
 mod content;
 #[cfg(target_os = "none")]
 pub(crate) mod fault;
@@ -39,6 +41,8 @@ mod tables;
 mod vector;
 
 pub use archive::Programs;
+#[cfg(target_os = "none")]
+pub use card::NetworkCard;
 pub use elf::{BadProgram, Program};
 #[cfg(target_os = "none")]
 pub use life::{End, Options, StartError, Task};

@@ -293,7 +293,7 @@ fn known(context: &Context, number: u64, &[address, length, c, ..]: &Arguments) 
 }
 
 /// A copy of a send right, in the kernel's hands.
-fn send_right(space: &Space, name: Name) -> Result<SendRight, Failure> {
+pub(super) fn send_right(space: &Space, name: Name) -> Result<SendRight, Failure> {
     match space.take(name, Disposition::CopySend)? {
         Right::Send(right) => Ok(right),
         _ => Err(Failure::InvalidRight),

@@ -180,7 +180,7 @@ impl Tables {
             let flags = match rights {
                 Rights::Read => NO_EXECUTE,
                 Rights::Write if shared => NO_EXECUTE | COPY,
-                Rights::Write => NO_EXECUTE | WRITABLE,
+                Rights::Write | Rights::Shared => NO_EXECUTE | WRITABLE,
                 Rights::Execute => 0,
             };
             *place = frame.into_physical() | PRESENT | USER | flags;

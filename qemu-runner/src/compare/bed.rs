@@ -45,6 +45,8 @@ pub enum Pass {
 enum Machines {
     /// Two nodes that run this image.
     Image(&'static str),
+    /// Two nodes with programs in tasks; whether a server in a task carries their messages.
+    Tasks(bool),
     /// Two Linux guests.
     Linux,
     /// Two Linux guests, of which each has `netmsgd`.
@@ -64,6 +66,8 @@ pub struct Material<'a> {
     pub context: &'a Context,
     /// The images.
     pub images: &'a Images,
+    /// The archive of programs for tasks, if any are wanted.
+    pub programs: &'a Path,
     /// Kernel and program of Linux guests, if any are wanted.
     pub kit: Option<&'a Kit>,
     /// Where files for guests are written.
@@ -80,6 +84,7 @@ pub fn beds(systems: impl Iterator<Item = &'static System>, quick: bool) -> Vec<
                 carrier: Carrier::Relay,
                 ..
             } => Machines::Relays,
+            Runs::Tasks { relayed, .. } => Machines::Tasks(relayed),
             Runs::Peer { .. } => Machines::Linux,
         };
         let tasks = system
@@ -113,9 +118,16 @@ impl Bed {
     pub fn name(&self) -> String {
         match self.machines {
             Machines::Image(image) => format!("norma ({image})"),
+            Machines::Tasks(false) => "norma (tasks)".into(),
+            Machines::Tasks(true) => "norma (tasks, server in ring 3)".into(),
             Machines::Linux => "Linux".into(),
             Machines::Relays => "Linux (netmsgd)".into(),
         }
+    }
+
+    /// Whether it needs the archive of programs for tasks.
+    pub fn needs_programs(&self) -> bool {
+        matches!(self.machines, Machines::Tasks(_))
     }
 
     /// Whether it needs Linux guests.
@@ -139,7 +151,14 @@ impl Bed {
     /// An image or a file that is missing.
     pub fn pair(&self, material: &Material<'_>, pass: Pass) -> Result<[NodePlan; 2]> {
         match self.machines {
-            Machines::Image(image) => self.norma_pair(material, image, pass),
+            Machines::Image(image) => self.norma_pair(material, image, pass, |node| node),
+            Machines::Tasks(relayed) => self.norma_pair(material, "tasks", pass, |node| {
+                let node = node.module(material.programs);
+                match relayed {
+                    false => node.argument("test=bench"),
+                    true => node.argument("test=bench-relayed").argument("network=off"),
+                }
+            }),
             Machines::Linux | Machines::Relays => self.linux_pair(material, pass),
         }
     }
@@ -149,6 +168,7 @@ impl Bed {
         material: &Material<'_>,
         image: &str,
         pass: Pass,
+        dress: impl Fn(NodePlan) -> NodePlan,
     ) -> Result<[NodePlan; 2]> {
         let image = &material.images.get(image)?.elf;
         let items = self.tasks(pass).into_iter().map(|task| {
@@ -157,7 +177,7 @@ impl Bed {
         });
         let items = items.collect::<Vec<_>>().join(",");
         let node = |name: &str, peer: &str| {
-            NodePlan::new(name, image)
+            dress(NodePlan::new(name, image))
                 .machine(material.context.machine)
                 .memory(NORMA_MIB)
                 .argument(&format!("peer={peer}"))
@@ -210,7 +230,16 @@ mod tests {
     fn systems_on_the_same_machines_share_a_boot() {
         let beds = beds(SYSTEMS.iter(), true);
         let names: Vec<_> = beds.iter().map(Bed::name).collect();
-        assert_eq!(names, ["norma (bench)", "Linux", "Linux (netmsgd)"]);
+        assert_eq!(
+            names,
+            [
+                "norma (bench)",
+                "norma (tasks)",
+                "norma (tasks, server in ring 3)",
+                "Linux",
+                "Linux (netmsgd)",
+            ]
+        );
         let tasks: usize = beds
             .iter()
             .map(|bed| bed.tasks(Pass::Timing(1)).len())

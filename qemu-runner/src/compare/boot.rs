@@ -59,6 +59,8 @@ impl Boot {
     /// Takes a console line.
     fn take(&mut self, line: &str, at: Duration) -> Result<()> {
         let line = line.trim_end();
+        // What a task prints begins with its name.
+        let line = line.strip_prefix("task bench: ").unwrap_or(line);
         if let Some(json) = line.strip_prefix("@bench ") {
             let stretch = serde_json::from_str(json);
             let stretch =

@@ -24,6 +24,7 @@ use crate::bench::{BenchArgs, campaign};
 use crate::context::Context;
 use crate::images;
 use crate::linux::Kit;
+use crate::programs;
 use crate::status::{Ended, Status};
 use anyhow::{Context as _, Result};
 use bed::{Bed, Material, Pass, beds};
@@ -56,6 +57,11 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<Status> {
     } else {
         images::build(context)?
     };
+    let needed = beds.iter().any(Bed::needs_programs);
+    let programs = match needed && !context.dry_run {
+        true => programs::build(context)?,
+        false => programs::archive(&context.workspace),
+    };
     let kit = match (linux, context.dry_run) {
         (false, _) => None,
         (true, true) => Some(Kit::expected(context)),
@@ -66,6 +72,7 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<Status> {
     let material = Material {
         context,
         images: &images,
+        programs: &programs,
         kit: kit.as_ref(),
         folder: if context.dry_run {
             dry_folder

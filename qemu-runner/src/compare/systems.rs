@@ -146,6 +146,13 @@ pub enum Runs {
         /// Operation, and what the image calls it.
         items: &'static [(&'static str, &'static str)],
     },
+    /// Tasks in ring 3, with the name that their program has for each operation.
+    Tasks {
+        /// Whether a server in a task carries messages, and not the kernel.
+        relayed: bool,
+        /// Operation, and what the program calls it.
+        items: &'static [(&'static str, &'static str)],
+    },
     /// Linux guests and their program.
     Peer {
         /// What carries messages.
@@ -174,6 +181,24 @@ pub struct System {
 pub const FLOOR: &str = "floor";
 /// What the others are compared with.
 pub const NORMA: &str = "norma";
+/// The same between programs in tasks.
+pub const NORMA_TASKS: &str = "norma-tasks";
+/// The server in a task, between such programs.
+pub const SERVER: &str = "ring3-server";
+
+/// What programs in tasks do.
+const BY_TASKS: &[(&str, &str)] = &[
+    ("null", "remote-null"),
+    ("64", "remote-64"),
+    ("1k", "remote-1k"),
+    ("4k", "remote-4k"),
+    ("64k", "remote-64k"),
+    ("1m", "remote-1m"),
+    ("stream-1m", "stream-1m"),
+    ("callers-4", "callers-4"),
+    ("callers-16", "callers-16"),
+    ("local", "local-null"),
+];
 
 /// The largest packet of a virtio-net device.
 const LARGEST: u32 = 65_535;
@@ -228,7 +253,7 @@ use Carrier::{Raw, Relay, Tcp, Udp, Unix};
 use Waits::{Blocking, Polling};
 
 /// All systems, in the order of the report.
-pub static SYSTEMS: [System; 13] = [
+pub static SYSTEMS: [System; 15] = [
     System {
         name: FLOOR,
         title: "a bare frame, from driver to driver",
@@ -257,6 +282,24 @@ pub static SYSTEMS: [System; 13] = [
                 ("callers-64", "callers-64"),
                 ("local", "local-null"),
             ],
+        },
+    },
+    System {
+        name: NORMA_TASKS,
+        title: "norma, messages in the kernel, between programs in ring 3",
+        waits: Blocking,
+        runs: Runs::Tasks {
+            relayed: false,
+            items: BY_TASKS,
+        },
+    },
+    System {
+        name: SERVER,
+        title: "a network message server in ring 3 on each side, between such programs",
+        waits: Blocking,
+        runs: Runs::Tasks {
+            relayed: true,
+            items: BY_TASKS,
         },
     },
     linux(
@@ -352,7 +395,7 @@ impl System {
     pub fn operations(&self) -> Vec<(&'static Operation, String)> {
         let named = |name: &str, item: String| Some((operation(name)?, item));
         match self.runs {
-            Runs::Image { items, .. } => {
+            Runs::Image { items, .. } | Runs::Tasks { items, .. } => {
                 let items = items.iter();
                 items
                     .filter_map(|(name, item)| named(name, (*item).into()))
@@ -411,7 +454,7 @@ mod tests {
     fn every_name_that_a_system_gives_is_an_operation_and_names_are_told_apart() {
         for system in &SYSTEMS {
             let count = match system.runs {
-                Runs::Image { items, .. } => items.len(),
+                Runs::Image { items, .. } | Runs::Tasks { items, .. } => items.len(),
                 Runs::Peer { operations, .. } => operations.len(),
             };
             assert_eq!(system.operations().len(), count, "{}", system.name);

@@ -4,7 +4,7 @@
 //! Why this way: what was not measured is neither met nor missed, and says so.
 
 use super::figures::Figure;
-use super::systems::{NORMA, Runs, SYSTEMS};
+use super::systems::{NORMA, NORMA_TASKS, Runs, SERVER, SYSTEMS};
 use norma_peer::plan::Carrier;
 use serde::Serialize;
 
@@ -36,19 +36,19 @@ pub fn judge(figures: &[Figure]) -> Vec<Target> {
         let named = |f: &&Figure| (f.system, f.operation) == (system, operation);
         figures.iter().find(named)
     };
-    let software = |system| {
+    let software = |system: &str| {
         find(system, "null")?
             .software_ratio
             .map(|ratio| ratio.value)
     };
-    let instructions = |system, operation| {
+    let instructions = |system: &str, operation: &str| {
         find(system, operation)?
             .counts
             .as_ref()
             .map(|counts| counts.instructions)
     };
     let more_instructions =
-        |system| Some(instructions(system, "null")? / instructions(NORMA, "null")?);
+        |system: &str| Some(instructions(system, "null")? / instructions(NORMA, "null")?);
     // Of all sizes of frames, the one that is best for TCP.
     let tcp = SYSTEMS.iter().filter(|system| {
         matches!(
@@ -62,6 +62,10 @@ pub fn judge(figures: &[Figure]) -> Vec<Target> {
     let tcp = tcp.filter_map(|system| find(system.name, "1m")?.mb_per_s);
     let tcp = tcp.max_by(f64::total_cmp);
     let norma = find(NORMA, "1m").and_then(|figure| figure.mb_per_s);
+    let between_tasks = |ratio: &dyn Fn(&str) -> Option<f64>| {
+        let (server, norma) = ratio(SERVER).zip(ratio(NORMA_TASKS))?;
+        Some(server / norma)
+    };
     vec![
         target(
             "null RPC, software only: Linux UDP / norma",
@@ -92,6 +96,16 @@ pub fn judge(figures: &[Figure]) -> Vec<Target> {
             "null RPC, guest instructions: Linux netmsgd / norma",
             11.0,
             more_instructions("netmsgd"),
+        ),
+        target(
+            "null RPC between tasks, software only: the server in ring 3 / norma in the kernel",
+            3.7,
+            between_tasks(&software),
+        ),
+        target(
+            "null RPC between tasks, guest instructions: the server in ring 3 / norma in the kernel",
+            4.0,
+            between_tasks(&more_instructions),
         ),
     ]
 }

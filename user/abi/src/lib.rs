@@ -6,6 +6,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod card;
 mod code;
 mod message;
 
@@ -106,8 +107,12 @@ pub mod call {
     pub const LOOK_UP: u64 = 39;
     /// Says where the task's faults are to be told.
     pub const SET_EXCEPTION_PORT: u64 = 40;
+    /// Takes a network card into use.
+    pub const OPEN_CARD: u64 = 41;
+    /// Has frames that were written sent, and takes what has come.
+    pub const EXCHANGE_FRAMES: u64 = 42;
     /// How many calls there are.
-    pub const COUNT: u64 = 41;
+    pub const COUNT: u64 = 43;
 }
 
 /// What [`call::REQUEST`] and [`call::WITHDRAW`] are about.

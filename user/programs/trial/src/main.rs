@@ -7,6 +7,7 @@
 extern crate alloc;
 
 mod faults;
+mod frames;
 mod measure;
 mod ports;
 mod vectors;
@@ -29,9 +30,15 @@ fn main(task: Task) -> Result<(), Failure> {
         "vectors" => vectors::all(),
         "echo" => ports::echo(&task, rest),
         "client" => ports::client(&task, rest),
+        "relayed-echo" => ports::relayed_echo(&task, rest),
+        "relayed-client" => ports::relayed_client(&task, rest),
         "measure" => measure::null(&task, rest),
         "ports" => ports::all(),
         "memory" => ports::memory(),
+        "frames-echo" => frames::echo(&task),
+        "frames-call" => frames::call_frames(&task),
+        "frames-hostile" => frames::hostile(&task),
+        "frames-unentitled" => frames::unentitled(),
         "handled" => faults::handled(&task),
         "unanswered" => ports::unanswered(&task),
         "exit" => task.exit(rest.parse().unwrap_or(99)),

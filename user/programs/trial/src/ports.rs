@@ -2,12 +2,16 @@
 
 use alloc::vec;
 use core::time::Duration;
+use norma_user::network::Network;
 use norma_user::{
-    Delivery, Failure, Memory, Message, Notification, PAGE_SIZE, PortSet, ReceiveRight, Task,
-    println, spawn,
+    Delivery, Failure, Memory, Message, Notification, PAGE_SIZE, PortSet, ReceiveRight, SendRight,
+    Task, println, spawn,
 };
 
-fn check(condition: bool, expectation: &'static str) -> Result<(), Failure> {
+/// How long a name is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub fn check(condition: bool, expectation: &'static str) -> Result<(), Failure> {
     if !condition {
         println!("not so: {expectation}");
         return Err(Failure::NotSupported);
@@ -22,6 +26,19 @@ pub fn echo(task: &Task, name: &str) -> Result<(), Failure> {
         task.port().make_send()?.check_in(name)?;
         println!("serves as {name}");
     }
+    serve(task)
+}
+
+/// The same behind a network server: it is told the name.
+pub fn relayed_echo(task: &Task, name: &str) -> Result<(), Failure> {
+    let network = Network::find(task, PATIENCE)?;
+    network.check_in(name, &task.port().make_send()?)?;
+    println!("serves as {name}");
+    serve(task)?;
+    network.settle()
+}
+
+fn serve(task: &Task) -> Result<(), Failure> {
     let mut message = task.port().receive()?;
     while message.id() != 0 {
         message.set_id(message.id() + 1);
@@ -32,7 +49,17 @@ pub fn echo(task: &Task, name: &str) -> Result<(), Failure> {
 
 /// Calls the service of that name, small and large, and ends it.
 pub fn client(task: &Task, name: &str) -> Result<(), Failure> {
-    let service = task.wait_for(name, Duration::from_secs(30))?;
+    call_all(&task.wait_for(name, PATIENCE)?)
+}
+
+/// The same by way of a network server.
+pub fn relayed_client(task: &Task, name: &str) -> Result<(), Failure> {
+    let network = Network::find(task, PATIENCE)?;
+    call_all(&network.look_up(name, PATIENCE)?)?;
+    network.settle()
+}
+
+fn call_all(service: &SendRight) -> Result<(), Failure> {
     let mut message = Message::new()?;
     for size in [0, 1, 64, 65, 1000, 4097, 8192] {
         let data = vec![size as u8; size];

@@ -1,0 +1,244 @@
+//! The server: its parts, and the loop.
+
+use crate::answers::Answers;
+use crate::frames::Frames;
+use crate::limits::NAMES;
+use crate::pages::{Page, Pages};
+use crate::proxies::Proxies;
+use crate::seats::{Seat, Seats};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::time::Duration;
+use norma_flip::Instant;
+use norma_ipc::{Completion, Delivery, Name, SpaceId, ThreadId};
+use norma_net::{Config, NodeName};
+use norma_user::{
+    Card, Context, Failure, Message, Notification, PortSet, ReceiveRight, SendOnceRight, Task,
+    network, println,
+};
+
+/// The core with memory of the server's kind.
+pub type Core = norma_net::Node<Pages>;
+
+/// A node whose kernel does not know the network.
+pub struct Server {
+    pub core: Box<Core>,
+    /// The core's space for all rights.
+    pub space: SpaceId,
+    pub frames: Frames,
+    pub task: Task,
+    /// All ports from which messages come: everything is received here.
+    pub set: PortSet,
+    /// Where word of frames comes, which says no more than that there are some.
+    _bell: ReceiveRight,
+    /// Where the kernel tells of ports of this node.
+    pub news: ReceiveRight,
+    /// Where programs ask for names.
+    requests: ReceiveRight,
+    /// The core's port for news about ports of others.
+    pub core_news: Name,
+    pub seats: Seats,
+    pub proxies: Proxies,
+    pub answers: Answers,
+    /// Which seat stands for a port of this node, by the kernel's name of it and by the core's.
+    pub by_local: BTreeMap<u32, ThreadId>,
+    pub by_port: BTreeMap<u32, ThreadId>,
+    /// Who waits until all that was sent has arrived.
+    pub leaving: Vec<SendOnceRight>,
+    /// Threads of the core that were handed something.
+    pub handed: Vec<ThreadId>,
+    pub now: Instant,
+}
+
+fn clock(task: &Task) -> Instant {
+    Instant(task.now())
+}
+
+impl Server {
+    pub fn start(task: Task) -> Result<Self, Failure> {
+        let mut words = task.arguments().split(' ');
+        let name = NodeName::new(words.next().unwrap_or("")).unwrap_or_default();
+        let cluster = Config::cluster_identity(words.next().unwrap_or(""));
+        let mut message = task.port().receive()?;
+        let driver = message.take_right()?.ok_or(Failure::InvalidRight)?;
+        let seed = message.data().try_into().map_err(|_| Failure::OutOfRange)?;
+        let set = PortSet::new()?;
+        let (bell, news) = (ReceiveRight::new()?, ReceiveRight::new()?);
+        let requests = ReceiveRight::new()?;
+        for port in [&bell, &news, &requests] {
+            set.add(port)?;
+        }
+        let card = Card::open(&driver, &bell.make_send()?)?;
+        let mut core = Core::new(
+            Config {
+                name,
+                cluster,
+                mac: card.mac(),
+                mtu: card.mtu(),
+                receive_buffers: card.receive_buffers(),
+                seed,
+            },
+            Pages::default(),
+        )
+        .map(Box::new)
+        .map_err(|_| Failure::NoMemory)?;
+        core.make_known();
+        let space = core.ipc().create_space(NAMES);
+        let space = space.map_err(|_| Failure::NoMemory)?;
+        let core_news = core.ipc().allocate_port(space);
+        let core_news = core_news.map_err(|_| Failure::NoMemory)?;
+        let frames = Frames::new(card, core.source())?;
+        let mut server = Self {
+            now: clock(&task),
+            core,
+            space,
+            frames,
+            task,
+            set,
+            _bell: bell,
+            news,
+            requests,
+            core_news,
+            seats: Seats::default(),
+            proxies: Proxies::default(),
+            answers: Answers::default(),
+            by_local: BTreeMap::new(),
+            by_port: BTreeMap::new(),
+            leaving: Vec::new(),
+            handed: Vec::new(),
+        };
+        let seat = server.seats.take(&mut server.core, Seat::News);
+        let seat = seat.map_err(|_| Failure::NoMemory)?;
+        server.listen(seat, core_news);
+        server.requests.make_send()?.check_in(network::NAME)?;
+        println!("carries messages of {}", name.as_str());
+        Ok(server)
+    }
+
+    pub fn run(&mut self) -> Result<(), Failure> {
+        let mut message = Message::new()?;
+        // What comes has room for it from now on.
+        message.set_context(Context::default());
+        loop {
+            self.now = clock(&self.task);
+            if self.core.poll_timeout().is_some_and(|due| due <= self.now) {
+                self.core.handle_timeout(self.now);
+            }
+            self.take_frames();
+            self.act()?;
+            if !self.leaving.is_empty() {
+                self.let_leave();
+            }
+            self.frames.card.want(true);
+            if self.frames.card.has_come() {
+                continue;
+            }
+            let due = self.core.poll_timeout().map_or(u64::MAX, |due| due.0);
+            let patience = Duration::from_nanos(due.saturating_sub(self.now.0));
+            let received = self.set.receive_into(&mut message, patience);
+            self.frames.card.want(false);
+            match received {
+                Ok(None) => self.received(&mut message),
+                Ok(Some(notification)) => self.told(notification),
+                Err(Failure::TimedOut | Failure::Empty | Failure::Cancelled) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// Takes all frames that have come.
+    fn take_frames(&mut self) {
+        while self.frames.receive(self.now, &mut self.core) {
+            // Whoever waits for what has come goes first.
+            while let Some(thread) = self.core.poll_urgent_wake() {
+                self.wake(thread);
+            }
+        }
+    }
+
+    /// Carries out what follows from calls into the core: frames first, for what follows overlaps
+    /// with their flight.
+    fn act(&mut self) -> Result<(), Failure> {
+        loop {
+            let mut any = self.frames.transmit(self.now, &mut self.core)?;
+            while let Some(thread) = self.handed.pop().or_else(|| self.core.poll_wake()) {
+                self.wake(thread);
+                any = true;
+            }
+            if !any {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A message of this node came.
+    fn received(&mut self, message: &mut Message) {
+        let Some(port) = message.port().map(Name::raw) else {
+            return;
+        };
+        if self.proxies.get(port).is_some() {
+            self.forward(port, message);
+        } else if self.answers.is_one(port) {
+            self.answer(port, message);
+        } else if self.requests.name().raw() == port {
+            self.requested(message);
+        }
+    }
+
+    /// The kernel has something to say.
+    fn told(&mut self, notification: Notification) {
+        match notification {
+            Notification::SendOnce(_) => self.unanswered(),
+            Notification::DeadName { name, .. } => self.local_died(name),
+            Notification::NoSenders { make_sends } => self.no_senders(make_sends),
+            Notification::Room { name } => self.local_has_room(name),
+            Notification::NameDeleted { .. } | Notification::PortDestroyed(_) => {}
+        }
+    }
+
+    /// A thread of the core waits for nothing any more; for what it did.
+    pub fn free(&mut self, thread: ThreadId) -> Seat {
+        self.seats.free(&mut self.core, thread)
+    }
+
+    /// The wait of a thread of the core has ended.
+    fn wake(&mut self, thread: ThreadId) {
+        let Some(completion) = self.core.ipc().take_completion(thread) else {
+            return;
+        };
+        match completion {
+            Completion::Received(delivery) => self.delivered(thread, delivery),
+            Completion::Sent => self.sent(thread),
+            Completion::Refused(_, message) => {
+                self.core.ipc().discard(message);
+                self.not_sent(thread);
+            }
+            // The port is gone, or the right to receive from it, and whoever took it knows.
+            _ => self.gone(thread),
+        }
+    }
+
+    /// Something came for a thread of the core.
+    pub fn delivered(&mut self, thread: ThreadId, delivery: Delivery<Page>) {
+        match self.seats.get(thread) {
+            Seat::Answer(_) => self.answered(thread, delivery),
+            Seat::Found(_) => self.found(thread, delivery),
+            Seat::Principal(_) => self.arrived(thread, delivery),
+            Seat::Once(..) => self.arrived_once(thread, delivery),
+            Seat::News => self.news_of_others(thread, delivery),
+            Seat::Free | Seat::Room(..) => self.core.ipc().discard_delivery(delivery),
+        }
+    }
+
+    /// Waits for what comes to a port of the core's, and takes what is there.
+    pub fn listen(&mut self, thread: ThreadId, port: Name) {
+        let (ipc, space) = (self.core.ipc(), self.space);
+        // What is there is taken in the next turn of the loop.
+        match ipc.receive_or_wait(thread, space, port) {
+            Ok(Some(delivery)) => self.delivered(thread, delivery),
+            Ok(None) => {}
+            Err(_) => self.gone(thread),
+        }
+    }
+}
