@@ -28,8 +28,10 @@ struct Search {
     hint: Option<Place>,
     /// How many listeners are sought; 0 for just one receiver.
     least: u16,
-    /// How many LOCATEs have been broadcast.
+    /// How many LOCATEs have been broadcast, with those that were left out at the beginning.
     sent: usize,
+    /// How many were left out.
+    begun: usize,
     /// Whether it was given up.
     missing: bool,
     /// When the next LOCATE goes out; after the last, when to give up; then, when to forget.
@@ -124,8 +126,12 @@ impl Locates {
                 return Progress::Missing;
             }
             search.least = search.least.max(least);
-            // Whoever asks for more tries gets them.
-            search.sent = search.sent.min(step.max(1));
+            // Whoever asks for more tries gets them; whoever only asks again does not, or a search
+            // that is asked for more often than it widens would never get beyond routers.
+            if step < search.begun {
+                search.begun = step;
+                search.sent = search.sent.min(step.max(1));
+            }
             return Progress::Pending;
         }
         if self.searches.is_full() {
@@ -136,6 +142,7 @@ impl Locates {
             hint,
             least,
             sent: step,
+            begun: step,
             missing: false,
             due: now,
         };

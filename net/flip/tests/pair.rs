@@ -389,6 +389,22 @@ fn an_address_is_sought_once() {
     assert_eq!(one.give(now)[0].header().destination, both);
 }
 
+/// W-15: a search widens however often it is asked for meanwhile.
+#[test]
+fn whoever_asks_again_and_again_does_not_hold_a_search_back() {
+    let (mut one, _) = pair();
+    let name = Address(0x0200_0000_0000_0001);
+    let (mut now, mut hops) = (START, Vec::new());
+    for _ in 0..100 {
+        let _ = one.flip.locate(now, name);
+        hops.extend(one.give(now).iter().map(|frame| frame.header().maximum_hop));
+        now += Duration::from_millis(10);
+    }
+    let widening = [1, 1, 3, 3, 7, 7, 15, 15];
+    assert_eq!(hops[..8], widening);
+    assert_eq!(hops[8..], [25; 8]);
+}
+
 /// An address that moves to another station is found there from its first packet on.
 #[test]
 fn a_receiver_moves() {
