@@ -22,8 +22,7 @@ impl<S: PageSource> Node<S> {
     /// Whether what comes to an export was queued where a receive right came from.
     pub(crate) fn is_backlog(&self, place: u32, index: u32) -> bool {
         let session = self.sessions.get(place);
-        let export = session.and_then(|session| session.exports.get(index));
-        export.is_some_and(|export| export.barred == Barred::Backlog)
+        session.is_some_and(|session| session.is_backlog(index))
     }
 
     /// The port whose backlog comes by an export.

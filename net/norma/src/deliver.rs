@@ -151,6 +151,8 @@ impl<P: Page> Session<P> {
         let Contents::Rights(rights) = contents else {
             return Err(match contents {
                 Contents::News(_) => Refusal::New,
+                // One that is lost on its way to a port that arrives counts (W-125).
+                _ if self.is_backlog(label.destination) => Refusal::New,
                 _ => no_memory,
             });
         };
@@ -176,6 +178,13 @@ impl<P: Page> Session<P> {
             message.set_expects(Expects::NOTHING);
         }
         Ok(door)
+    }
+
+    /// Whether what comes to an export was queued where a receive right came from.
+    #[cold]
+    pub(crate) fn is_backlog(&self, index: u32) -> bool {
+        let export = self.exports.get(index);
+        export.is_some_and(|export| export.barred == Barred::Backlog)
     }
 
     #[inline(never)]

@@ -4,7 +4,8 @@ mod common;
 
 use std::time::Duration;
 
-use common::{dead, drained, must};
+use common::moves::*;
+use common::{Places, dead, drained, must};
 use norma_ipc::{Memory, Reason};
 use norma_sim::{Config, Message, World};
 
@@ -108,4 +109,40 @@ fn a_sender_without_pages_sends_when_there_are_some_again() {
 
 fn bytes_to_pages(bytes: usize) -> usize {
     bytes.div_ceil(4096)
+}
+
+/// A message in the queue of a port that moves is lost for want of pages: it counts as one of
+/// those that were to come (W-125), and the port opens.
+#[test]
+fn a_port_opens_though_one_of_its_messages_found_no_pages() {
+    for lost in 0..3 {
+        let mut w = World::new(&Config {
+            nodes: 2,
+            in_hands: true,
+            ..config()
+        });
+        let p = Places::new(&mut w);
+        let port = p.port(&mut w, 0);
+        for number in 0..3u8 {
+            let mut message = match number == lost {
+                true => with_memory(&mut w, 0, 5000),
+                false => w.message(0, &[]),
+            };
+            message.set_data(&[number]).unwrap();
+            must(w.send(0, p.threads[0], port, message));
+        }
+        w.machine(1).node().source().left = 0;
+        p.give_receive(&mut w, 0, port, 1);
+        run(&mut w, MS(200));
+        let moved = p.try_take_receive(&mut w, 1).expect("it is open");
+        let came: Vec<u8> = core::iter::from_fn(|| text_at(&mut w, 1, moved))
+            .map(|data| data[0])
+            .collect();
+        let expected: Vec<u8> = (0..3).filter(|number| *number != lost).collect();
+        assert_eq!(came, expected);
+        give_up_all(&mut w, 1, moved);
+        give_up_all(&mut w, 0, port);
+        p.close(&mut w);
+        drained(&mut w);
+    }
 }
