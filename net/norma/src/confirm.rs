@@ -1,8 +1,9 @@
 //! Sending a message and hearing what became of it.
 //!
-//! Where the port is here, that is known at once. Where it is not, the message takes along a
-//! right to the sender's reply port, as a call does, and the flag CONFIRM: then not its receiver
-//! answers but the node on which the port has its queue, as soon as the message lies there. A
+//! Where the port is here and has room, that is known at once. Where it is not, or may have moved
+//! before it has room, the message takes along a right to the sender's reply port, as a call does,
+//! and the flag CONFIRM: then not its receiver answers but the node on which the port has its
+//! queue, as soon as the message lies there. A
 //! node that only passes it on passes right and flag on too. So the word comes from the end of
 //! the way, however long that is. (W-85 in `docs/wire.md`.)
 
@@ -43,7 +44,7 @@ impl Fate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Confirmation {
-    /// Its port is on this node: it is delivered when it is sent.
+    /// Its port is on this node, and has it: nobody waits.
     Here(Posted),
     /// An empty message comes to the thread's reply port ([`norma_ipc::Ipc::await_reply`]) when
     /// it is delivered. If the send-once notification comes instead, see [`Fate::of`].
@@ -72,8 +73,11 @@ impl<S: PageSource> Node<S> {
             return Err(refuse(RightError::InvalidRight, message));
         }
         let port = self.ipc.send_target(space, name);
-        let far = port.is_some_and(|port| matches!(self.ipc.sink(port), Ok(Sink::Remote(_))));
-        if !far {
+        // While a thread waits for room, the port may move.
+        let waits = |port| {
+            matches!(self.ipc.sink(port), Ok(Sink::Remote(_))) || self.ipc.is_full(port) == Ok(true)
+        };
+        if !port.is_some_and(waits) {
             let posted = self.send(now, space, name, message, Some(thread))?;
             return Ok(Confirmation::Here(posted));
         }

@@ -7,7 +7,8 @@ mod common;
 
 use std::time::Duration;
 
-use common::{drained, must};
+use common::moves::*;
+use common::{Places, drained, must};
 use norma_faults::{Action, Rule};
 use norma_ipc::{Name, Reason, RightKind, ThreadId};
 use norma_net::Fate;
@@ -115,6 +116,45 @@ fn what_was_refused_or_never_left_is_known_not_to_be_delivered() {
     w.kill(1);
     let fate = must(w.await_fate(0, client.0, sent));
     assert_eq!(fate, Fate::NotDelivered(Reason::Destroyed));
+}
+
+/// A thread waits for room at a port of its own node, and the port moves: its message goes after
+/// it, and is delivered when it lies there, not when it leaves.
+#[test]
+fn a_port_that_moves_while_its_sender_waits_has_not_got_the_message() {
+    for dies in [false, true] {
+        let mut w = World::new(&Config {
+            in_hands: true,
+            ..config(2)
+        });
+        let p = Places::new(&mut w);
+        let port = p.port(&mut w, 0);
+        let space = w.machine(0).space();
+        let ipc = w.machine(0).node().ipc();
+        ipc.set_queue_limit(space, port, 1).unwrap();
+        assert_eq!(send(&mut w, 0, (p.threads[0], port), b"1"), Fate::Delivered);
+        let message = w.message(0, b"2");
+        let sent = must(w.begin_confirmed(0, p.threads[0], port, message));
+        let moved = move_to(&mut w, &p, 0, port, 1);
+        run(&mut w, MS(50));
+        if dies {
+            w.kill(1);
+        } else {
+            assert_eq!(text_at(&mut w, 1, moved), Some(b"1".to_vec()));
+        }
+        let fate = must(w.await_fate(0, p.threads[0], sent));
+        if dies {
+            // It was refused for want of room.
+            assert_eq!(fate, Fate::NotDelivered(Reason::Destroyed));
+        } else {
+            assert_eq!(fate, Fate::Delivered);
+            assert_eq!(text_at(&mut w, 1, moved), Some(b"2".to_vec()));
+            give_up_all(&mut w, 1, moved);
+            give_up_all(&mut w, 0, port);
+            p.close(&mut w);
+            drained(&mut w);
+        }
+    }
 }
 
 #[test]
