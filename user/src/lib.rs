@@ -25,6 +25,8 @@ extern crate alloc;
 #[cfg(target_os = "none")]
 mod card;
 #[cfg(target_os = "none")]
+mod clock;
+#[cfg(target_os = "none")]
 mod console;
 #[cfg(target_os = "none")]
 mod failure;
@@ -61,6 +63,7 @@ pub use face::*;
 #[cfg(target_os = "none")]
 mod face {
     pub use crate::card::{Arrived, Card, PageBytes, Slot};
+    pub use crate::clock::Clock;
     pub use crate::console::write;
     pub use crate::failure::{CallError, Failure, MoveError, ReceiveError, SendError};
     pub use crate::memory::Memory;

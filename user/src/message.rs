@@ -157,6 +157,11 @@ impl Message {
         });
     }
 
+    /// Says that nothing travels with it besides its data.
+    pub const fn clear_context(&mut self) {
+        self.0.context = None;
+    }
+
     /// The out-of-line memory.
     pub const fn memory(&self) -> &Memory {
         &self.0.memory
@@ -207,12 +212,32 @@ impl Message {
         }
     }
 
+    /// Makes this message the reply to whoever waits at `right`.
+    ///
+    /// # Errors
+    /// The right comes back when there is one already.
+    pub fn set_reply(&mut self, right: SendOnceRight) -> Result<(), SendOnceRight> {
+        if self.expects_reply() {
+            return Err(right);
+        }
+        self.0.header.reply = right.into_name().raw();
+        Ok(())
+    }
+
     /// Sends this message, as it is now, back to whoever sent it.
     ///
     /// # Errors
     /// The message comes back whole when nobody waits for a reply (any more).
     pub fn reply(self) -> Result<(), SendError> {
         crate::send::reply(self)
+    }
+
+    /// The same, with the message's buffers left.
+    ///
+    /// # Errors
+    /// As there; what was in the message is in it still.
+    pub fn reply_from(&mut self) -> Result<(), Failure> {
+        crate::send::reply_from(self)
     }
 
     /// Moves a right into the message, behind those in it.
@@ -433,7 +458,7 @@ fn kind_of(entry: &Entry) -> RightKind {
 
 impl Message {
     /// Gives up all that is in it; its buffers stay.
-    pub(crate) fn empty(&mut self) {
+    pub fn empty(&mut self) {
         self.give_up();
         self.0.rights.clear();
         self.0.header.reply = 0;

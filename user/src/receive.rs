@@ -79,6 +79,19 @@ macro_rules! receiving {
                 receive_into(self.name, message, nanoseconds(timeout))
             }
 
+            /// Sends `message` to whoever sent it as a request, if anybody did, and receives into it
+            /// for as long as it takes. A reply that cannot be sent is dropped. A notification that
+            /// came instead of a message is returned.
+            ///
+            /// # Errors
+            /// As [`Self::receive_into`].
+            pub fn reply_and_receive_into(
+                &self,
+                message: &mut Message,
+            ) -> Result<Option<Notification>, Failure> {
+                answer_into(self.name, message)
+            }
+
             /// Sends `reply` to whoever sent it as a request, and waits for the next message. A
             /// reply that cannot be sent is dropped.
             ///
@@ -118,6 +131,22 @@ fn answer(from: Name, mut reply: Message) -> Result<Message, ReceiveError> {
         return Ok(reply);
     }
     answered_otherwise(from, reply, result)
+}
+
+fn answer_into(from: Name, message: &mut Message) -> Result<Option<Notification>, Failure> {
+    let arguments = |at| [from.raw().into(), at, 0, 0];
+    match with(call::REPLY_AND_RECEIVE, arguments, message) {
+        Err(refused) if !refused.sent => {
+            message.stayed();
+            receive_into(from, message, FOREVER)
+        }
+        result => {
+            if result.is_err() {
+                message.gone();
+            }
+            came_into(message, result)
+        }
+    }
 }
 
 #[cold]

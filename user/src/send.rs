@@ -51,6 +51,24 @@ impl SendRight {
         sent(with(call::SEND, arguments, &mut message), message)
     }
 
+    /// As [`SendRight::request`], or with no port as [`SendRight::try_send`], of a message whose
+    /// buffers stay the caller's.
+    ///
+    /// # Errors
+    /// As there; what was in the message is in it still.
+    pub fn send_from(
+        &self,
+        message: &mut Message,
+        port: Option<&ReceiveRight>,
+    ) -> Result<(), Failure> {
+        send_from(
+            self.name,
+            message,
+            0,
+            port.map_or(0, |port| port.name.raw()),
+        )
+    }
+
     /// As [`SendRight::send`], with a copy of `memory` in place of the message's own, of which no
     /// page is made before somebody writes to it.
     ///
@@ -134,6 +152,18 @@ impl SendRight {
 }
 
 impl SendOnceRight {
+    /// As [`SendOnceRight::send`], of a message whose buffers stay the caller's.
+    ///
+    /// # Errors
+    /// As there; what was in the message is in it still.
+    pub fn send_from(self, message: &mut Message) -> Result<(), Failure> {
+        let sent = send_from(self.name(), message, 0, 0);
+        if sent.is_ok() {
+            let _ = self.into_name();
+        }
+        sent
+    }
+
     /// Sends the one message for which the right is good.
     ///
     /// # Errors
@@ -164,6 +194,30 @@ pub(crate) fn with(
 fn send(to: Name, mut message: Message, timeout: u64) -> Result<(), SendError> {
     let arguments = |at| [to.raw().into(), at, timeout, 0];
     sent(with(call::SEND, arguments, &mut message), message)
+}
+
+fn send_from(to: Name, message: &mut Message, timeout: u64, port: u32) -> Result<(), Failure> {
+    let arguments = |at| [to.raw().into(), at, timeout, port.into()];
+    sent_from(with(call::SEND, arguments, message), message)
+}
+
+/// Sends a message to the right to reply that it carries, and keeps its buffers.
+pub(crate) fn reply_from(message: &mut Message) -> Result<(), Failure> {
+    sent_from(with(call::REPLY, |at| [at, 0, 0, 0], message), message)
+}
+
+fn sent_from(result: Result<u64, Refused>, message: &mut Message) -> Result<(), Failure> {
+    match result {
+        Ok(_) => {
+            message.gone();
+            message.clear_data();
+            Ok(())
+        }
+        Err(refused) => {
+            message.stayed();
+            Err(refused.into())
+        }
+    }
 }
 
 /// Sends `message` to the right to reply that it carries.

@@ -11,46 +11,56 @@ use norma_user::{Failure, Message, ReceiveRight};
 
 #[derive(Debug, Default)]
 pub struct Answers {
-    /// By what the kernel calls the port: it, and the core's right to answer.
-    waiting: BTreeMap<u32, (ReceiveRight, Right)>,
-    spare: Vec<ReceiveRight>,
+    /// By what the kernel calls the port: it, and the core's right to answer, if it is in use.
+    ports: BTreeMap<u32, (ReceiveRight, Option<Right>)>,
+    spare: Vec<u32>,
 }
 
 impl Answers {
     pub fn is_one(&self, port: u32) -> bool {
-        self.waiting.contains_key(&port)
+        self.ports.contains_key(&port)
+    }
+
+    /// The port itself.
+    pub fn port(&self, port: u32) -> Option<&ReceiveRight> {
+        self.ports.get(&port).map(|(port, _)| port)
     }
 }
 
 impl Server {
-    /// A port to which a program can answer: a member of the set.
-    pub fn answer_port(&mut self) -> Result<ReceiveRight, Failure> {
-        match self.answers.spare.pop() {
-            Some(port) => Ok(port),
-            None => {
-                let port = ReceiveRight::new()?;
-                self.set.add(&port)?;
-                Ok(port)
-            }
+    /// A port to which a program can answer, a member of the set: what the kernel calls it.
+    pub fn answer_port(&mut self) -> Result<u32, Failure> {
+        if let Some(port) = self.answers.spare.pop() {
+            return Ok(port);
         }
+        let port = ReceiveRight::new()?;
+        self.set.add(&port)?;
+        let name = port.name().raw();
+        self.answers.ports.insert(name, (port, None));
+        Ok(name)
     }
 
-    /// The port was not used.
-    pub fn give_back_port(&mut self, port: ReceiveRight) {
+    /// The port is not used, or no more.
+    pub fn give_back_port(&mut self, port: u32) {
         if self.answers.spare.len() < SPARE_ANSWERS {
             self.answers.spare.push(port);
+        } else {
+            self.answers.ports.remove(&port);
         }
     }
 
     /// What comes to `port` answers `right`.
-    pub fn await_answer(&mut self, port: ReceiveRight, right: Right) {
-        let name = port.name().raw();
-        self.answers.waiting.insert(name, (port, right));
+    pub fn await_answer(&mut self, port: u32, right: Right) {
+        match self.answers.ports.get_mut(&port) {
+            Some((_, place)) => *place = Some(right),
+            None => self.release(right),
+        }
     }
 
     /// A program has answered a call from another node.
     pub fn answer(&mut self, port: u32, message: &mut Message) {
-        let Some((port, right)) = self.answers.waiting.remove(&port) else {
+        let right = self.answers.ports.get_mut(&port);
+        let Some(right) = right.and_then(|(_, right)| right.take()) else {
             return;
         };
         self.give_back_port(port);
@@ -73,16 +83,18 @@ impl Server {
     /// Nobody will answer some call: it is not said which, so it is looked for. It is the one
     /// to which there is no right, and for which nothing waits to be received.
     pub fn unanswered(&mut self) {
-        let mut waiting = self.answers.waiting.iter();
-        let found = waiting.find(|(_, (port, _))| {
-            let status = port.status();
-            status.is_ok_and(|status| status.send_onces == 0 && status.queued == 0)
+        let mut ports = self.answers.ports.iter();
+        let found = ports.find(|(_, (port, right))| {
+            let unanswered =
+                |status: norma_user::Status| status.send_onces == 0 && status.queued == 0;
+            right.is_some() && port.status().is_ok_and(unanswered)
         });
         let Some(name) = found.map(|(name, _)| *name) else {
             return;
         };
-        if let Some((port, right)) = self.answers.waiting.remove(&name) {
-            self.give_back_port(port);
+        let right = self.answers.ports.get_mut(&name);
+        if let Some(right) = right.and_then(|(_, right)| right.take()) {
+            self.give_back_port(name);
             self.core.ipc().release(right);
         }
     }

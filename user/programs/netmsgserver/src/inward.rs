@@ -6,7 +6,6 @@
 use crate::pages::Page;
 use crate::seats::{Held, Principal, Seat};
 use crate::server::Server;
-use alloc::boxed::Box;
 use norma_ipc::{Delivery, Name, Notification, Right as CoreRight, RightKind, ThreadId};
 use norma_user::{Failure, Memory, Message, ReceiveRight};
 
@@ -22,9 +21,15 @@ impl Server {
     }
 
     fn make(&mut self, from: &mut CoreMessage) -> Result<Message, Failure> {
-        let mut message = Message::with_data(from.data())?;
+        let mut message = match self.spare.pop() {
+            Some(message) => message,
+            None => Message::new()?,
+        };
+        if !from.data().is_empty() {
+            message.set_data(from.data())?;
+            message.set_format(from.format());
+        }
         message.set_id(from.id());
-        message.set_format(from.format());
         if from.has_context() {
             let context = from.context().left(self.now.0);
             message.set_context(context);
@@ -83,7 +88,10 @@ impl Server {
                 return Err(failure);
             }
         };
-        let pushed = message.push_send_once_to(&port);
+        let pushed = match self.answers.port(port) {
+            Some(port) => message.push_send_once_to(port),
+            None => Err(Failure::InvalidName),
+        };
         if pushed.is_ok() {
             self.await_answer(port, right);
         } else {
@@ -154,30 +162,26 @@ impl Server {
     }
 
     /// Sends a message to the port of this node that a thread of the core is for.
-    fn give(&mut self, thread: ThreadId, message: Message, reply: Option<CoreRight>) {
+    fn give(&mut self, thread: ThreadId, mut message: Message, reply: Option<CoreRight>) {
         let port = match reply.is_some().then(|| self.answer_port()).transpose() {
             Ok(port) => port,
             Err(_) => return reply.into_iter().for_each(|reply| self.release(reply)),
         };
+        let answers = &self.answers;
         let Seat::Principal(principal) = self.seats.get(thread) else {
             return reply.into_iter().for_each(|reply| self.release(reply));
         };
-        let sent = match &port {
-            Some(port) => principal.local.request(message, port),
-            None => principal.local.try_send(message),
-        };
-        match sent {
+        let to = port.and_then(|port| answers.port(port));
+        match principal.local.send_from(&mut message, to) {
             Ok(()) => {
+                self.recycle(message);
                 if let (Some(port), Some(reply)) = (port, reply) {
                     self.await_answer(port, reply);
                 }
             }
-            Err(error) => {
-                if error.failure == Failure::Full {
-                    principal.held = Some(Held {
-                        message: Box::new(error.message),
-                        reply,
-                    });
+            Err(failure) => {
+                if failure == Failure::Full {
+                    principal.held = Some(Held { message, reply });
                     self.await_room(thread);
                 } else {
                     // It has died, of which word is on its way.
@@ -210,7 +214,7 @@ impl Server {
             return;
         };
         if let Some(Held { message, reply }) = principal.held.take() {
-            self.give(thread, *message, reply);
+            self.give(thread, message, reply);
         }
         if let Seat::Principal(Principal {
             port, held: None, ..
@@ -251,9 +255,10 @@ impl Server {
         };
         match delivery {
             Delivery::Message(message) => {
-                if let Ok(message) = self.hand_out(message) {
+                if let Ok(mut message) = self.hand_out(message) {
                     // Whoever it was for may be gone.
-                    let _ = once.send(message);
+                    let _ = once.send_from(&mut message);
+                    self.recycle(message);
                 }
             }
             other => self.core.ipc().discard_delivery(other),

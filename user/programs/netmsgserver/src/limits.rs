@@ -16,3 +16,9 @@ pub const SPARE_ANSWERS: usize = 64;
 /// Messages that wait at a port which stands for another before its senders wait: as many as a
 /// task can have.
 pub const QUEUE: u16 = 64;
+
+/// The priority that the server is started with, and that its threads have.
+pub const PRIORITY: u8 = 6;
+
+/// Empty messages that are kept to be filled again.
+pub const SPARE_MESSAGES: usize = 16;

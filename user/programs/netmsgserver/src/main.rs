@@ -6,7 +6,8 @@
 //! comes from other nodes it sends to the ports of this one. The kernel knows nothing of all that.
 //! `docs/netmsgserver.md` says what it costs, and what is otherwise than with a kernel that does it.
 //!
-//! Why one thread: the core is one object under one owner, as in the kernel and in the daemon.
+//! Why one thread (and one that only tells the time): the core is one object under one owner, as
+//! in the kernel and in the daemon.
 //! Frames and messages wake it alike, for word of frames comes to a port in the same set.
 #![no_std]
 #![no_main]
@@ -23,6 +24,7 @@ mod pages;
 mod proxies;
 mod seats;
 mod server;
+mod ticker;
 
 use norma_user::{Failure, Task};
 use server::Server;

@@ -8,7 +8,7 @@ use crate::pages::Page;
 use crate::seats::{Principal, Seat};
 use crate::server::Server;
 use alloc::rc::Rc;
-use norma_ipc::{Context, Delivery, Disposition, Name, PAGE_SIZE, Right as CoreRight};
+use norma_ipc::{Delivery, Disposition, Name, PAGE_SIZE, Right as CoreRight};
 use norma_ipc::{RightError, RightKind, ThreadId};
 use norma_net::Posted;
 use norma_user::{Failure, Memory, Message, ReceiveRight, Right, SendOnceRight, SendRight};
@@ -40,10 +40,6 @@ impl Server {
         let data = message.set_data(from.data());
         data.map_err(|_| Failure::NoMemory)?;
         message.set_format(from.format());
-        let context = from.context();
-        if context != Context::default() {
-            message.set_context(context.until(self.now.0));
-        }
         let memory = from.take_memory();
         if !memory.is_empty() {
             fill_memory(memory, message)?;
@@ -299,8 +295,7 @@ impl Server {
         match delivery {
             Delivery::Message(message) => {
                 if let Ok(reply) = self.hand_out(message) {
-                    // Whoever called may be gone.
-                    let _ = once.send(reply);
+                    self.answer_with(once, reply);
                 }
             }
             // Its right is given up, and the caller learns so.

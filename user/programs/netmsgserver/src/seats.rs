@@ -5,7 +5,6 @@
 
 use crate::limits::SEATS;
 use crate::server::Core;
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use norma_ipc::{Cancelled, Completion, Name, ThreadId};
 use norma_user::{Message, SendOnceRight, SendRight};
@@ -44,7 +43,7 @@ pub struct Principal {
 /// A message that waits for room, with the answer that is wanted to it.
 #[derive(Debug)]
 pub struct Held {
-    pub message: Box<Message>,
+    pub message: Message,
     pub reply: Option<norma_ipc::Right>,
 }
 

@@ -2,19 +2,19 @@
 
 use crate::answers::Answers;
 use crate::frames::Frames;
-use crate::limits::NAMES;
+use crate::limits::{NAMES, SPARE_MESSAGES};
 use crate::pages::{Page, Pages};
 use crate::proxies::Proxies;
 use crate::seats::{Seat, Seats};
+use crate::ticker::Ticker;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::time::Duration;
 use norma_flip::Instant;
 use norma_ipc::{Completion, Delivery, Name, SpaceId, ThreadId};
 use norma_net::{Config, NodeName};
 use norma_user::{
-    Card, Context, Failure, Message, Notification, PortSet, ReceiveRight, SendOnceRight, Task,
+    Card, Clock, Failure, Message, Notification, PortSet, ReceiveRight, SendOnceRight, Task,
     network, println,
 };
 
@@ -27,7 +27,8 @@ pub struct Server {
     /// The core's space for all rights.
     pub space: SpaceId,
     pub frames: Frames,
-    pub task: Task,
+    clock: Clock,
+    ticker: Ticker,
     /// All ports from which messages come: everything is received here.
     pub set: PortSet,
     /// Where word of frames comes, which says no more than that there are some.
@@ -46,13 +47,13 @@ pub struct Server {
     pub by_port: BTreeMap<u32, ThreadId>,
     /// Who waits until all that was sent has arrived.
     pub leaving: Vec<SendOnceRight>,
+    /// An answer to a program that goes with the next receive.
+    pub answer: Option<Message>,
+    /// Messages to be filled again.
+    pub spare: Vec<Message>,
     /// Threads of the core that were handed something.
     pub handed: Vec<ThreadId>,
     pub now: Instant,
-}
-
-fn clock(task: &Task) -> Instant {
-    Instant(task.now())
 }
 
 impl Server {
@@ -69,6 +70,7 @@ impl Server {
         for port in [&bell, &news, &requests] {
             set.add(port)?;
         }
+        let ticker = Ticker::start(bell.make_send()?)?;
         let card = Card::open(&driver, &bell.make_send()?)?;
         let mut core = Core::new(
             Config {
@@ -89,12 +91,14 @@ impl Server {
         let core_news = core.ipc().allocate_port(space);
         let core_news = core_news.map_err(|_| Failure::NoMemory)?;
         let frames = Frames::new(card, core.source())?;
+        let mut clock = Clock::new();
         let mut server = Self {
-            now: clock(&task),
+            now: Instant(clock.now()),
+            clock,
+            ticker,
             core,
             space,
             frames,
-            task,
             set,
             _bell: bell,
             news,
@@ -106,6 +110,8 @@ impl Server {
             by_local: BTreeMap::new(),
             by_port: BTreeMap::new(),
             leaving: Vec::new(),
+            answer: None,
+            spare: Vec::new(),
             handed: Vec::new(),
         };
         let seat = server.seats.take(&mut server.core, Seat::News);
@@ -118,10 +124,8 @@ impl Server {
 
     pub fn run(&mut self) -> Result<(), Failure> {
         let mut message = Message::new()?;
-        // What comes has room for it from now on.
-        message.set_context(Context::default());
         loop {
-            self.now = clock(&self.task);
+            self.now = Instant(self.clock.now());
             if self.core.poll_timeout().is_some_and(|due| due <= self.now) {
                 self.core.handle_timeout(self.now);
             }
@@ -132,18 +136,51 @@ impl Server {
             }
             self.frames.card.want(true);
             if self.frames.card.has_come() {
+                self.send_answer();
                 continue;
             }
             let due = self.core.poll_timeout().map_or(u64::MAX, |due| due.0);
-            let patience = Duration::from_nanos(due.saturating_sub(self.now.0));
-            let received = self.set.receive_into(&mut message, patience);
+            self.ticker.arm(self.now.0, due)?;
+            message.empty();
+            if let Some(answer) = self.answer.take() {
+                let used = core::mem::replace(&mut message, answer);
+                self.recycle(used);
+            }
+            let received = self.set.reply_and_receive_into(&mut message);
             self.frames.card.want(false);
             match received {
                 Ok(None) => self.received(&mut message),
                 Ok(Some(notification)) => self.told(notification),
-                Err(Failure::TimedOut | Failure::Empty | Failure::Cancelled) => {}
+                Err(Failure::Cancelled) => {}
                 Err(failure) => return Err(failure),
             }
+        }
+    }
+
+    /// Answers a program with the next receive, or now if there is an answer for another.
+    pub fn answer_with(&mut self, once: SendOnceRight, mut message: Message) {
+        self.send_answer();
+        // It has none yet.
+        if message.set_reply(once).is_ok() {
+            self.answer = Some(message);
+        }
+    }
+
+    /// Sends the answer that was to go with the next receive.
+    fn send_answer(&mut self) {
+        if let Some(mut message) = self.answer.take() {
+            // Whoever called may be gone.
+            let _ = message.reply_from();
+            self.recycle(message);
+        }
+    }
+
+    /// A message whose contents are gone, to be filled again.
+    pub fn recycle(&mut self, mut message: Message) {
+        message.empty();
+        message.clear_context();
+        if self.spare.len() < SPARE_MESSAGES {
+            self.spare.push(message);
         }
     }
 
