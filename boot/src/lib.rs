@@ -57,7 +57,7 @@ pub use start::{__start, Main};
 /// `Result` whose error can be displayed.
 ///
 /// The node answers what `cargo norma ps` and its like ask about it. With `uninspected` behind
-/// `$main` it does not, and the image is about 20 KiB smaller.
+/// `$main` it does not, and the image is about 16 KiB smaller.
 #[macro_export]
 macro_rules! image {
     ($main:path) => {

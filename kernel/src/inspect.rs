@@ -4,33 +4,125 @@
 //! Owns: what the core does not know: threads and their stacks, memory, cards, counters of the
 //! platform. Leaves to others: the tables (`norma_inspect`), the port ([`crate::host`]).
 //!
+//! One that has come to a stop answers nobody. A non-maskable interrupt then has it say on the
+//! console what each thread does ([`crate::panic`]).
+//!
 //! An image that does not ask for it ([`serve`]) has nothing of it linked in, and says that it
 //! does not know such questions. A piece of a table is taken under the node's lock, with
 //! interrupts off: some ten microseconds, on the thread that answers for the node and for each
 //! question anew.
 
+use crate::arch::{backtrace, context};
 use crate::face::{Failure, Message, Node};
 use crate::memory::{self, FRAME};
 use crate::sync::IrqLock;
 use crate::{counters, node, thread};
+use core::fmt;
 use norma_inspect::rows::{Counters, Kind, Text, ThreadState, Threads, text};
 use norma_inspect::{Platform, Question};
-use norma_ipc::SpaceId;
+use norma_ipc::{SpaceId, ThreadId, WaitView};
 
-/// Answers a question in its message.
-type Answer = fn(&mut Message) -> Result<(), Failure>;
+/// What is linked in for it.
+#[derive(Clone, Copy)]
+struct Tools {
+    /// Answers a question in its message.
+    answer: fn(&mut Message) -> Result<(), Failure>,
+    /// Hands what each thread does to a report that is made before the end.
+    threads: unsafe fn(&mut Lines<'_>),
+}
 
-static ANSWER: IrqLock<Option<Answer>> = IrqLock::new(None);
+/// Takes a line of a report.
+pub(crate) type Lines<'a> = dyn FnMut(fmt::Arguments<'_>) + 'a;
 
-/// From now on the node answers questions about itself.
+static TOOLS: IrqLock<Option<Tools>> = IrqLock::new(None);
+
+/// From now on the node answers questions about itself, and its last words are of every thread.
 pub fn serve() {
-    *ANSWER.lock() = Some(answer);
+    *TOOLS.lock() = Some(Tools { answer, threads });
 }
 
 /// What is done with a question at the host port.
 pub(crate) fn asked(message: &mut Message) -> Result<(), Failure> {
-    let answer = *ANSWER.lock();
-    answer.ok_or(Failure::NotSupported)?(message)
+    let tools = *TOOLS.lock();
+    (tools.ok_or(Failure::NotSupported)?.answer)(message)
+}
+
+/// What each thread but the running one does, for a report; nothing where it is not linked in.
+///
+/// # Safety
+/// Interrupts must be off, and nothing may go on after the report.
+pub(crate) unsafe fn report_threads(line: &mut Lines<'_>) {
+    // SAFETY: it was set before there was a second thread, and is not changed any more.
+    let tools = unsafe { *TOOLS.peek() };
+    if let Some(tools) = tools {
+        // SAFETY: as the caller vouches.
+        unsafe { (tools.threads)(line) };
+    }
+}
+
+/// # Safety
+/// As for [`report_threads`].
+unsafe fn threads(line: &mut Lines<'_>) {
+    // SAFETY: as the caller vouches.
+    let core = unsafe { node::core_at_the_end() };
+    if core.is_none() {
+        line(format_args!(
+            "norma: the node's state was being changed: what threads wait for is not known"
+        ));
+    }
+    // SAFETY: as above.
+    let places = unsafe { thread::places_at_the_end() };
+    for number in 0..places {
+        // SAFETY: as above.
+        let view = unsafe { thread::view_at_the_end(number as thread::Number) };
+        let Some(view) = view.filter(|view| view.state != thread::State::Free) else {
+            continue;
+        };
+        let wait = core.map(|core| core.ipc_ref().wait_view(ThreadId(number)));
+        line(format_args!(
+            "norma: thread {number} {}: {}",
+            view.name,
+            fmt::from_fn(|f| doing(f, &view, wait))
+        ));
+        let saved = view.stack_pointer..view.stack_pointer.saturating_add(24);
+        let is_saved = view.state != thread::State::Running
+            && saved.start >= view.stack.start
+            && saved.end <= view.stack.end;
+        if !is_saved {
+            continue;
+        }
+        // SAFETY: the words are within the thread's stack, which is mapped throughout.
+        let (next, frame) = unsafe { context::resume_point(view.stack_pointer) };
+        line(format_args!("norma: frame {next:#x}"));
+        backtrace::walk(frame, view.stack, |address| {
+            line(format_args!("norma: frame {address:#x}"));
+        });
+    }
+}
+
+/// What a thread does, in words.
+fn doing(f: &mut fmt::Formatter<'_>, view: &thread::View, wait: Option<WaitView>) -> fmt::Result {
+    match view.state {
+        thread::State::Running => return f.write_str("runs"),
+        thread::State::Ready => return f.write_str("could run"),
+        thread::State::Blocked | thread::State::Free => f.write_str("waits for ")?,
+    }
+    match wait {
+        Some(WaitView::Receive(port)) => write!(f, "a message at port {}", port.number() as u32),
+        Some(WaitView::ReceiveSet(set)) => write!(f, "a message at a port of set {set}"),
+        Some(WaitView::Answer(port)) => {
+            write!(
+                f,
+                "the answer to its call, at port {}",
+                port.number() as u32
+            )
+        }
+        Some(WaitView::Send(port)) => write!(f, "room at port {}", port.number() as u32),
+        Some(WaitView::Outside) => f.write_str("a name"),
+        Some(WaitView::Over) => f.write_str("its turn: what it waited for is there"),
+        Some(WaitView::Nothing) | None if view.deadline.is_some() => f.write_str("a time"),
+        Some(WaitView::Nothing) | None => f.write_str("a wake"),
+    }
 }
 
 fn answer(message: &mut Message) -> Result<(), Failure> {

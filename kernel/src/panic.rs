@@ -2,12 +2,13 @@
 //!
 //! Owns: the report of a panic or an exception, and leaving with the exit code for it. Leaves
 //! to others: names of functions (the runner looks addresses up in the image). Lines start with
-//! `norma: panic` and, for each return address, `norma: frame 0x`. A fault while reporting is
+//! `norma: panic` (or `norma: stopped`, for one that was asked from outside) and, for each return
+//! address, `norma: frame 0x`. A fault while reporting is
 //! reported too, a second one ends the machine without a word: there is no endless panic.
 
 use crate::arch::backtrace;
-use crate::arch::exception::Registers;
-use crate::{arch, console, thread};
+use crate::arch::exception::{self, Registers};
+use crate::{arch, console, inspect, thread};
 use core::fmt;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -38,6 +39,9 @@ pub fn panic(info: &PanicInfo<'_>) -> ! {
 /// Reports an exception of the processor and leaves.
 pub(crate) fn exception(registers: &Registers) -> ! {
     begin();
+    if registers.vector() == exception::NON_MASKABLE {
+        stopped(registers);
+    }
     let thread = thread::current_name();
     if registers.fault_address().is_some_and(thread::is_guard) {
         report!("norma: panic: stack overflow in thread {thread}");
@@ -47,6 +51,19 @@ pub(crate) fn exception(registers: &Registers) -> ! {
     }
     report!("{registers}");
     trace(Some(registers.instruction()), registers.frame());
+    exit(ExitCode::Panic)
+}
+
+/// Somebody outside wants to know what the node does, because it does not answer: the thread that
+/// runs says where it is, then the others what they wait for. There is no way back from this
+/// interrupt, nor anybody who would want it.
+fn stopped(registers: &Registers) -> ! {
+    let thread = thread::current_name();
+    report!("norma: stopped in thread {thread}: it was asked from outside what it does");
+    report!("{registers}");
+    trace(Some(registers.instruction()), registers.frame());
+    // SAFETY: interrupts are off, and this is the end.
+    unsafe { inspect::report_threads(&mut |line| report!("{line}")) };
     exit(ExitCode::Panic)
 }
 

@@ -94,6 +94,11 @@ impl<T> IrqLock<T> {
     pub(crate) fn peek(&self) -> *const T {
         self.value.get()
     }
+
+    /// Whether somebody holds it, and so may be in the middle of changing the value.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.get()
+    }
 }
 
 #[cold]

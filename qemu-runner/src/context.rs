@@ -1,6 +1,7 @@
 //! What every command works with.
 
 use crate::link::{Capture, LinkKind};
+use crate::qemu::accelerator::advice;
 use crate::qemu::{Accelerator, Machine};
 use crate::ui::Ui;
 use crate::workspace::{Workspace, cargo};
@@ -37,6 +38,9 @@ impl Context {
             self.accelerator.word(),
             self.accelerator_reason
         ));
+        if let Some(advice) = advice(self.accelerator) {
+            self.ui.warn(&advice);
+        }
     }
 
     /// A cargo that runs in the workspace.

@@ -12,6 +12,9 @@ pub const CONSOLE_LINES: usize = 4096;
 /// Console lines shown when a node failed.
 pub const REPORTED_LINES: usize = 40;
 
+/// The same of one that was stopped to say what its threads do: some hundred threads.
+pub const STOPPED_LINES: usize = 2000;
+
 /// Events of consoles under way to the thread that waits for them. A guest that prints faster
 /// is held up by its own pipe.
 pub const EVENTS: usize = 1024;
@@ -67,6 +70,10 @@ pub const DEMO_FILE: usize = 64 << 20;
 /// Lines that a daemon that is started may say before it serves, or instead of it: it says one
 /// for each link.
 pub const SAID_LINES: usize = 16;
+
+/// How long QEMU's monitor may take to answer, and a node to say what its threads do: both take
+/// milliseconds, on a host that is not too busy.
+pub const MONITOR_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Bytes of a unix socket's path, as the kernel has it: 108 with the zero behind it.
 pub const SOCKET_PATH: usize = 107;

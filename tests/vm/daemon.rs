@@ -84,6 +84,7 @@ fn linux_calls(lab: &Lab) -> Result<()> {
             ensure!(answer.data() == digest_of(bytes), "another digest");
         }
         call_back(&host.node)?;
+        hostile_questions(&host.node)?;
 
         // The machine stops; whoever has a right to it learns which it was.
         let news = ReceiveRight::new(&host.node)?;
@@ -153,6 +154,60 @@ fn unikernel_calls(lab: &Lab) -> Result<()> {
         ensure!(line.contains("\"callback_ok\":true"), "{line}");
         ends(run, "a", Outcome::Pass)
     })
+}
+
+/// Whatever is asked at a node's host port, and however, it answers, and goes on.
+fn hostile_questions(node: &Node) -> Result<()> {
+    const HOST_PORT: u32 = 2;
+    const INSPECT: u32 = 4;
+    let host = node.special_port("b", HOST_PORT)?;
+    let ask = |mut message: Message| {
+        message.set_id(INSPECT);
+        let answer = host.call_timeout(message, PATIENCE)?;
+        ensure!(answer.data().len() <= 4096, "{} bytes", answer.data().len());
+        Ok(answer.id())
+    };
+    let question = |table: u32, cursor: u64| {
+        let mut message = Message::new();
+        message.write_items::<Failure>(|writer| {
+            writer.u32(table)?.u64(cursor)?;
+            Ok(())
+        })?;
+        ask(message)
+    };
+    for table in 0..12 {
+        for cursor in [
+            0,
+            1,
+            5000,
+            u32::MAX.into(),
+            1 << 32,
+            3 << 31,
+            u64::MAX - 1,
+            u64::MAX,
+        ] {
+            let expected = if (1..=9).contains(&table) { 0 } else { 2 };
+            let id = question(table, cursor)?;
+            ensure!(id == expected, "table {table}, cursor {cursor:#x}: {id}");
+        }
+    }
+    // No items, the wrong ones, and rights and memory that nobody asked for.
+    let mut more = Message::with_data(b"what do you know?")?;
+    ensure!(ask(more)? == 5, "bytes are no question");
+    more = Message::new();
+    more.write_items::<Failure>(|writer| {
+        writer.text("1")?;
+        Ok(())
+    })?;
+    ensure!(ask(more)? == 5, "a text is no question");
+    let port = ReceiveRight::new(node)?;
+    more = Message::new();
+    let Ok(()) = more.push_right(port.make_send()?) else {
+        bail!("a message has room for a right");
+    };
+    more.set_memory(&[7; 100_000])?;
+    ensure!(ask(more)? == 5, "a right is no question");
+    Ok(())
 }
 
 /// Answers calls to `name` until the daemon is gone.

@@ -14,6 +14,7 @@ mod kernel;
 mod lab;
 mod linux;
 mod machine;
+mod messages;
 mod migration;
 mod network;
 mod runner;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         machine::tests(),
         kernel::tests(),
         faults::tests(),
+        messages::tests(),
         network::tests(),
         migration::tests(),
         linux::tests(),

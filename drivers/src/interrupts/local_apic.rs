@@ -19,12 +19,14 @@ const END_OF_INTERRUPT: u32 = 0xb0;
 const SPURIOUS: u32 = 0xf0;
 const LVT_TIMER: u32 = 0x320;
 const LVT_LINT0: u32 = 0x350;
+const LVT_LINT1: u32 = 0x360;
 const LVT_ERROR: u32 = 0x370;
 const INITIAL_COUNT: u32 = 0x380;
 const CURRENT_COUNT: u32 = 0x390;
 const DIVIDE: u32 = 0x3e0;
 
 const MASKED: u32 = 1 << 16;
+const NON_MASKABLE: u32 = 0b100 << 8;
 const SOFTWARE_ENABLE: u32 = 1 << 8;
 const DIVIDE_BY_ONE: u32 = 0b1011;
 const TIMER_TSC_DEADLINE: u32 = 0b10 << 17;
@@ -99,6 +101,8 @@ impl LocalApic {
             tsc_deadline: features.has_tsc_deadline(),
         };
         apic.write(LVT_LINT0, MASKED);
+        // By this line somebody outside asks a machine that answers nobody what it does.
+        apic.write(LVT_LINT1, NON_MASKABLE);
         apic.write(LVT_ERROR, MASKED);
         apic.write(LVT_TIMER, MASKED);
         apic.write(DIVIDE, DIVIDE_BY_ONE);

@@ -3,6 +3,8 @@
 use crate::Failure;
 use core::arch::asm;
 use core::hint::black_box;
+use norma_boot::{ReceiveRight, println};
+use norma_kernel::face::Node;
 use norma_kernel::thread;
 
 /// A Rust panic, some calls deep.
@@ -80,4 +82,39 @@ pub fn invalid_instruction() -> Result<(), Failure> {
     // SAFETY: it is not: the exception that follows is the test.
     unsafe { asm!("ud2") };
     Ok(())
+}
+
+/// An exception that the processor cannot deliver, twice: a triple fault.
+pub fn triple() -> Result<(), Failure> {
+    let none = [0u8; 10];
+    // SAFETY: it is not: what follows is the test.
+    unsafe { asm!("cli", "lidt [{}]", "ud2", in(reg) &raw const none) };
+    Ok(())
+}
+
+/// A thread waits at a port for ever, and the first one takes the processor and never gives it up.
+pub fn hang() -> Result<(), Failure> {
+    let failed = |_| Failure("a port can be made");
+    let port = ReceiveRight::new().map_err(failed)?;
+    let waiting = Node::started().spawn("patient", 4, move || drop(port.receive()));
+    waiting.map_err(|_| Failure("a thread can be created"))?;
+    println!("hanging");
+    // SAFETY: nothing but that no interrupt comes any more, which is the test.
+    unsafe { asm!("cli") };
+    forever()
+}
+
+#[inline(never)]
+fn forever() -> ! {
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+/// Takes memory as most programs do, without asking whether there is any.
+pub fn exhaust() -> Result<(), Failure> {
+    let mut all = alloc::vec::Vec::new();
+    loop {
+        all.push(black_box(alloc::vec![1u8; 1 << 20]));
+    }
 }

@@ -73,6 +73,9 @@ fn main(node: Node) -> Result<(), Failure> {
         "execute" => faults::execute_data(),
         "write-code" => faults::write_code(),
         "invalid" => faults::invalid_instruction(),
+        "triple" => faults::triple(),
+        "hang" => faults::hang(),
+        "exhaust" => faults::exhaust(),
         "fail" => Err(Failure("asked to fail")),
         _ => Err(Failure("no such test")),
     }?;

@@ -113,15 +113,39 @@ pub(crate) struct View {
 /// Every thread's number is below this one.
 pub(crate) fn places() -> u32 {
     let _alone = DIRECTORY.lock();
-    // SAFETY: interrupts are off under the lock, and the reference does not outlive the line.
+    // SAFETY: interrupts are off under the lock.
+    unsafe { places_at_the_end() }
+}
+
+/// The same for a report.
+///
+/// # Safety
+/// Interrupts must be off.
+pub(crate) unsafe fn places_at_the_end() -> u32 {
+    // SAFETY: interrupts are off, and the reference does not outlive the line.
     unsafe { processor::this().scheduler() }.places()
 }
 
 /// A thread; what is in the place of one that has ended says so by its state.
 pub(crate) fn view(thread: Number) -> Option<View> {
-    let mut directory = DIRECTORY.lock();
-    // SAFETY: interrupts are off under the lock; here and below the references do not outlive
-    // their lines.
+    let directory = DIRECTORY.lock();
+    // SAFETY: interrupts are off under the lock.
+    unsafe { view_in(&directory, thread) }
+}
+
+/// The same for a report, whoever holds the lock.
+///
+/// # Safety
+/// Interrupts must be off, and nothing may go on after the report.
+pub(crate) unsafe fn view_at_the_end(thread: Number) -> Option<View> {
+    // SAFETY: nobody changes the table any more.
+    unsafe { view_in(&*DIRECTORY.peek(), thread) }
+}
+
+/// # Safety
+/// Interrupts must be off.
+unsafe fn view_in(directory: &Directory, thread: Number) -> Option<View> {
+    // SAFETY: interrupts are off; here and below the references do not outlive their lines.
     let scheduler = unsafe { processor::this().scheduler() };
     if u32::from(thread) >= scheduler.places() {
         return None;
@@ -130,11 +154,11 @@ pub(crate) fn view(thread: Number) -> Option<View> {
     let stack_pointer = scheduler.slot(thread).stack_pointer as u64;
     // SAFETY: as above.
     let deadline = unsafe { processor::this().timers() }.deadline(thread);
-    let entry = directory.entry(thread);
-    let stack = entry.as_ref().and_then(|entry| entry.stack.as_ref());
+    let entry = directory.entries.get(usize::from(thread));
+    let stack = entry.and_then(|entry| entry.stack.as_ref());
     Some(View {
         stack: stack.map_or_else(boot_stack, Stack::range),
-        name: known_name(entry.as_deref()),
+        name: known_name(entry),
         state,
         priority,
         own_priority,

@@ -17,7 +17,9 @@ mod running;
 mod spawn;
 
 #[cfg(target_os = "none")]
-pub(crate) use directory::{current_name, current_stack, is_guard, places, view};
+pub(crate) use directory::{
+    View, current_name, current_stack, is_guard, places, places_at_the_end, view, view_at_the_end,
+};
 #[cfg(target_os = "none")]
 pub use running::{
     block, block_until, cancel, current, hand_off, hand_off_until, set_priority, sleep, wake,

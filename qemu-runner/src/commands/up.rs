@@ -137,6 +137,7 @@ fn watch(
                 }
             }
             Err(error @ RunError::TimedOut { .. }) => {
+                run.ask_what_they_do();
                 context.ui.error(&run.failure_reports());
                 return Err(error.into());
             }

@@ -1,8 +1,9 @@
 //! What joins the network devices of nodes.
 //!
 //! Owns the two ways: two nodes without faults are joined directly by an inherited socketpair;
-//! anything else, and what is to be captured, goes through a [`Switch`] inside the runner. Either way nothing lies in the
-//! file system, no root is needed, and two runs side by side cannot meet.
+//! anything else, and what is to be captured or looked into, goes through a [`Switch`] inside the
+//! runner, to which other processes of this user may come ([`door`]). Either way no root is needed,
+//! and two runs side by side cannot meet.
 
 mod capture;
 pub mod door;

@@ -55,6 +55,23 @@ pub fn choose(wanted: Wanted) -> (Accelerator, String) {
     }
 }
 
+/// What is to be said about an accelerator that somebody has insisted on.
+#[must_use]
+pub fn advice(accelerator: Accelerator) -> Option<String> {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    slow(accelerator, &cpuinfo)
+}
+
+fn slow(accelerator: Accelerator, cpuinfo: &str) -> Option<String> {
+    let useless = accelerator == Accelerator::Kvm && virtualization_flag(cpuinfo).is_none();
+    useless.then(|| {
+        "KVM was asked for, and the processor shows neither vmx nor svm in /proc/cpuinfo: if KVM \
+         runs at all, it interprets every instruction, up to a thousand times slower than \
+         `--accel tcg`"
+            .into()
+    })
+}
+
 fn judge(cpuinfo: &str, kvm: Result<(), String>) -> (Accelerator, String) {
     let Some(flag) = virtualization_flag(cpuinfo) else {
         let why = "the processor shows neither vmx nor svm in /proc/cpuinfo";
@@ -91,6 +108,14 @@ mod tests {
             judge("flags : fpu vmx_unknown\n", Ok(())).0,
             Accelerator::Tcg
         );
+    }
+
+    #[test]
+    fn a_slow_accelerator_is_warned_of() {
+        let text = slow(Accelerator::Kvm, "flags : fpu sse\n").unwrap();
+        assert!(text.contains("--accel tcg"), "{text}");
+        assert_eq!(slow(Accelerator::Kvm, "flags : fpu svm\n"), None);
+        assert_eq!(slow(Accelerator::Tcg, ""), None);
     }
 
     #[test]

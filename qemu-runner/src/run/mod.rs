@@ -4,8 +4,10 @@
 //! sleep), and the report about a node that failed. Leaves to the callers what the lines mean.
 
 mod error;
+mod explain;
 mod log;
 mod mishaps;
+mod monitor;
 mod plan;
 
 pub use error::RunError;
@@ -13,7 +15,7 @@ pub use plan::{Network, NodePlan, Plan};
 
 pub use crate::qemu::{Event, Outcome};
 
-use crate::limits::{REPORTED_LINES, SIGNAL_POLL};
+use crate::limits::{MONITOR_PATIENCE, REPORTED_LINES, SIGNAL_POLL, STOPPED_LINES};
 use crate::link::Switch;
 use crate::link::door::Door;
 use crate::qemu::{Process, QemuCommand};
@@ -21,6 +23,7 @@ use crate::running::Registration;
 use crate::signals;
 use crate::symbols::{Symbols, frame_address};
 use crate::ui::Ui;
+use explain::Facts;
 use log::Log;
 use mishaps::Agenda;
 use std::path::PathBuf;
@@ -54,6 +57,10 @@ struct Node {
     symbols: Lazy,
     panicking: bool,
     fated: Fated,
+    /// Where QEMU's monitor listens.
+    monitor: Option<PathBuf>,
+    /// It was stopped to say what its threads do.
+    hung: bool,
 }
 
 /// What a fault rule has done to a node that has not ended yet.
@@ -263,17 +270,48 @@ impl Run {
         self.nodes.iter().map(|node| node.name.as_str())
     }
 
+    /// Has every node that still runs say what each of its threads does, which ends it: for a
+    /// cluster that does not do what was waited for. Where nobody listens for that, nothing comes
+    /// of it.
+    pub fn ask_what_they_do(&mut self) {
+        let running = self.nodes.iter().filter(|node| node.outcome.is_none());
+        let asked = running.filter(|node| {
+            let monitor = node.monitor.as_deref();
+            monitor.is_some_and(|monitor| monitor::interrupt(monitor).is_ok())
+        });
+        let asked: Vec<String> = asked.map(|node| node.name.clone()).collect();
+        let deadline = Instant::now() + MONITOR_PATIENCE;
+        for name in asked {
+            // One that says nothing even so is reported as it is.
+            if self.wait_exit(&name, deadline).is_ok() {
+                let index = self.index(&name);
+                self.nodes[index].hung = true;
+            }
+        }
+    }
+
     /// A node's last lines and its command line, for a person who has to find out what failed.
     #[must_use]
     pub fn failure_report(&self, name: &str) -> String {
         let node = &self.nodes[self.index(name)];
-        let mut report = match node.outcome {
-            Some(outcome) => format!("node {name} {outcome}\n"),
-            None => format!("node {name} is still running\n"),
+        let mut report = match (node.outcome, node.hung) {
+            (_, true) => format!(
+                "node {name} was still running; it was stopped, and said what its threads do\n"
+            ),
+            (Some(outcome), false) => format!("node {name} {outcome}\n"),
+            (None, false) => format!("node {name} is still running\n"),
         };
         report.push_str(&format!("its last lines (of {}):\n", node.log.total()));
-        for line in node.log.last(REPORTED_LINES) {
+        let lines = if node.hung {
+            STOPPED_LINES
+        } else {
+            REPORTED_LINES
+        };
+        for line in node.log.last(lines) {
             report.push_str(&format!("  {name}: {}\n", crate::ui::harmless(line)));
+        }
+        if let Some(explanation) = node.facts().explain() {
+            report.push_str(&format!("what that means: {explanation}\n"));
         }
         report.push_str(&format!(
             "its command line:\n  {}\n",
@@ -318,10 +356,21 @@ impl Run {
 }
 
 impl Node {
+    fn facts(&self) -> Facts<'_> {
+        Facts {
+            outcome: self.outcome.filter(|_| !self.hung),
+            lines: self.log.lines().collect(),
+            command: &self.command,
+        }
+    }
+
     /// The line, and behind a line of a backtrace what its address means.
     fn with_symbols(&mut self, line: &str) -> Vec<String> {
         let mut lines = vec![line.to_owned()];
-        if line.starts_with("norma: panic") {
+        // Of the thread that runs, and of each that was switched away, the first address is where
+        // it is; the others are where calls return to.
+        let begins = ["norma: panic", "norma: stopped", "norma: thread"];
+        if begins.iter().any(|begin| line.starts_with(begin)) {
             self.panicking = false;
         }
         let Some(address) = frame_address(line) else {

@@ -168,6 +168,15 @@ pub struct Plan {
     quiet: bool,
 }
 
+/// What makes a running cluster reachable for other commands.
+#[derive(Default)]
+struct Registered {
+    registration: Option<Registration>,
+    door: Option<Door>,
+    /// Where QEMU's monitors listen, in the order of the nodes.
+    monitors: Vec<PathBuf>,
+}
+
 impl Plan {
     /// These nodes, on no network.
     #[must_use]
@@ -379,7 +388,12 @@ impl Plan {
         }
         let (sender, events) = sync_channel(EVENTS);
         let mut commands = self.commands();
-        let (registration, door) = self.register(ui, &mut commands, &switches).unzip();
+        let registered = self.register(ui, &mut commands, &switches);
+        let Registered {
+            registration,
+            door,
+            monitors,
+        } = registered.unwrap_or_default();
         let mut run = Run {
             events,
             sender,
@@ -388,7 +402,7 @@ impl Plan {
             agenda: Agenda::new(&self.rules, &self.names()),
             ui: *ui,
             echo: !self.quiet,
-            _door: door.flatten(),
+            _door: door,
             _registration: registration,
         };
         for (index, (sockets, command)) in ends.into_iter().zip(commands).enumerate() {
@@ -408,6 +422,8 @@ impl Plan {
                 symbols: Lazy::Unread(plan.image.clone()),
                 panicking: false,
                 fated: Fated::No,
+                monitor: monitors.get(index).cloned(),
+                hung: false,
             });
         }
         Ok(run)
@@ -420,7 +436,7 @@ impl Plan {
         ui: &Ui,
         commands: &mut [QemuCommand],
         switches: &[Switch],
-    ) -> Option<(Registration, Option<Door>)> {
+    ) -> Option<Registered> {
         let what = self.findable.as_ref()?;
         let register = || -> std::io::Result<_> {
             let registration = Registration::new()?;
@@ -455,7 +471,12 @@ impl Plan {
                     command.listen("-gdb", &node.sockets[GDB]);
                     command.listen("-qmp", &node.sockets[MONITOR]);
                 }
-                Some((registration, door))
+                let monitors = nodes.iter().map(|node| node.sockets[MONITOR].clone());
+                Some(Registered {
+                    registration: Some(registration),
+                    door,
+                    monitors: monitors.collect(),
+                })
             }
             Err(error) => {
                 ui.progress(&format!("other commands cannot find these nodes: {error}"));

@@ -45,6 +45,17 @@ pub unsafe fn switch(save: *mut usize, load: usize) {
     }
 }
 
+/// Where a thread that was switched away goes on, and its frame pointer.
+///
+/// # Safety
+/// The three words at `stack_pointer` must be readable.
+pub unsafe fn resume_point(stack_pointer: u64) -> (u64, u64) {
+    let words = stack_pointer as *const u64;
+    // SAFETY: the caller vouches for the words. As `switch` has pushed them: where to go on, a
+    // register, the frame pointer.
+    unsafe { (words.read(), words.add(2).read()) }
+}
+
 /// Makes a stack look as if its thread had been switched away just before calling
 /// `function(argument)`. `top` is the upper end of the free part; the result is for [`switch`].
 ///

@@ -28,6 +28,9 @@ const NAMES: [&str; 15] = [
     "rbx", "rax",
 ];
 
+/// The interrupt by which a node is asked from outside what it does.
+pub(crate) const NON_MASKABLE: u64 = 2;
+
 const PAGE_FAULT: u64 = 14;
 const DOUBLE_FAULT: u64 = 8;
 
@@ -142,7 +145,7 @@ fn name(vector: u64) -> &'static str {
     match vector {
         0 => "division by zero or overflow in a division",
         1 => "debug exception",
-        2 => "non-maskable interrupt",
+        NON_MASKABLE => "non-maskable interrupt",
         3 => "breakpoint",
         6 => "invalid instruction",
         7 => "floating-point instruction without floating-point state",

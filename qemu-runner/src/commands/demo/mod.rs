@@ -53,6 +53,9 @@ pub fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Status> {
     let report = match talk(&mut run) {
         Ok(report) => report,
         Err(error) => {
+            if let Some(RunError::TimedOut { .. }) = error.downcast_ref() {
+                run.ask_what_they_do();
+            }
             context.ui.error(&run.failure_reports());
             return Err(error);
         }

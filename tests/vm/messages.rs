@@ -1,0 +1,114 @@
+//! What goes wrong is recognised, and explained with the way out.
+//!
+//! Each is brought about by a node that does it, or by an image that is none. What only a host can
+//! bring about (no memory, no KVM) is tested by QEMU's words, in `qemu-runner/src/run/explain.rs`;
+//! a QEMU that is missing or too old in `setup.rs`.
+
+use crate::Test;
+use crate::lab::{Lab, deadline, ends};
+use anyhow::{Result, ensure};
+use qemu_runner::qemu::{Machine, Outcome};
+use qemu_runner::run::{NodePlan, Plan};
+use std::path::PathBuf;
+
+pub fn tests() -> Vec<Test> {
+    let mut tests = vec![
+        Test::new("messages::no_output", no_output),
+        Test::new("messages::no_image", |lab| {
+            let file = lab.root().join("README.md");
+            not_started(lab, file, "it is no image of norma")
+        }),
+        Test::new("messages::another_program", |lab| {
+            not_started(lab, std::env::current_exe()?, "it is no image of norma")
+        }),
+        Test::new("messages::no_file", |lab| {
+            not_started(
+                lab,
+                "/nowhere/image".into(),
+                "QEMU cannot read /nowhere/image",
+            )
+        }),
+        Test::new("messages::a_word_that_qemu_does_not_know", |lab| {
+            let node = lab.alone("bad", "hello")?.extra(["-nonsense"]);
+            explained(
+                lab,
+                node,
+                Outcome::Other(1),
+                "did not accept its command line",
+            )
+        }),
+        Test::new("messages::out_of_memory", |lab| {
+            let node = lab.alone("bad", "selftest")?.argument("test=exhaust");
+            explained(lab, node, Outcome::Panic, "has used up its 64 MiB")
+        }),
+    ];
+    for machine in [Machine::Microvm, Machine::Q35] {
+        let word = machine.word();
+        tests.push(Test::new(
+            format!("messages::triple_fault::{word}"),
+            move |lab| {
+                let node = lab.alone("bad", "selftest")?.machine(machine);
+                let node = node.argument("test=triple");
+                explained(lab, node, Outcome::Reset, "a triple fault")
+            },
+        ));
+        tests.push(Test::new(format!("messages::hang::{word}"), move |lab| {
+            hang(lab, machine)
+        }));
+    }
+    tests
+}
+
+/// A node ends like this, and the report about it has these words.
+fn explained(lab: &Lab, node: NodePlan, outcome: Outcome, words: &str) -> Result<()> {
+    lab.run(Plan::new(vec![node]), |run| {
+        ends(run, "bad", outcome)?;
+        let report = run.failure_report("bad");
+        ensure!(report.contains("what that means: "), "{report}");
+        ensure!(report.contains(words), "no `{words}`: {report}");
+        Ok(())
+    })
+}
+
+fn not_started(lab: &Lab, image: PathBuf, words: &str) -> Result<()> {
+    if lab.is_dry() {
+        return Ok(());
+    }
+    explained(lab, NodePlan::new("bad", &image), Outcome::Other(1), words)
+}
+
+/// A processor that does not start.
+fn no_output(lab: &Lab) -> Result<()> {
+    let node = lab.alone("mute", "hello")?.extra(["-S"]);
+    lab.run(Plan::new(vec![node]), |run| {
+        let report = run.failure_report("mute");
+        ensure!(report.contains("is still running"), "{report}");
+        ensure!(report.contains("has printed nothing"), "{report}");
+        Ok(())
+    })
+}
+
+/// A node that takes no interrupt and answers nobody still says what each thread does.
+fn hang(lab: &Lab, machine: Machine) -> Result<()> {
+    let node = lab.alone("stuck", "selftest")?.machine(machine);
+    let plan = Plan::new(vec![node.argument("test=hang")]);
+    lab.run(plan.findable("test"), |run| {
+        run.expect("stuck", "hanging", deadline())?;
+        run.ask_what_they_do();
+        let report = run.failure_report("stuck");
+        for words in [
+            "it was stopped, and said what its threads do",
+            "norma: stopped in thread main",
+            // Where it is, and who called that.
+            "forever",
+            "selftest/src/faults.rs:",
+            "patient: waits for a message at port ",
+            // Where that thread waits.
+            "receive",
+            "node: waits for a message at a port of set 0",
+        ] {
+            ensure!(report.contains(words), "no `{words}`: {report}");
+        }
+        Ok(())
+    })
+}
