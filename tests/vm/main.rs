@@ -20,6 +20,7 @@ mod network;
 mod runner;
 mod setup;
 mod tasks;
+mod tutorial;
 
 use lab::Lab;
 use libtest_mimic::{Arguments, Trial};
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         setup::tests(),
         captures::tests(),
         inspect::tests(),
+        tutorial::tests(),
     ];
     // A dry run prints the commands of the machines; the others run the command itself.
     let commands = commands.into_iter().filter(|_| !lab.is_dry());
