@@ -179,7 +179,13 @@ impl Server {
         if let Some(thread) = known {
             self.by_local.remove(&name);
             self.by_port.remove(&port.raw());
-            drop(self.free(thread));
+            if let Seat::Principal(Principal {
+                held: Some(held), ..
+            }) = self.free(thread)
+            {
+                // What found no room here is given up, and whoever waits for an answer learns.
+                held.reply.into_iter().for_each(|reply| self.release(reply));
+            }
         }
         let port = self.stand_in(right, port)?;
         self.watch_senders(port)
