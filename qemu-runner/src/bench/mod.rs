@@ -82,6 +82,12 @@ const QUICK: (u64, u64, usize) = (1, 3, 5);
 /// An image that does not build or start, a number that is missing, a file that cannot be
 /// written.
 pub fn run(context: &Context, args: &BenchArgs) -> Result<Status> {
+    for path in [&args.json, &args.markdown, &args.html]
+        .into_iter()
+        .flatten()
+    {
+        can_be_written(path).map_err(Ended::usage)?;
+    }
     let suite = match args.what {
         What::Net => items::Suite::Net,
         What::Ipc => items::Suite::Ipc,
@@ -140,6 +146,21 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<Status> {
         context.ui.progress(&format!("wrote {}", path.display()));
     }
     Ok(Status::Pass)
+}
+
+/// Whether a file can be written, asked before minutes are spent on what is to be in it.
+fn can_be_written(path: &Path) -> Result<(), String> {
+    let was_there = path.exists();
+    let opened = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path);
+    opened.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    if !was_there {
+        // Nothing stays behind should the run fail. What cannot be removed will be overwritten.
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(())
 }
 
 /// Every QEMU command of a run.

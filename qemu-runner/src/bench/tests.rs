@@ -276,3 +276,17 @@ fn stretches_add_up_by_register() {
     assert_eq!((sum.instructions, sum.exits), (30, 30));
     assert_eq!(sum.registers["apic-msi+0x0b0"], 30);
 }
+
+#[test]
+fn a_file_that_cannot_be_written_is_found_before_the_run_and_others_stay_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let absent = folder.path().join("absent.json");
+    assert!(super::can_be_written(&absent).is_ok() && !absent.exists());
+    let there = folder.path().join("there.json");
+    std::fs::write(&there, "before").unwrap();
+    assert!(super::can_be_written(&there).is_ok());
+    assert_eq!(std::fs::read_to_string(&there).unwrap(), "before");
+    let nowhere = folder.path().join("no/folder.json");
+    let error = super::can_be_written(&nowhere).unwrap_err();
+    assert!(error.contains("no/folder.json"), "{error}");
+}
