@@ -111,8 +111,7 @@ impl<S: PageSource> Node<S> {
             Ok(door) => door,
             Err(reason) => {
                 self.counters.refused += 1;
-                let once = label.flags.contains(Flags::SEND_ONCE);
-                let once = once.then_some(label.destination);
+                let once = session.spends(label);
                 session.refuse(ipc, label.sequence, once, message, reason);
                 return None;
             }

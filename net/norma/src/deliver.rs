@@ -125,8 +125,7 @@ impl<P: Page> Session<P> {
             }
             Err(Refusal::Because(reason)) => {
                 counters.refused += 1;
-                let once = label.flags.contains(Flags::SEND_ONCE);
-                let once = once.then_some(label.destination);
+                let once = self.spends(label);
                 self.refuse(ipc, label.sequence, once, message, reason);
                 None
             }
@@ -333,6 +332,16 @@ impl<P: Page> Session<P> {
         None
     }
 
+    /// The send-once right that a message is for, or one of those that an export counts.
+    #[cold]
+    pub(crate) fn spends(&self, label: Label) -> Option<u32> {
+        let export = self.exports.get(label.destination);
+        let counted =
+            |export: &Export| matches!(export.barred, Barred::Counted | Barred::Uncounted);
+        let once = label.flags.contains(Flags::SEND_ONCE) || export.is_some_and(counted);
+        once.then_some(label.destination)
+    }
+
     /// `once`: the send-once right that it was for.
     #[cold]
     pub(crate) fn refuse(
@@ -349,7 +358,7 @@ impl<P: Page> Session<P> {
         // A reply is not sent twice: whoever waits for it must learn that it is lost.
         if let Some(index) = once
             && self.exports.get(index).is_some_and(Export::is_once)
-            && let Some(right) = self.exports.remove(index)
+            && let Some(right) = self.exports.use_up(ipc, index)
         {
             ipc.release_because(right, Reason::NoMemory);
         }

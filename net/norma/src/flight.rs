@@ -102,6 +102,8 @@ pub(crate) struct Flight {
     pub(crate) token: u32,
     /// Probes in a row about the same frame.
     pub(crate) asked_in_vain: u32,
+    /// A frame could not be made, and nobody has seen to it so far that it is made later.
+    spoilt: bool,
     repeated: u64,
 }
 
@@ -124,6 +126,7 @@ impl Flight {
             asked: None,
             token: 0,
             asked_in_vain: 0,
+            spoilt: false,
             repeated: 0,
         }
     }
@@ -293,6 +296,12 @@ impl Flight {
         if let Some(frame) = self.frames.get_mut(sequence.wrapping_sub(first) as usize) {
             frame.repeated = true;
         }
+        self.spoilt = true;
+    }
+
+    /// Whether a frame was spoilt since this was asked last.
+    pub(crate) fn take_spoilt(&mut self) -> bool {
+        core::mem::take(&mut self.spoilt)
     }
 
     /// Takes an acknowledgement; `arrived` says that every frame of the peer before it is

@@ -88,7 +88,8 @@ impl<S: PageSource> Node<S> {
             if session.lost_route {
                 // It is sought when the session wakes: what follows from that may wake threads.
                 session.due(now, &mut self.deadline);
-            } else if session.has_frame() {
+            } else if session.out.flight.take_spoilt() || session.has_frame() {
+                // It may be that nothing else is due in this session for a minute.
                 session.due(now + MIN_RTO, &mut self.deadline);
             }
         }

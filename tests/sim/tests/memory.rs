@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::moves::*;
 use common::{Places, dead, drained, must};
-use norma_ipc::{Memory, Reason};
+use norma_ipc::{Memory, Notification, Reason};
 use norma_sim::{Config, Message, World};
 
 fn config() -> Config {
@@ -96,9 +96,12 @@ fn a_sender_without_pages_sends_when_there_are_some_again() {
     w.machine(0).node().source().left = 0;
     let message = w.message(0, &[3; 1000]);
     must(w.begin_call(0, a, name, message));
-    w.run_for(Duration::from_millis(300)).unwrap();
+    w.run_for(Duration::from_millis(100)).unwrap();
     w.machine(0).node().source().left = usize::MAX;
+    let since = w.now();
     let request = w.receive(1, b, port).unwrap();
+    // A retransmission time, and not that after which a silent peer is asked.
+    assert!(w.now() - since < Duration::from_millis(180));
     assert_eq!(request.data(), [3; 1000]);
     w.reply(1, request).unwrap();
     let reply = must(w.await_reply(0, a));
@@ -145,4 +148,31 @@ fn a_port_opens_though_one_of_its_messages_found_no_pages() {
         p.close(&mut w);
         drained(&mut w);
     }
+}
+
+/// A send-once right that stayed behind when its port moved is used for a message for which there
+/// are no pages: whoever has the port is told, as of any send-once right (W-46, I-7).
+#[test]
+fn a_send_once_right_that_stayed_behind_comes_to_something_without_pages() {
+    let mut w = World::new(&Config {
+        nodes: 2,
+        in_hands: true,
+        ..config()
+    });
+    let p = Places::new(&mut w);
+    let port = p.port(&mut w, 0);
+    let rights: Vec<_> = (0..3).map(|_| once(&mut w, 0, port)).collect();
+    let moved = move_to(&mut w, &p, 0, port, 1);
+    w.machine(1).node().source().left = 0;
+    for right in rights {
+        let message = with_memory(&mut w, 0, 5000);
+        must(w.send(0, p.threads[0], right, message));
+        run(&mut w, MS(50));
+        let told = Some(Notification::SendOnce(Reason::NoMemory));
+        assert_eq!(news_at(&mut w, 1, moved), told);
+    }
+    give_up_all(&mut w, 1, moved);
+    give_up_all(&mut w, 0, port);
+    p.close(&mut w);
+    drained(&mut w);
 }
