@@ -51,6 +51,8 @@ pub enum Work {
     Calls,
     /// Everything that can be done with ports and rights, with nodes that die and start anew
     Wild,
+    /// The same with queue limits, port sets, time-outs, fates, shared names and missing pages
+    Wider,
 }
 
 /// Reads `N` or `N-M`.
@@ -82,6 +84,7 @@ impl SimArgs {
             Work::Drawn => "",
             Work::Calls => "--work calls ",
             Work::Wild => "--work wild ",
+            Work::Wider => "--work wider ",
         };
         format!("cargo norma sim {work}--seed {seed} --runs 1 --nodes {nodes}")
     }
@@ -139,6 +142,7 @@ fn simulate(seed: u64, args: &SimArgs) -> Outcome {
         Work::Drawn => scenarios::drawn(seed, &args.nodes),
         Work::Calls => scenarios::mixed(seed, &args.nodes),
         Work::Wild => scenarios::wild(seed, &args.nodes),
+        Work::Wider => scenarios::wider(seed, &args.nodes),
     };
     let run = || norma_sim::run(&config).map_err(|failure: Failure| failure.to_string());
     let result = catch_unwind(AssertUnwindSafe(run))

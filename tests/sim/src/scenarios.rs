@@ -8,7 +8,7 @@ use norma_faults::{Action, Random, Rule};
 use crate::config::{Config, bad_network, node_name};
 use crate::link::Link;
 use crate::topology::Segment;
-use crate::wild::Wild;
+use crate::wild::{Abilities, Wild};
 
 /// How many nodes a run has unless told otherwise.
 pub const NODES: RangeInclusive<usize> = 3..=12;
@@ -107,6 +107,19 @@ pub fn wild(seed: u64, nodes: &RangeInclusive<usize>) -> Config {
     }
     spread(&mut config, &mut draw);
     worsen(&mut config, &mut draw, play);
+    config
+}
+
+/// The wild with all that rovers can do: what [`wild`] leaves out is in `docs/simulation.md`.
+///
+/// # Panics
+/// When `nodes` holds nothing.
+#[must_use]
+pub fn wider(seed: u64, nodes: &RangeInclusive<usize>) -> Config {
+    let mut config = wild(seed, nodes);
+    if let Some(wild) = &mut config.wild {
+        wild.abilities = Abilities::WIDER;
+    }
     config
 }
 

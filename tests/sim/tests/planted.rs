@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use norma_net::seal;
 use norma_sim::{Failure, run_prepared, scenarios};
 use norma_wire::layout::{BODY_AT, SESSION_AT};
-use norma_wire::session::{Header, Kind, Repr};
+use norma_wire::session::{Flags, Header, Kind, Repr};
 
 /// Seeds that are tried until one meets the bug.
 const SEEDS: u64 = 12;
@@ -33,7 +33,10 @@ type Bug = Box<dyn FnMut(usize, &mut Vec<u8>)>;
 
 /// Runs on a network that loses nothing, and cuts no frame into pieces.
 fn calm(seed: u64) -> norma_sim::Config {
-    let mut config = scenarios::wild(seed, &(3..=5));
+    without_faults(scenarios::wild(seed, &(3..=5)))
+}
+
+fn without_faults(mut config: norma_sim::Config) -> norma_sim::Config {
     config.rules.clear();
     config.networks.clear();
     config.link = None;
@@ -158,6 +161,28 @@ fn a_right_that_is_released_in_place_of_another_is_seen() {
             "died, but",
             "came dead",
         ],
+    );
+    readable(&failure);
+}
+
+/// STATE says the limit of the queue (W-124).
+#[test]
+fn a_limit_that_changes_on_the_way_is_seen() {
+    let failure = found_in(
+        |seed| without_faults(scenarios::wider(seed, &(3..=5))),
+        || {
+            Box::new(|_, frame| {
+                if let Some(header) = header(frame)
+                    && header.kind == Kind::Message
+                    && header.flags.contains(Flags::NOTIFICATION)
+                    && header.id == 7
+                {
+                    frame[BODY_AT] ^= 4;
+                    seal(frame);
+                }
+            })
+        },
+        &["came with limit"],
     );
     readable(&failure);
 }

@@ -35,6 +35,11 @@ pub struct Books {
     pub(crate) names: Vec<BTreeMap<u32, Held>>,
     /// Of each machine: the bells of its requests.
     pub(crate) bells: Vec<BTreeMap<u32, Bell>>,
+    /// Of each machine: its port sets, and at which of them a thread waits.
+    pub(crate) sets: Vec<BTreeMap<u32, bool>>,
+    /// Machines that have no pages left, and until when; and when the last such time ended.
+    pub(super) short: BTreeMap<usize, Duration>,
+    pub(super) last_short: Option<Duration>,
     pub(crate) boots: Vec<u64>,
     pub(super) numbers: u64,
     /// The last message of each sender at each port.
@@ -62,6 +67,9 @@ impl Default for Books {
             calls: HashMap::new(),
             names: Vec::new(),
             bells: Vec::new(),
+            sets: Vec::new(),
+            short: BTreeMap::new(),
+            last_short: None,
             boots: Vec::new(),
             numbers: 0,
             last: HashMap::new(),
@@ -78,6 +86,7 @@ impl Books {
     pub(crate) fn open(&mut self, nodes: usize) {
         self.names.resize_with(nodes, BTreeMap::new);
         self.bells.resize_with(nodes, BTreeMap::new);
+        self.sets.resize_with(nodes, BTreeMap::new);
         self.boots.resize(nodes, 0);
     }
 
@@ -232,7 +241,11 @@ impl Books {
             // Their names may be given again.
             book.no_senders = book.no_senders.filter(|(at, _)| *at != node);
             book.destroyed = book.destroyed.filter(|(at, _)| *at != node);
+            book.shared.retain(|(at, _)| *at != node);
+            book.slots.retain(|(at, _)| *at != node);
         }
+        self.sets[node].clear();
+        self.end_shortage(node);
         self.bells[node].clear();
         self.boots[node] += u64::from(reboots);
         for call in self.calls.values_mut() {

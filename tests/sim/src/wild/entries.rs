@@ -69,6 +69,13 @@ pub(crate) struct PortBook {
     pub(crate) registered: Option<usize>,
     /// At rest, somebody asked to be told when it has no senders.
     pub(crate) watched: bool,
+    /// How many messages its queue holds.
+    pub(crate) limit: u16,
+    /// Names under which it was checked in on some machine, and that others may have too: whose
+    /// they are, and so whether that is one more send right, is for the nodes to agree on.
+    pub(crate) shared: BTreeSet<(usize, u32)>,
+    /// Slots of machines that it is in: each is one more send right.
+    pub(crate) slots: BTreeSet<(usize, u32)>,
 }
 
 /// What a name of a machine is worth.
@@ -85,6 +92,8 @@ pub(crate) struct Held {
     pub(crate) dead: bool,
     /// There is a request to be told of its death, with this bell.
     pub(crate) death: Option<u32>,
+    /// The same, of room.
+    pub(crate) room: Option<u32>,
     /// The roll call has been sent through it.
     pub(crate) called: bool,
 }
@@ -135,6 +144,17 @@ pub(crate) enum Fate {
     Lost,
 }
 
+/// What its sender knows of the fate of a message for which it asked that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// Its port was on the sender's node, and had room: there is nothing to wait for.
+    Here,
+    /// It is to be told.
+    Asked,
+    /// It was told then that the message is, or was, in the queue of its port.
+    Delivered(Duration),
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Cargo {
     pub(crate) from: Who,
@@ -147,6 +167,9 @@ pub(crate) struct Cargo {
     pub(crate) path: Path,
     /// A receive right in it was bound for its own queue, by way of others perhaps.
     pub(crate) circular: bool,
+    /// It has out-of-line memory.
+    pub(crate) large: bool,
+    pub(crate) word: Option<Word>,
 }
 
 /// What became of a call.

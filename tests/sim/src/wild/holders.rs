@@ -3,6 +3,8 @@
 use core::time::Duration;
 use std::collections::BTreeSet;
 
+use norma_ipc::limits::DEFAULT_QUEUE_LIMIT;
+
 use super::books::Books;
 use super::calm::Path;
 use super::entries::{
@@ -29,6 +31,9 @@ impl Books {
             stopped_until: Duration::ZERO,
             registered: None,
             watched: false,
+            limit: DEFAULT_QUEUE_LIMIT,
+            shared: BTreeSet::new(),
+            slots: BTreeSet::new(),
         });
         self.held(who.node, name, port).receive = true;
         self.note(who, "makes port {p} as {n}", Note::port(port).name(name));
@@ -50,6 +55,7 @@ impl Books {
                 path,
                 dead: false,
                 death: None,
+                room: None,
                 called: false,
             }
         })
@@ -125,6 +131,8 @@ impl Books {
         book.owners.pass(node, now);
         if matches!(place, Place::Gone(_)) {
             book.registered = None;
+            book.shared.clear();
+            book.slots.clear();
         }
     }
 

@@ -206,6 +206,8 @@ mod tests {
             fate: Fate::UnderWay,
             path: Path::default(),
             circular: false,
+            large: false,
+            word: None,
         }
     }
 

@@ -9,16 +9,24 @@
 mod books;
 mod calm;
 mod choice;
+mod closing;
 mod entries;
+mod fates;
 mod foresight;
 mod history;
 mod holders;
 mod load;
 mod messages;
+mod naming;
 mod notify;
+mod post;
+mod requests;
 mod rest;
 mod rover;
 mod run;
+mod sets;
+mod shared;
+mod short;
 mod take;
 
 use core::time::Duration;
@@ -55,12 +63,26 @@ bitflags! {
         /// A right that comes by way of a third node leads straight to the node where its port
         /// is, and equal rights merge, whichever way they came.
         const DIRECT = 1 << 9;
+        /// Limits of queues.
+        const LIMITS = 1 << 10;
+        /// Waits that end by themselves, or are given up at any time.
+        const TIME_OUTS = 1 << 11;
+        /// Sends whose fate is asked for.
+        const FATES = 1 << 12;
+        /// Port sets.
+        const SETS = 1 << 13;
+        /// Names that several nodes check in, and ports in the slots of nodes.
+        const SHARED = 1 << 14;
+        /// Nodes that have no pages left for a while.
+        const SHORT = 1 << 15;
     }
 }
 
 impl Abilities {
-    /// What nodes can do now.
-    pub const PRESENT: Self = Self::all();
+    /// What is done in the wild: the full run is of these.
+    pub const PRESENT: Self = Self::from_bits_truncate((1 << 10) - 1);
+    /// What is done besides in the wider wild.
+    pub const WIDER: Self = Self::all();
 }
 
 /// The work of a run of the wild.

@@ -19,6 +19,8 @@ pub(crate) enum About {
     Destroyed,
     /// The death of what is under that name.
     Death(u32),
+    /// Room in the queue of what is under that name.
+    Room(u32),
 }
 
 /// What was so when a bell rang.
@@ -31,6 +33,8 @@ struct Rung {
     carriers: Vec<u64>,
     /// Its name was checked in, on that machine.
     registered: Option<usize>,
+    /// It was in a slot of that machine.
+    in_slot: Option<usize>,
     /// The port was alive, and in reach of who asked.
     alive: bool,
     place: Place,
@@ -103,6 +107,11 @@ impl Books {
             let held = &self.names[node][&name];
             held.sends > 0 && !held.dead && !self.excused(bell.port, &held.path, held.since)
         };
+        let in_reach = |at: usize| {
+            let mut path = Path::default();
+            path.pass(at, Duration::MAX / 2);
+            !self.excused(bell.port, &path, Duration::ZERO)
+        };
         let alive = !self.is_gone(bell.port);
         Rung {
             at: self.now,
@@ -117,14 +126,15 @@ impl Books {
                 About::NoSenders => book.carriers.iter().copied().collect(),
                 _ => Vec::new(),
             },
-            registered: book.registered.filter(|at| {
-                let mut path = Path::default();
-                path.pass(*at, Duration::MAX / 2);
-                !self.excused(bell.port, &path, Duration::ZERO)
-            }),
+            registered: book.registered.filter(|at| in_reach(*at)),
+            in_slot: book
+                .slots
+                .iter()
+                .map(|(at, _)| *at)
+                .find(|at| in_reach(*at)),
             alive: alive
                 && match bell.about {
-                    About::Death(name) => self.names[node]
+                    About::Death(name) | About::Room(name) => self.names[node]
                         .get(&name)
                         .is_some_and(|held| !self.excused(bell.port, &held.path, held.since)),
                     _ => true,
@@ -177,7 +187,13 @@ impl Books {
                     self.check_no_senders(who, port, &rung);
                 }
             }
-            (Notification::DeadName { name, .. }, About::Death(asked)) => {
+            (Notification::Room { name }, About::Room(asked)) => {
+                if name.raw() != asked {
+                    let what = format!("{who} was told of {name:?} instead of {asked:#x}");
+                    self.accuse(what, &[port], &[]);
+                }
+            }
+            (Notification::DeadName { name, .. }, About::Death(asked) | About::Room(asked)) => {
                 if name.raw() != asked || rung.alive {
                     let what = format!(
                         "{who} was told that {name:?} is dead, and port {} lives",
@@ -187,7 +203,7 @@ impl Books {
                 }
                 self.seen_dead(who, asked);
             }
-            (Notification::NameDeleted { name }, About::Death(asked)) => {
+            (Notification::NameDeleted { name }, About::Death(asked) | About::Room(asked)) => {
                 if name.raw() != asked {
                     let what = format!("{who} was told of {name:?} instead of {asked:#x}");
                     self.accuse(what, &[port], &[]);
@@ -229,6 +245,13 @@ impl Books {
         if let Some(node) = rung.registered {
             let what = format!(
                 "{who} was told that port {} has no senders: its name is checked in at node{node}",
+                port.0
+            );
+            return self.accuse(what, &[port], &[]);
+        }
+        if let Some(node) = rung.in_slot {
+            let what = format!(
+                "{who} was told that port {} has no senders: it is in a slot of node{node}",
                 port.0
             );
             return self.accuse(what, &[port], &[]);

@@ -4,7 +4,8 @@
 use norma_ipc::RightKind;
 
 use super::books::Books;
-use super::entries::{Dest, Ended, Fate, OnceTarget, Place, PortNo};
+use super::calm::Path;
+use super::entries::{Dest, Ended, Fate, OnceTarget, Place, PortNo, Word};
 use super::notify::About;
 
 impl Books {
@@ -29,20 +30,7 @@ impl Books {
                     OnceTarget::Call(call) => self.accuse(what, &[], &[number, call]),
                 }
             }
-            self.unload(number, Fate::Lost);
-            let cargo = self.cargo[&number].clone();
-            let now = self.now;
-            for right in cargo.rights {
-                if right.kind == RightKind::Receive
-                    && self.port(right.port).place == Place::InMessage(number)
-                    && self.port(right.port).destroyed.is_none()
-                {
-                    self.port(right.port).place = Place::Gone(now);
-                }
-                if let Some(once) = right.once {
-                    self.once_dropped(once);
-                }
-            }
+            self.lose(number);
         }
         for at in 0..self.ports.len() {
             let port = PortNo(at as u32);
@@ -55,6 +43,25 @@ impl Books {
                     self.accuse(what, &[port], &[]);
                 }
                 self.ports[at].place = Place::Gone(self.now);
+            }
+        }
+    }
+
+    /// A message will never come, and what was in it has died, or come back.
+    pub(crate) fn lose(&mut self, number: u64) {
+        let Some(cargo) = self.unload(number, Fate::Lost) else {
+            return;
+        };
+        let now = self.now;
+        for right in cargo.rights {
+            if right.kind == RightKind::Receive
+                && self.port(right.port).place == Place::InMessage(number)
+                && self.port(right.port).destroyed.is_none()
+            {
+                self.port(right.port).place = Place::Gone(now);
+            }
+            if let Some(once) = right.once {
+                self.once_dropped(once);
             }
         }
     }
@@ -89,7 +96,15 @@ impl Books {
             }
         };
         let rebooted = self.boots[cargo.from.node] != cargo.from.boots;
-        over || rebooted || cargo.circular || self.excused(port, &cargo.path, cargo.sent)
+        let excused = match cargo.word {
+            // Nothing matters any more but where its port is.
+            Some(Word::Delivered(at)) => {
+                let short = cargo.large && self.was_short(at);
+                return over || short || self.excused(port, &Path::default(), at);
+            }
+            _ => self.excused(port, &cargo.path, cargo.sent),
+        };
+        over || rebooted || cargo.circular || excused || cargo.large && self.was_short(cargo.sent)
     }
 
     /// After the roll call, and once more after all send rights were given up.
@@ -101,7 +116,10 @@ impl Books {
             }
             let mut holders = book.holders.iter();
             let held = holders.any(|(node, name)| !self.names[*node][name].dead)
-                || book.registered.is_some();
+                || book.registered.is_some()
+                || !book.slots.is_empty()
+                // Which of several nodes has such a name is for them to agree on.
+                || !book.shared.is_empty();
             let Some((node, bell)) = book.no_senders else {
                 continue;
             };
@@ -112,6 +130,23 @@ impl Books {
                 let what = format!("port {at} has no senders and nobody was told so");
                 self.accuse(what, &[port], &[]);
             }
+        }
+    }
+
+    /// When everything has arrived: nobody waits for room.
+    pub(crate) fn check_room(&mut self) {
+        let bells = self.bells.iter().enumerate();
+        let mut bells = bells.flat_map(|(node, bells)| bells.iter().map(move |bell| (node, bell)));
+        let silent = bells.find(|(_, (_, bell))| {
+            matches!(bell.about, About::Room(_)) && bell.times == 0 && !self.is_gone(bell.port)
+        });
+        if let Some((node, (name, bell))) = silent {
+            let port = bell.port;
+            let what = format!(
+                "port {} has room: node{node} was not told so at {name:#x}",
+                port.0
+            );
+            self.accuse(what, &[port], &[]);
         }
     }
 
@@ -153,6 +188,7 @@ impl Books {
                     About::NoSenders => "no senders",
                     About::Destroyed => "a port that is given up",
                     About::Death(_) => "a death",
+                    About::Room(_) => "room",
                 };
                 let what = format!("node{node} was never told of {what} ({name:#x})");
                 self.accuse(what, &[port], &[]);

@@ -9,27 +9,32 @@ use core::time::Duration;
 use norma_ipc::{Cancelled, Completion, Delivery, HeapPage, Name, Notification, Reason};
 
 use super::entries::{Dest, Ended, Fate, Note, OnceTarget, Phase, PortNo, Who};
+use super::fates::PATIENCE;
 use super::{Abilities, Wild};
 use crate::actor::{Actor, Context, Next};
 use crate::{Books, Message};
 
-/// How long a rover waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Microseconds that it waits at most where it is impatient.
+const SHORT_PATIENCE: u64 = 50_000;
 
 /// The longest pause between two looks at what has come.
 const SLOWEST: Duration = Duration::from_millis(250);
 
 /// How long it waits for a message at one port.
-const LISTENS: Duration = Duration::from_millis(20);
+pub(super) const LISTENS: Duration = Duration::from_millis(20);
 
 pub(super) enum Doing {
     Nothing,
     /// Waits for room; the message may be a call.
-    Sending(u64),
+    Sending(u64, Duration),
     Calling(u64, Duration),
-    /// Looks up the name of a port.
-    Asking(PortNo, Duration),
+    /// Waits for word that a message is in the queue of its port.
+    Confirming(u64, Duration),
+    /// Looks up the name of a port, or one that may be any port's.
+    Asking(Option<PortNo>, Duration),
     Listening(PortNo, Name, Duration),
+    /// At a set with this one member.
+    ListeningAtSet(Name, (Name, PortNo), Duration),
 }
 
 /// See the head of this file.
@@ -70,6 +75,7 @@ impl Rover {
         if core::mem::take(&mut self.fresh) {
             self.settle_in(cx);
         }
+        self.find_pages(cx);
         self.sweep(cx);
         match cx.books.phase {
             Phase::Play => self.act(cx),
@@ -86,10 +92,29 @@ impl Rover {
                 let pause = pace / 4 + cx.random.below(pace);
                 Next::Until(cx.now + Duration::from_nanos(pause))
             }
-            Doing::Sending(_) => Next::Wait,
-            Doing::Calling(_, until) | Doing::Asking(_, until) | Doing::Listening(_, _, until) => {
-                Next::Until(until)
-            }
+            _ => self.pause(),
+        }
+    }
+
+    /// Until when it waits for what it does.
+    fn pause(&self) -> Next {
+        match self.doing {
+            Doing::Nothing => Next::Wait,
+            Doing::Sending(_, until)
+            | Doing::Calling(_, until)
+            | Doing::Confirming(_, until)
+            | Doing::Asking(_, until)
+            | Doing::Listening(.., until)
+            | Doing::ListeningAtSet(.., until) => Next::Until(until),
+        }
+    }
+
+    /// How long it waits for an answer, or for room: at the only port of a node perhaps that has
+    /// but this thread to take anything out.
+    pub(super) fn patience(&self, cx: &mut Context<'_>) -> Duration {
+        match self.may(Abilities::TIME_OUTS) && cx.random.below(4) == 0 {
+            true => Duration::from_micros(cx.random.below(SHORT_PATIENCE)),
+            false => PATIENCE,
         }
     }
 
@@ -117,7 +142,9 @@ impl Rover {
             return;
         };
         let moved = reason == Some(Reason::Moved);
-        if !moved && !cx.books.is_gone(port) && !cx.books.excused(port, &path, sent) {
+        let short = cargo.large && cx.books.was_short(sent);
+        let excused = moved || short || cx.books.is_gone(port);
+        if !excused && !cx.books.excused(port, &path, sent) {
             let what = format!("message {number} to port {} came back: {reason:?}", port.0);
             cx.books.accuse(what, &[port], &[number]);
         }
@@ -125,10 +152,10 @@ impl Rover {
 
     pub(super) fn await_answer(&mut self, cx: &mut Context<'_>, number: u64) {
         if !cx.books.calls.contains_key(&number) {
-            return;
+            return self.await_word(cx, number);
         }
         match cx.node.ipc().await_reply(cx.thread) {
-            Ok(None) => self.doing = Doing::Calling(number, cx.now + PATIENCE),
+            Ok(None) => self.doing = Doing::Calling(number, cx.now + self.patience(cx)),
             Ok(Some(delivery)) => self.answered(cx, number, delivery),
             Err(error) => {
                 let what = format!("{} has no call to wait for: {error}", who(cx));
@@ -178,10 +205,30 @@ impl Rover {
         // Somebody gave it up, or it went down with a message.
         let carrier = reply.and_then(|reply| cx.books.onces[reply.0 as usize].carrier);
         let with = carrier.is_some_and(|carrier| cx.books.is_lost(carrier));
-        let dropped = cx.books.calls[&call].dropped || with;
+        // It, or the answer to it, met a node without memory.
+        let short = cx.books.was_short(sent);
+        let dropped = cx.books.calls[&call].dropped || with || short;
         if !dropped && !excused {
             let what = format!("call {call} failed ({reason:?}), and nobody let go of it");
             cx.books.accuse(what, &[port], &[call]);
+        }
+    }
+
+    /// The time to wait for room is over: the message is here again.
+    fn stop_sending(&mut self, cx: &mut Context<'_>, number: u64) {
+        match cx.node.ipc().cancel(cx.thread) {
+            Cancelled::Message(message) => {
+                self.doing = Doing::Nothing;
+                let note = Note::message(number);
+                cx.books
+                    .note(who(cx), "does not wait for room for {m}", note);
+                self.take_back(cx, number, message);
+            }
+            Cancelled::Completed(done) => self.sent(cx, number, done),
+            Cancelled::Nothing => {
+                let what = format!("{} does not wait for room any more", who(cx));
+                cx.books.accuse(what, &[], &[number]);
+            }
         }
     }
 
@@ -234,6 +281,9 @@ impl Rover {
         let Some(cargo) = cx.books.unload(number, Fate::Returned) else {
             return cx.node.ipc().discard(message);
         };
+        if cargo.word.is_some() {
+            cx.node.unconfirmed(&mut message);
+        }
         if let (Some(right), Some(once)) = (message.take_reply(), cargo.reply) {
             // A call that could not be passed on.
             self.keep_once(cx, number, right, once);
@@ -257,10 +307,37 @@ impl Actor for Rover {
         cx.books.now = cx.now;
         match self.doing {
             Doing::Nothing => {}
-            Doing::Sending(number) => match cx.node.ipc().take_completion(cx.thread) {
+            Doing::Sending(number, until) => match cx.node.ipc().take_completion(cx.thread) {
                 Some(done) => self.sent(cx, number, done),
-                None => return Next::Wait,
+                None if cx.now >= until => self.stop_sending(cx, number),
+                None => return Next::Until(until),
             },
+            Doing::Confirming(number, until) => match cx.node.ipc().take_completion(cx.thread) {
+                Some(Completion::Received(delivery)) => self.word(cx, number, delivery),
+                Some(other) => self.odd(cx, &other),
+                None if cx.now >= until => self.stop_confirming(cx, number),
+                None => return Next::Until(until),
+            },
+            Doing::ListeningAtSet(set, (name, port), until) => {
+                let over = cx.now >= until || cx.books.phase != Phase::Play;
+                let done = cx.node.ipc().take_completion(cx.thread);
+                if done.is_none() && !over {
+                    return Next::Until(until);
+                }
+                self.left_set(cx, set);
+                let done = done.or_else(|| match cx.node.ipc().cancel(cx.thread) {
+                    Cancelled::Completed(done) => Some(done),
+                    _ => None,
+                });
+                match done {
+                    Some(Completion::Received(delivery)) => {
+                        self.take_from_set(cx, name, port, delivery);
+                    }
+                    // Another thread gave the set up.
+                    None | Some(Completion::ReceiverDied(_)) => {}
+                    Some(other) => self.odd(cx, &other),
+                }
+            }
             Doing::Calling(call, until) => match cx.node.ipc().take_completion(cx.thread) {
                 Some(Completion::Received(delivery)) => self.answered(cx, call, delivery),
                 Some(other) => self.odd(cx, &other),
@@ -286,8 +363,7 @@ impl Actor for Rover {
         }
         match self.doing {
             Doing::Nothing => self.turn(cx),
-            Doing::Calling(_, until) => Next::Until(until),
-            _ => Next::Wait,
+            _ => self.pause(),
         }
     }
 }

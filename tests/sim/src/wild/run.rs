@@ -74,6 +74,7 @@ fn judge(world: &mut World, phase: Phase) -> Result<(), Failure> {
             check_names(world);
             world.books.check_settled();
             world.books.check_senders();
+            world.books.check_room();
         }
         Phase::GiveUpSends => {
             world.books.check_senders();

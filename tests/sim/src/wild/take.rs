@@ -90,7 +90,10 @@ impl Rover {
                 let _ = cx.node.ipc().deallocate(cx.space, name, RightKind::Receive);
                 cx.books.came_back_dead(port);
             }
-            Ok(name) => cx.books.add_receive(who(cx), name.raw(), port),
+            Ok(name) => {
+                cx.books.add_receive(who(cx), name.raw(), port);
+                self.check_limit(cx, name, port);
+            }
             Err(refused) => {
                 cx.node.ipc().release(refused.right);
                 let now = cx.now;
@@ -252,6 +255,7 @@ impl Rover {
                     return cx.books.receive_came_dead(me, carried, number, &path);
                 }
                 cx.books.add_receive(me, raw, carried.port);
+                self.check_limit(cx, name, carried.port);
             }
             RightKind::SendOnce => {
                 cx.books.note(
@@ -289,6 +293,20 @@ impl Rover {
         }
     }
 
+    /// The limit of its queue has come with a receive right.
+    fn check_limit(&self, cx: &mut Context<'_>, name: Name, port: PortNo) {
+        let limit = cx.books.port(port).limit;
+        let status = cx.node.ipc_ref().receive_status(cx.space, name);
+        let now = status.map(|status| status.queue_limit);
+        if now != Ok(limit) {
+            let what = format!(
+                "the queue of port {} came with limit {now:?}, not {limit}",
+                port.0
+            );
+            cx.books.accuse(what, &[port], &[]);
+        }
+    }
+
     /// One more live send right, which merges with those that are held.
     fn merge(&self, cx: &mut Context<'_>, name: u32, port: PortNo, path: &Path) {
         // The one that is held already may have died unseen.
@@ -318,7 +336,7 @@ impl Rover {
     pub(super) fn looked_up(
         &mut self,
         cx: &mut Context<'_>,
-        port: PortNo,
+        port: Option<PortNo>,
         delivery: Delivery<HeapPage>,
     ) {
         self.doing = Doing::Nothing;
@@ -333,8 +351,11 @@ impl Rover {
         cx.node.ipc().discard(message);
     }
 
-    pub(super) fn found(&mut self, cx: &mut Context<'_>, port: PortNo, right: Right) {
+    pub(super) fn found(&mut self, cx: &mut Context<'_>, port: Option<PortNo>, right: Right) {
         let me = who(cx);
+        let Some(port) = port else {
+            return cx.node.ipc().release(right);
+        };
         match cx.node.ipc().insert(cx.space, right) {
             Ok(name) => {
                 let note = Note::port(port).name(name.raw());
