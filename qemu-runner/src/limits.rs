@@ -55,6 +55,9 @@ pub const NODES: usize = 64;
 /// virtio-mmio slots.
 pub const NETWORKS: usize = 8;
 
+/// The least MTU of a device: nodes take a smaller one for this, as `norma-flip` bounds it.
+pub const MIN_MTU: u16 = 576;
+
 /// Networks that one node can be on: what its kernel drives cards for.
 pub const NODE_NETWORKS: usize = 4;
 

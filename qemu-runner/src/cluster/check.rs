@@ -2,7 +2,7 @@
 
 use super::file::{ClusterFile, NodeEntry};
 use super::is_path;
-use crate::limits::{MEMORY_MIB, NETWORKS, NODE_NETWORKS, NODES};
+use crate::limits::{MEMORY_MIB, MIN_MTU, NETWORKS, NODE_NETWORKS, NODES};
 use norma_faults::Faults;
 use std::path::Path;
 use toml::Spanned;
@@ -27,6 +27,7 @@ type Networks = Vec<(String, Vec<usize>)>;
 /// Checks all of a file and returns its networks.
 pub(super) fn check(file: &ClusterFile, folder: &Path) -> Result<Networks, Mistake> {
     check_count(file)?;
+    check_word(&file.name, "the cluster's name", "a name")?;
     for (i, node) in file.node.iter().enumerate() {
         let node = node.get_ref();
         if file.node[..i]
@@ -113,6 +114,7 @@ fn check_node(node: &NodeEntry, folder: &Path) -> Result<(), Mistake> {
             format!("`memory` is {memory}; expected {least} to {most} (MiB)"),
         );
     }
+    check_mtu(&node.mtu)?;
     let image = node.image.get_ref();
     if image.is_empty() || is_path(image) && !folder.join(image).is_file() {
         return mistake(
@@ -132,15 +134,30 @@ fn check_node(node: &NodeEntry, folder: &Path) -> Result<(), Mistake> {
         return mistake(module, text);
     }
     for word in &node.arguments {
-        let text = word.get_ref();
-        if text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return mistake(
-                word,
-                format!(
-                    "the argument {text:?} is not one word; expected `key=value` without spaces"
-                ),
-            );
-        }
+        check_word(word, "the argument", "`key=value`")?;
+    }
+    Ok(())
+}
+
+/// What becomes a word of an image's command line.
+fn check_word(word: &Spanned<String>, what: &str, expected: &str) -> Result<(), Mistake> {
+    let text = word.get_ref();
+    if text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        let text = format!("{what} {text:?} is not one word; expected {expected} without spaces");
+        return mistake(word, text);
+    }
+    Ok(())
+}
+
+/// A device that offers less would have nodes send larger frames than it carries.
+fn check_mtu(mtu: &Spanned<u16>) -> Result<(), Mistake> {
+    let bytes = *mtu.get_ref();
+    if bytes < MIN_MTU {
+        let text = format!(
+            "`mtu` is {bytes}; expected {MIN_MTU} to {} (bytes)",
+            u16::MAX
+        );
+        return mistake(mtu, text);
     }
     Ok(())
 }
@@ -168,6 +185,7 @@ fn check_networks(file: &ClusterFile) -> Result<Networks, Mistake> {
     for network in &file.network {
         let network = network.get_ref();
         check_name(&network.name, "network")?;
+        check_mtu(&network.mtu)?;
         let name = network.name.get_ref();
         if networks.iter().any(|(other, _)| other == name) {
             return mistake(

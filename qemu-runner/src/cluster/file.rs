@@ -14,7 +14,7 @@ use toml::Spanned;
 pub(super) struct ClusterFile {
     /// The cluster's name, which is its identity on the wire.
     #[serde(default = "default_name")]
-    pub name: String,
+    pub name: Spanned<String>,
     /// The seed of the faults.
     pub seed: Option<u64>,
     /// The nodes.
@@ -52,7 +52,7 @@ pub(super) struct NodeEntry {
     pub arguments: Vec<Spanned<String>>,
     pub module: Option<Spanned<String>>,
     #[serde(default = "default_mtu")]
-    pub mtu: u16,
+    pub mtu: Spanned<u16>,
     #[serde(default)]
     pub service: bool,
     #[serde(default)]
@@ -66,13 +66,13 @@ pub(super) struct NetworkEntry {
     pub name: Spanned<String>,
     pub nodes: Spanned<Vec<Spanned<String>>>,
     #[serde(default = "default_mtu")]
-    pub mtu: u16,
+    pub mtu: Spanned<u16>,
     #[serde(default = "default_trust")]
     pub trusted: bool,
 }
 
-fn default_name() -> String {
-    "default".into()
+fn default_name() -> Spanned<String> {
+    Spanned::new(0..0, "default".into())
 }
 
 fn default_daemon() -> Spanned<String> {
@@ -87,6 +87,6 @@ fn default_trust() -> bool {
     true
 }
 
-fn default_mtu() -> u16 {
-    u16::MAX
+fn default_mtu() -> Spanned<u16> {
+    Spanned::new(0..0, u16::MAX)
 }

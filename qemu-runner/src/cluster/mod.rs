@@ -95,7 +95,7 @@ impl Cluster {
             plan = plan.network(name, members.clone());
             // Without an entry in the file there is the one network of all nodes.
             if let Some(entry) = self.file.network.get(place).map(toml::Spanned::get_ref) {
-                plan = plan.network_mtu(entry.mtu);
+                plan = plan.network_mtu(*entry.mtu.get_ref());
                 plan = if entry.trusted {
                     plan
                 } else {
@@ -110,7 +110,7 @@ impl Cluster {
             .map(|rule| rule.get_ref().clone())
             .collect();
         let plan = plan
-            .cluster(&self.file.name)
+            .cluster(self.file.name.get_ref())
             .faults(self.file.seed.unwrap_or(seed), rules);
         // The host's own port, which the daemon is given.
         Ok(match self.file.netmsgd {
@@ -131,7 +131,7 @@ impl Cluster {
         Some(DaemonPlan {
             program: program.to_owned(),
             node: entry.name.get_ref().clone(),
-            cluster: self.file.name.clone(),
+            cluster: self.file.name.get_ref().clone(),
             socket,
             networks: (0..self.networks.len())
                 .map(|place| {
@@ -162,7 +162,7 @@ impl Cluster {
         let mut plan = NodePlan::new(node.name.get_ref(), &elf)
             .machine(node.machine.unwrap_or(machine))
             .memory(*node.memory.get_ref())
-            .mtu(node.mtu)
+            .mtu(*node.mtu.get_ref())
             .extra(node.qemu.iter().map(String::as_str));
         for word in &node.arguments {
             plan = plan.argument(word.get_ref());

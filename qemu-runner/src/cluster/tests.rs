@@ -71,7 +71,22 @@ fn this_host_can_be_a_node() {
 }
 
 /// Each mistake, the line that must be named, and what must be said.
-const MISTAKES: [(&str, usize, &str); 24] = [
+const MISTAKES: [(&str, usize, &str); 27] = [
+    (
+        "name = ''\n[[node]]\nname = 'a'\nimage = 'demo'",
+        1,
+        "the cluster's name \"\" is not one word",
+    ),
+    (
+        "[[node]]\nname = 'a'\nimage = 'demo'\nmtu = 20",
+        4,
+        "`mtu` is 20; expected 576 to 65535",
+    ),
+    (
+        "[[node]]\nname = 'a'\nimage = 'demo'\n[[network]]\nname = 'n'\nmtu = 100\nnodes = ['a']",
+        6,
+        "`mtu` is 100; expected 576",
+    ),
     (
         "[[node]]\nname = 'a'\nimage = 'demo'\n[netmsgd]\nname = 'a'",
         5,
