@@ -13,7 +13,7 @@ use norma_drivers::entropy;
 use norma_drivers::exit::{ExitCode, exit};
 use norma_kernel::arch::{self, layout, tables};
 use norma_kernel::memory::{self, NoMemory, Region, carve::carve};
-use norma_kernel::{console, face, host, interrupt, panic, println, timer};
+use norma_kernel::{console, face, host, interrupt, panic, println, timer, trace};
 use x86_64::VirtAddr;
 
 /// Whether a node answers what tools ask about it, and with what.
@@ -33,6 +33,7 @@ pub fn __start<E: Display>(start_info: u64, main: Main<E>, inspected: Inspected)
     // reserved for this by the linker script.
     unsafe { tables::load(VirtAddr::new(fault_stack.end), VirtAddr::new(nmi_stack.end)) };
     console::initialise();
+    trace::begin();
     // SAFETY: the provisional tables map the first GiB, and low memory is never given away.
     let Some(start) = (unsafe { Start::read(start_info) }) else {
         refuse("no start information: the image must be started by QEMU's -kernel (PVH)");
@@ -49,6 +50,7 @@ pub fn __start<E: Display>(start_info: u64, main: Main<E>, inspected: Inspected)
     let node = Node::start(boot).unwrap_or_else(|problem| refuse(problem));
     // The clock was being measured meanwhile.
     timer::initialise().unwrap_or_else(|problem| refuse(problem));
+    trace::identify(node.name());
     let now = timer::now();
     console::write_text(&["norma: ready node=", node.name(), "\n"]);
     // After the line: nothing that a service does depends on it.

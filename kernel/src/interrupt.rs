@@ -8,7 +8,7 @@
 use crate::counters::count;
 use crate::memory::device;
 use crate::sync::IrqLock;
-use crate::{arch, thread};
+use crate::{arch, thread, trace};
 use core::cell::Cell;
 use norma_drivers::interrupts::{
     self, FIRST_VECTOR, IoApic, LocalApic, MsiMessage, Polarity, Trigger, VECTORS, VectorAllocator,
@@ -92,10 +92,12 @@ pub fn message(vector: u8) -> MsiMessage {
 /// Called by the entry stubs.
 pub(crate) extern "C" fn dispatch(vector: u32) {
     count(|counters| counters.interrupts += 1);
+    trace::interrupt(vector);
     if let Some(handler) = HANDLERS.0.get((vector - u32::from(FIRST_VECTOR)) as usize) {
         (handler.get())();
     }
     local().end_of_interrupt();
+    trace::interrupt_ends();
     thread::leave_interrupt();
 }
 

@@ -41,3 +41,5 @@ pub mod panic;
 mod processor;
 #[cfg(target_os = "none")]
 pub mod sync;
+#[cfg(target_os = "none")]
+pub mod trace;

@@ -19,7 +19,7 @@ use crate::limits::{
 use crate::memory::{self, DmaRegion, Frame, Frames, device};
 use crate::sync::{IrqGuard, IrqLock};
 use crate::thread;
-use crate::{interrupt, timer};
+use crate::{interrupt, timer, trace};
 use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 use core::time::Duration;
@@ -444,6 +444,7 @@ impl Engine {
                 break;
             }
             let length = frame.length;
+            trace::frame_out(frame.head, length);
             // A frame that the card refuses is lost, as on any network, and counted there.
             let _ = slot.commit(length);
         }
@@ -461,6 +462,7 @@ impl Engine {
         let core = &mut self.core;
         for _ in 0..RECEIVE_BUDGET {
             let taken = card.receive(|head, length, pages| {
+                trace::frame_in(head, length);
                 core.handle_frame(
                     now,
                     &mut Incoming {

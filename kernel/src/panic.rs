@@ -33,6 +33,7 @@ pub fn panic(info: &PanicInfo<'_>) -> ! {
         None => report!("norma: panic in thread {thread}: {}", info.message()),
     }
     trace(None, backtrace::frame_pointer());
+    last_events();
     exit(ExitCode::Panic)
 }
 
@@ -51,6 +52,7 @@ pub(crate) fn exception(registers: &Registers) -> ! {
     }
     report!("{registers}");
     trace(Some(registers.instruction()), registers.frame());
+    last_events();
     exit(ExitCode::Panic)
 }
 
@@ -65,6 +67,14 @@ fn stopped(registers: &Registers) -> ! {
     // SAFETY: interrupts are off, and this is the end.
     unsafe { inspect::report_threads(&mut |line| report!("{line}")) };
     exit(ExitCode::Panic)
+}
+
+/// What the node did last, if its image traces.
+fn last_events() {
+    crate::trace::report_last(|ago, name, event| {
+        let (whole, part) = (ago / 1000, ago % 1000);
+        report!("norma: before {whole}.{part:03} us: {event} ({name})");
+    });
 }
 
 /// Counts the reports; the third ends the machine, for then reporting is what fails.

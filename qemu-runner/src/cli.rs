@@ -4,7 +4,7 @@
 //! is in `commands`.
 
 use crate::bench;
-use crate::commands::{build, call, check, demo, doctor, fuzz, miri, sim, test, up};
+use crate::commands::{build, call, check, demo, doctor, fuzz, gdb, miri, sim, test, up};
 use crate::context::Context;
 use crate::images::ImageError;
 use crate::inspect::commands as inspect;
@@ -14,6 +14,7 @@ use crate::qemu::accelerator::{Wanted, choose};
 use crate::run::RunError;
 use crate::signals;
 use crate::status::{Ended, Status};
+use crate::trace::Trace;
 use crate::ui::Ui;
 use crate::workspace::Workspace;
 use anyhow::Context as _;
@@ -70,6 +71,8 @@ enum Command {
     Metrics(inspect::MetricsArgs),
     /// Watch a running node: rates, busiest ports, sessions, threads
     Top(inspect::TopArgs),
+    /// Debug a running node, with commands for its threads, ports and messages
+    Gdb(gdb::GdbArgs),
     /// Run all tests: of the crates, of the simulation, and of whole virtual machines
     Test(test::TestArgs),
     /// Measure what a call costs, beside what the bare frame costs
@@ -119,6 +122,10 @@ struct QemuArgs {
     /// switch, which costs time
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
+    /// Write what every node did to a file for Perfetto (https://ui.perfetto.dev), with arrows
+    /// from each send to its receive; the images are built anew for that
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
     /// Print QEMU's commands, quoted for a shell, and start nothing
     #[arg(long)]
     dry_run: bool,
@@ -169,6 +176,7 @@ fn run(cli: Cli, ui: Ui) -> anyhow::Result<Status> {
         Command::Memory(args) => inspect::memory(&plain(QemuArgs::default())?, &args),
         Command::Metrics(args) => inspect::metrics(&plain(QemuArgs::default())?, &args),
         Command::Top(args) => inspect::top(&plain(QemuArgs::default())?, &args),
+        Command::Gdb(args) => gdb::run(&plain(QemuArgs::default())?, &args),
         Command::Build(args) => build::run(&plain(QemuArgs::default())?, &args),
         Command::Doctor => doctor::run(&plain(QemuArgs::default())?),
         Command::Check => check::run(&plain(QemuArgs::default())?),
@@ -177,7 +185,7 @@ fn run(cli: Cli, ui: Ui) -> anyhow::Result<Status> {
     }
 }
 
-/// Runs a command whose frames may be captured, and completes the file whatever comes of it.
+/// Runs a command that may be captured or traced, and completes the files whatever comes of it.
 fn captured(
     context: Context,
     run: impl FnOnce(&Context) -> anyhow::Result<Status>,
@@ -185,6 +193,11 @@ fn captured(
     let status = run(&context);
     if let Some(capture) = &context.capture {
         capture.finish().context("cannot write the capture")?;
+    }
+    if let Some(trace) = &context.trace {
+        trace
+            .finish(&context.ui)
+            .context("cannot write the trace")?;
     }
     status
 }
@@ -198,6 +211,13 @@ fn context(ui: Ui, yes: bool, qemu: QemuArgs) -> anyhow::Result<Context> {
         })?),
         _ => None,
     };
+    let trace = match &qemu.trace {
+        Some(path) if !qemu.dry_run => Some(Trace::create(path).map_err(|error| {
+            let name = path.display();
+            Ended::usage(format!("cannot write the trace {name}: {error}"))
+        })?),
+        _ => None,
+    };
     Ok(Context {
         ui,
         workspace: Workspace::find()?,
@@ -206,6 +226,7 @@ fn context(ui: Ui, yes: bool, qemu: QemuArgs) -> anyhow::Result<Context> {
         machine: qemu.machine,
         link: qemu.link,
         capture,
+        trace,
         dry_run: qemu.dry_run,
         yes,
     })

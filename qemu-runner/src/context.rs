@@ -3,6 +3,7 @@
 use crate::link::{Capture, LinkKind};
 use crate::qemu::accelerator::advice;
 use crate::qemu::{Accelerator, Machine};
+use crate::trace::Trace;
 use crate::ui::Ui;
 use crate::workspace::{Workspace, cargo};
 use std::process::Command;
@@ -24,6 +25,8 @@ pub struct Context {
     pub link: LinkKind,
     /// Where all frames between nodes are written to.
     pub capture: Option<Capture>,
+    /// Where the events of all nodes are written to.
+    pub trace: Option<Trace>,
     /// Print QEMU's commands and start none.
     pub dry_run: bool,
     /// Install what is missing without asking.

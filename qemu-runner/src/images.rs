@@ -16,6 +16,9 @@ use std::process::Command;
 /// The target of images.
 pub const TARGET: &str = "x86_64-unknown-none";
 
+/// The feature by which images note their events.
+const TRACE: &str = "norma-boot/trace";
+
 /// Folders whose packages are images.
 const FOLDERS: [&str; 2] = ["images", "examples"];
 
@@ -99,6 +102,53 @@ impl Images {
     }
 }
 
+/// Builds the images that a command starts, and no others. For a trace they are built to note
+/// their events.
+///
+/// # Errors
+/// They do not compile, or cargo is not there, or there is no such image.
+pub fn wanted(context: &Context, wanted: &[&str]) -> Result<Images, ImageError> {
+    let workspace = &context.workspace;
+    let places = built(workspace)?;
+    let mut programs = programs(workspace);
+    for name in wanted {
+        places.get(name)?;
+    }
+    programs.retain(|program| wanted.contains(&program.name.as_str()));
+    let list = names(&programs);
+    let traced = context.trace.is_some();
+    let what = if traced { " with a trace" } else { "" };
+    context
+        .ui
+        .progress(&format!("building images{what}: {list}"));
+    let mut command = if traced {
+        traced_command(workspace)
+    } else {
+        command(workspace, "build")
+    };
+    for program in &programs {
+        command.args(["--bin", &program.file]);
+    }
+    compile(context, command, &programs)?;
+    let folder = if traced {
+        traced_folder(workspace)
+    } else {
+        target_folder(workspace)
+    };
+    let mut images = built_in(workspace, &folder)?;
+    images
+        .0
+        .retain(|image| wanted.contains(&image.name.as_str()));
+    all_there(images)
+}
+
+fn all_there(images: Images) -> Result<Images, ImageError> {
+    match images.0.iter().find(|image| image.stripped_bytes == 0) {
+        None => Ok(images),
+        Some(image) => Err(ImageError::Missing(image.elf.clone())),
+    }
+}
+
 /// Builds all images.
 ///
 /// # Errors
@@ -110,22 +160,27 @@ pub fn build(context: &Context) -> Result<Images, ImageError> {
         context
             .ui
             .progress(&format!("building images: {}", names(&programs)));
-        let mut command = command(workspace, "build");
-        if context.ui.is_quiet() {
-            command.arg("--quiet");
-        }
-        for program in &programs {
-            command.args(["--package", &program.package]);
-        }
-        let status = command.status().map_err(ImageError::Cargo)?;
-        if !status.success() {
-            return Err(ImageError::Compile);
-        }
+        compile(context, command(workspace, "build"), &programs)?;
     }
-    let images = built(workspace)?;
-    match images.0.iter().find(|image| image.stripped_bytes == 0) {
-        None => Ok(images),
-        Some(image) => Err(ImageError::Missing(image.elf.clone())),
+    all_there(built(workspace)?)
+}
+
+fn compile(
+    context: &Context,
+    mut command: Command,
+    programs: &[Program],
+) -> Result<(), ImageError> {
+    if context.ui.is_quiet() {
+        command.arg("--quiet");
+    }
+    for program in programs {
+        command.args(["--package", &program.package]);
+    }
+    let status = command.status().map_err(ImageError::Cargo)?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(ImageError::Compile)
     }
 }
 
@@ -135,7 +190,11 @@ pub fn build(context: &Context) -> Result<Images, ImageError> {
 /// # Errors
 /// The workspace has no images at all.
 pub fn built(workspace: &Workspace) -> Result<Images, ImageError> {
-    let folder = target_folder(workspace).join(TARGET).join("release");
+    built_in(workspace, &target_folder(workspace))
+}
+
+fn built_in(workspace: &Workspace, folder: &Path) -> Result<Images, ImageError> {
+    let folder = folder.join(TARGET).join("release");
     let image = |program: Program| {
         let elf = folder.join(&program.file);
         let bytes = std::fs::read(&elf).unwrap_or_default();
@@ -156,10 +215,23 @@ pub fn built(workspace: &Workspace) -> Result<Images, ImageError> {
 /// A cargo command for images: `build`, `clippy`, `doc`. Packages are still to be added.
 #[must_use]
 pub fn command(workspace: &Workspace, verb: &str) -> Command {
+    command_to(workspace, verb, &target_folder(workspace))
+}
+
+/// Builds traced images: their parts lie with all others, for most are the same; but where the
+/// images themselves go, those without a trace would take their place, and be started for them.
+fn traced_command(workspace: &Workspace) -> Command {
+    let mut command = command_to(workspace, "build", &traced_folder(workspace));
+    command.args(["--features", TRACE]);
+    command.env("CARGO_BUILD_BUILD_DIR", target_folder(workspace));
+    command
+}
+
+fn command_to(workspace: &Workspace, verb: &str, folder: &Path) -> Command {
     let mut command = cargo();
     command.current_dir(&workspace.root).arg(verb);
     command.args(["--profile", "release", "--target", TARGET]);
-    command.arg("--target-dir").arg(target_folder(workspace));
+    command.arg("--target-dir").arg(folder);
     command.env(
         "CARGO_ENCODED_RUSTFLAGS",
         flags(&workspace.root).join("\x1f"),
@@ -183,6 +255,10 @@ pub fn bare_packages(workspace: &Workspace) -> Vec<String> {
 
 fn target_folder(workspace: &Workspace) -> PathBuf {
     workspace.target.join("images")
+}
+
+fn traced_folder(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("images-traced")
 }
 
 /// The compiler's flags for images.

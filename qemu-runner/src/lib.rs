@@ -12,7 +12,8 @@
 //! - [`setup`]: what the host must have, and how to get it;
 //! - [`cluster`]: the cluster file;
 //! - [`commands`]: one module per command;
-//! - [`symbols`]: addresses of a panic as names and lines.
+//! - [`symbols`]: addresses of a panic as names and lines;
+//! - [`trace`]: what every node did, on one line of time.
 //!
 //! Nothing here is `unsafe`, and nothing outlives the runner: no socket, no QEMU, and no file but those
 //! that were asked for (where it was killed, the next run tidies up).
@@ -39,6 +40,7 @@ pub mod setup;
 pub mod signals;
 pub mod status;
 pub mod symbols;
+pub mod trace;
 pub mod ui;
 pub mod workspace;
 

@@ -7,7 +7,7 @@ use qemu_runner::workspace::{Package, Workspace};
 
 /// The layers, top to bottom. A crate depends on crates below its own line and on none beside
 /// it.
-const LAYERS: [&[&str]; 15] = [
+const LAYERS: [&[&str]; 16] = [
     &["norma-tests"],
     &["qemu-runner"],
     &["norma-sim", "norma-insn-plugin", "norma-peer", "netmsgd"],
@@ -21,6 +21,7 @@ const LAYERS: [&[&str]; 15] = [
     &["norma-user"],
     &["norma-ipc"],
     &["norma-abi"],
+    &["norma-trace"],
     &["norma-drivers"],
     &["norma-faults"],
 ];
@@ -38,8 +39,9 @@ const HOST: [&str; 8] = [
 ];
 
 /// Crates that are pure: no device, no clock, no thread, no `unsafe`, no `std`.
-const PURE: [&str; 6] = [
+const PURE: [&str; 7] = [
     "norma-abi",
+    "norma-trace",
     "norma-ipc",
     "norma-wire",
     "norma-flip",

@@ -8,9 +8,11 @@ use qemu_runner::link::{Capture, LinkKind};
 use qemu_runner::programs;
 use qemu_runner::qemu::{Accelerator, Machine, Outcome};
 use qemu_runner::run::{NodePlan, Plan, Run};
+use qemu_runner::trace::Trace;
 use qemu_runner::ui::Ui;
 use qemu_runner::workspace::Workspace;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long anything may take: far more than it does, for a host that is busy with other things.
@@ -39,6 +41,7 @@ impl Lab {
             machine: Machine::Microvm,
             link: LinkKind::default(),
             capture: capture()?,
+            trace: None,
             dry_run: std::env::var_os(environment::DRY_RUN).is_some(),
             yes: false,
         };
@@ -90,6 +93,20 @@ impl Lab {
     /// A node without a network card that runs an image, and means it.
     pub fn alone(&self, name: &str, image: &str) -> Result<NodePlan> {
         Ok(self.node(name, image)?.argument("network=off"))
+    }
+
+    /// A node that runs an image which notes its events. Such an image is built by the first
+    /// test that wants it.
+    pub fn traced(&self, image: &str, name: &str, trace: &Trace) -> Result<NodePlan> {
+        // Two builds would put their images at the same place.
+        static BUILDING: Mutex<()> = Mutex::new(());
+        let _one = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+        let context = Context {
+            trace: Some(trace.clone()),
+            ..self.context.clone()
+        };
+        let images = images::wanted(&context, &[image])?;
+        Ok(NodePlan::new(name, &images.get(image)?.elf))
     }
 
     /// Runs a plan and, when the body fails, adds what the nodes printed.

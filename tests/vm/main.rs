@@ -9,6 +9,7 @@ mod captures;
 mod daemon;
 mod demo;
 mod faults;
+mod gdb;
 mod inspect;
 mod kernel;
 mod lab;
@@ -20,6 +21,7 @@ mod network;
 mod runner;
 mod setup;
 mod tasks;
+mod trace;
 mod tutorial;
 
 use lab::Lab;
@@ -57,6 +59,8 @@ fn main() -> ExitCode {
         captures::tests(),
         inspect::tests(),
         tutorial::tests(),
+        trace::tests(),
+        gdb::tests(),
     ];
     // A dry run prints the commands of the machines; the others run the command itself.
     let commands = commands.into_iter().filter(|_| !lab.is_dry());

@@ -13,6 +13,7 @@ use crate::port::{Port, PortId};
 use crate::right::{Right, RightKind, Target};
 use crate::set::SetId;
 use crate::space::{Entry, SpaceId};
+use crate::step::Step;
 use crate::wait::{NOBODY, Source, State, ThreadId, Waiter};
 
 impl<P: Page> Ipc<P> {
@@ -97,6 +98,11 @@ impl<P: Page> Ipc<P> {
             None => port.receivers.remove_first(waiters, first),
             Some(set) => set.receivers.remove_first(waiters, first),
         }
+        P::watch(Step::Called {
+            to: ThreadId(first),
+            port: to,
+            message: message.number(),
+        });
         Ok(port.give(waiters, first, message))
     }
 
@@ -203,7 +209,7 @@ fn can_take<P>(waiters: &[Waiter<P>], thread: u32, message: &Message<P>) -> bool
 
 /// Uses the reply right in `message` up, for the first thread that waits at its port.
 #[inline(always)]
-fn answer<P>(
+fn answer<P: Page>(
     reply_port: &mut Port<P>,
     waiters: &mut [Waiter<P>],
     first: u32,
@@ -213,5 +219,9 @@ fn answer<P>(
     let body = message.body_mut();
     body.reply = None;
     body.expects = Expects::NOTHING;
+    P::watch(Step::Answered {
+        to: ThreadId(first),
+        message: message.number(),
+    });
     reply_port.hand_to(waiters, first, message)
 }

@@ -157,6 +157,12 @@ impl<P> Message<P> {
         body
     }
 
+    /// A number that no other message of this node has while this one lives: where it lies.
+    #[inline(always)]
+    pub fn number(&self) -> u64 {
+        (&raw const *self.0).addr() as u64
+    }
+
     /// The identifier, whose meaning is the service's own.
     #[inline]
     pub fn id(&self) -> u32 {

@@ -8,6 +8,8 @@
 
 use alloc::vec::Vec;
 
+use crate::step::Step;
+
 /// Bytes in a page.
 pub const PAGE_SIZE: usize = 4096;
 
@@ -31,6 +33,15 @@ pub trait Page: Sized {
     fn release(pages: &mut Vec<Self>) {
         pages.clear();
     }
+
+    /// Whether [`Page::watch`] does anything.
+    const WATCHED: bool = false;
+
+    /// A message has gone a step further: for whoever watches. It is asked of the kind of page
+    /// because that is what all layers know of the machine below them; and of no value, so that
+    /// where nobody watches there is nothing left of it.
+    #[inline(always)]
+    fn watch(_step: Step) {}
 }
 
 /// Where fresh pages come from.

@@ -25,6 +25,12 @@ impl PortId {
         index: u32::MAX,
         generation: 0,
     };
+
+    /// Its place in the table of ports, and how many ports have had that: to be shown.
+    #[inline(always)]
+    pub fn numbers(self) -> (u32, u32) {
+        (self.index, self.generation)
+    }
 }
 
 /// What the network layer calls a right on another node: opaque here.

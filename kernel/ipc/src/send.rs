@@ -13,6 +13,7 @@ use crate::page::Page;
 use crate::port::{Holder, Port, PortId, Queued, RemoteToken, Sink};
 use crate::right::{Right, RightKind, Target};
 use crate::space::{Entry, SpaceId};
+use crate::step::handed;
 use crate::wait::{Completion, Delivery, Notification, State, ThreadId, may_wait};
 
 /// What became of a message that was sent.
@@ -116,6 +117,7 @@ impl<P: Page> Ipc<P> {
             let body = message.body_mut();
             body.reply = None;
             body.expects = Expects::NOTHING;
+            handed(first, &message);
             return Ok(Sent::Handed(port.hand_to(waiters, first, message)));
         }
         // The caller is on another node; without rights nothing in the answer is refused.
@@ -218,6 +220,7 @@ impl<P: Page> Ipc<P> {
         if let Some(waiter) = waiters.get(first as usize)
             && message.data().len() <= waiter.limit
         {
+            handed(first, &message);
             return Ok(Sent::Handed(port.hand_to(waiters, first, message)));
         }
         // Without rights nothing but room is asked of what goes to another node.
@@ -332,6 +335,7 @@ impl<P: Page> Ipc<P> {
             let _ = waiter.finish(ThreadId(thread), message, &mut self.events);
             return Sent::Queued;
         }
+        handed(thread, &message);
         waiter.hand(message);
         Sent::Handed(ThreadId(thread))
     }
@@ -443,6 +447,7 @@ impl<P: Page> Ipc<P> {
         {
             port.send_onces -= 1;
             tally.destroy(1);
+            handed(first, &message);
             return Ok(Sent::Handed(port.hand_to(waiters, first, message)));
         }
         self.enqueue_once(id, message)

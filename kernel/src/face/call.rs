@@ -10,7 +10,7 @@ use crate::face::send::{To, post};
 use crate::face::{Message, SendRight};
 use crate::memory::Frame;
 use crate::node::{self, EngineGuard, Patience};
-use crate::thread;
+use crate::{thread, trace};
 use core::time::Duration;
 use norma_ipc::{Cancelled, Completion, Delivery, Name, Notification, SpaceId, ThreadId};
 
@@ -201,6 +201,7 @@ pub(crate) fn await_reply(
             if let Some(to) = to {
                 thread::wake_uninterrupted(to);
             }
+            trace::taken(&delivery);
             return read(engine, delivery);
         }
         Err(error) => return Err(Failure::from_right(engine, error)),
@@ -220,7 +221,10 @@ fn complete(
 ) -> Result<norma_ipc::Message<Frame>, Failure> {
     loop {
         match engine.core.ipc().take_completion(thread) {
-            Some(Completion::Received(delivery)) => return read(engine, delivery),
+            Some(Completion::Received(delivery)) => {
+                trace::taken(&delivery);
+                return read(engine, delivery);
+            }
             Some(Completion::ReceiverDied(reason)) => {
                 return Err(Failure::from_reason(engine, reason));
             }

@@ -5,7 +5,7 @@ use crate::face::send::answer;
 use crate::face::{Delivery, Message, Notification, PortSet, ReceiveRight};
 use crate::memory::Frame;
 use crate::node::{self, Engine, EngineGuard, Patience};
-use crate::thread;
+use crate::{thread, trace};
 use core::time::Duration;
 use norma_ipc::{Cancelled, Completion, Name, Right, SpaceId, ThreadId};
 
@@ -229,6 +229,7 @@ pub(crate) fn take<R: Received>(
     match found {
         Ok(None) => wait(engine, thread, to, patience),
         Ok(Some(delivery)) => {
+            trace::taken(&delivery);
             thread::borrow(urgency(&delivery));
             taken(engine, to);
             R::delivered(engine, delivery)
@@ -255,6 +256,7 @@ pub(crate) fn take_within<R: Received>(
     match found {
         Ok(None) => wait(engine, thread, None, patience),
         Ok(Some(delivery)) => {
+            trace::taken(&delivery);
             thread::borrow(urgency(&delivery));
             taken(engine, None);
             R::delivered(engine, delivery)
@@ -306,7 +308,10 @@ pub(crate) fn complete<R: Received>(
 ) -> R {
     loop {
         match engine.core.ipc().take_completion(thread) {
-            Some(Completion::Received(delivery)) => return R::delivered(engine, delivery),
+            Some(Completion::Received(delivery)) => {
+                trace::taken(&delivery);
+                return R::delivered(engine, delivery);
+            }
             Some(other) => return R::failed(ended(engine, other)),
             None => {
                 if let Some(failure) = Failure::from_wake(thread::woken_by()) {

@@ -12,6 +12,8 @@ use alloc::vec::Vec;
 use core::num::NonZeroU32;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 use norma_drivers::virtio::DmaPage;
+#[cfg(target_os = "none")]
+use norma_ipc::Step;
 use norma_ipc::{Page, PageSource};
 
 /// One holder of a 4 KiB frame.
@@ -123,6 +125,14 @@ impl Page for Frame {
             let rest = pages.len().saturating_sub(RELEASED_AT_ONCE);
             frames::give_all(pages.drain(rest..).filter_map(Frame::give_up));
         }
+    }
+
+    const WATCHED: bool = cfg!(feature = "trace");
+
+    #[cfg(target_os = "none")]
+    #[inline(always)]
+    fn watch(step: Step) {
+        crate::trace::step(step);
     }
 }
 

@@ -8,6 +8,7 @@
 use super::{Engine, Identity, NodeError};
 use crate::limits::{RECEIVE_AGAIN_NS, RECEIVE_BUDGET};
 use crate::memory::{Frame, Frames};
+use crate::trace;
 use norma_drivers::virtio::NetDevice;
 use norma_flip::{Incoming, Instant, NetworkId, Outgoing};
 
@@ -97,6 +98,7 @@ impl Engine {
                     break;
                 }
                 let length = frame.length;
+                trace::frame_out(frame.head, length);
                 // A frame that the card refuses is lost, as on any network, and counted there.
                 let _ = slot.commit(length);
                 any = true;
@@ -128,6 +130,7 @@ impl Engine {
                 return true;
             };
             let taken = card.receive(|head, length, pages| {
+                trace::frame_in(head, length);
                 core.handle_frame_on(
                     now,
                     network,

@@ -8,7 +8,7 @@ use super::{Number, ThreadId, number};
 use crate::arch::{self, context};
 use crate::counters::count;
 use crate::limits::SLICE_NS;
-use crate::{processor, timer};
+use crate::{processor, timer, trace};
 
 /// The thread that runs this.
 #[inline]
@@ -230,6 +230,7 @@ pub(crate) fn wake_uninterrupted(thread: ThreadId) {
         let scheduler = unsafe { processor::this().scheduler() };
         scheduler.wake(thread);
         limit_slice(scheduler);
+        trace::woken(thread);
     }
 }
 
@@ -276,23 +277,32 @@ pub(super) fn limit_slice(scheduler: &mut Scheduler) {
 pub(super) fn carry_out(decision: Decision) {
     match decision {
         Decision::Continue => {}
-        Decision::Switch { from, to } => switch(from, to),
+        Decision::Switch { from, to } => switch_noted(from, to),
         Decision::Idle => idle(),
     }
 }
 
 /// Waits in this thread's context until this thread or another has something to do.
 fn idle() {
+    trace::idle();
     loop {
         count(|counters| counters.halts += 1);
         arch::wait_for_interrupt();
         // SAFETY: interrupts are off again; the reference does not outlive the line.
         match unsafe { processor::this().scheduler() }.after_idle() {
-            Decision::Continue => return,
-            Decision::Switch { from, to } => return switch(from, to),
+            Decision::Continue => return trace::resumed(),
+            Decision::Switch { from, to } => return switch_noted(from, to),
             Decision::Idle => {}
         }
     }
+}
+
+/// As [`switch`], where a call between the two has not said so already.
+#[inline(always)]
+fn switch_noted(from: Number, to: Number) {
+    // SAFETY: interrupts are off, and the reference does not outlive the line.
+    trace::switched(from, to, unsafe { processor::this().scheduler() });
+    switch(from, to);
 }
 
 #[inline(always)]

@@ -150,6 +150,12 @@ impl Scheduler {
         &mut self.slots[place(thread)]
     }
 
+    /// What a thread is doing.
+    #[inline(always)]
+    pub fn state(&self, thread: Number) -> State {
+        self.slots[place(thread)].state
+    }
+
     /// Whether the running thread should make way as soon as it can.
     #[inline(always)]
     pub fn wants_preemption(&self) -> bool {

@@ -12,7 +12,7 @@ use crate::arch::{self, context};
 use crate::limits::{LEAST_STACK, STACK, THREADS};
 use crate::memory::NoMemory;
 use crate::memory::stack::Stack;
-use crate::processor;
+use crate::{processor, trace};
 use core::fmt;
 
 /// Why a thread was not created. Nothing has happened.
@@ -152,6 +152,7 @@ where
         entry.stack = Some(stack);
         generation = entry.generation;
     }
+    trace::name(thread, name);
     scheduler.start(thread, priority.min(7), stack_pointer);
     limit_slice(scheduler);
     drop(directory);

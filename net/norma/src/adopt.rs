@@ -11,7 +11,7 @@
 
 use norma_flip::{Address, Instant};
 use norma_ipc::{
-    Label, Message, NoMemory, PageSource, PortId, RemoteToken, Right, RightError, Sink,
+    Label, Message, NoMemory, Page, PageSource, PortId, RemoteToken, Right, RightError, Sink, Step,
 };
 use norma_wire::control::{self, Control};
 use norma_wire::descriptor::{Kind, Origin, Repr};
@@ -116,6 +116,11 @@ impl<S: PageSource> Node<S> {
                 return None;
             }
         };
+        S::Page::watch(Step::Arrived {
+            message: message.number(),
+            session: session.number,
+            sequence: label.sequence,
+        });
         session.out.forgive(1);
         self.counters.delivered += 1;
         if acquired {

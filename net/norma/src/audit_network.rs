@@ -176,7 +176,9 @@ fn released<P: norma_ipc::Page>(exporter: &Session<P>, importer: &Session<P>, in
 }
 
 /// CONTROL frames that wait, or whose fate is not known, with their numbers.
-pub(crate) fn news<P>(session: &Session<P>) -> impl Iterator<Item = (Option<u32>, Control)> {
+pub(crate) fn news<P: norma_ipc::Page>(
+    session: &Session<P>,
+) -> impl Iterator<Item = (Option<u32>, Control)> {
     let flight = &session.out.flight;
     let first = flight.next().wrapping_sub(flight.frames.len() as u32);
     let sent = flight

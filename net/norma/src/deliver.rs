@@ -6,7 +6,7 @@
 //! a message with rights that are new in its session is decided in `adopt`.
 
 use norma_ipc::{
-    Expects, Ipc, Message, NoMemory, Page, PortId, Reason, RemoteToken, SendError, Sent, Sink,
+    Expects, Ipc, Message, NoMemory, Page, PortId, Reason, RemoteToken, SendError, Sent, Sink, Step,
 };
 use norma_wire::control::{self, Control};
 use norma_wire::descriptor::{Kind, Repr};
@@ -113,6 +113,11 @@ impl<P: Page> Session<P> {
     ) -> Option<After<P>> {
         match self.admit(ipc, label, &mut message, &contents) {
             Ok(door) => {
+                P::watch(Step::Arrived {
+                    message: message.number(),
+                    session: self.number,
+                    sequence: label.sequence,
+                });
                 self.out.forgive(1);
                 counters.delivered += 1;
                 if let Contents::Rights(mut rights) = contents

@@ -4,7 +4,7 @@
 //! which keeps them until its fate is known; nothing of them is copied.
 
 use norma_flip::{Instant, Outgoing};
-use norma_ipc::{PAGE_SIZE, Page, PageSource};
+use norma_ipc::{PAGE_SIZE, Page, PageSource, Step};
 use norma_wire::control::Control;
 use norma_wire::layout::{self, HEAD_BODY, HEAD_PAYLOAD, MessageLayout};
 use norma_wire::session::{self, Flags, Kind, Repr};
@@ -195,6 +195,11 @@ impl<P: Page> Session<P> {
             after: outbound.after,
             ..start.header(Kind::Message)
         };
+        P::watch(Step::Carried {
+            message: message.number(),
+            session: self.peer_number,
+            sequence: start.sequence,
+        });
         self.write_header(header, frame);
         Some(payload)
     }

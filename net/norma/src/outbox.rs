@@ -13,7 +13,7 @@
 use alloc::collections::VecDeque;
 
 use norma_flip::Instant;
-use norma_ipc::NoMemory;
+use norma_ipc::{NoMemory, Page, Step};
 use norma_wire::control::Control;
 
 use crate::flight::{Departure, Flight};
@@ -53,7 +53,7 @@ pub(crate) struct Outbox<P> {
     said: u32,
 }
 
-impl<P> Outbox<P> {
+impl<P: Page> Outbox<P> {
     pub(crate) fn new(first: u32) -> Self {
         Outbox {
             flight: Flight::new(first),
@@ -248,7 +248,13 @@ impl<P> Outbox<P> {
         plan: impl FnOnce(&Outbound<P>, bool) -> u32,
     ) -> Option<Departure> {
         if self.flight.has_lost() {
-            return self.flight.relaunch(now);
+            let again = self.flight.relaunch(now);
+            if P::WATCHED
+                && let Some(Departure { sequence, .. }) = again
+            {
+                P::watch(Step::Repeated { sequence });
+            }
+            return again;
         }
         if !self.flight.is_open() || self.flight.reserve().is_err() {
             return None;

@@ -39,6 +39,7 @@ impl<S: PageSource> Node<S> {
         message: Message<S::Page>,
         wait: Option<ThreadId>,
     ) -> Result<Posted, SendError<S::Page>> {
+        norma_ipc::sent(&message);
         let Some(port) = self.ipc.send_target(space, name) else {
             return self.send_once(now, space, name, message, wait);
         };
@@ -91,6 +92,7 @@ impl<S: PageSource> Node<S> {
         message: Message<S::Page>,
         wait: Option<ThreadId>,
     ) -> Result<Posted, SendError<S::Page>> {
+        norma_ipc::sent(&message);
         let sent = self.ipc.post(port, message, wait)?;
         self.carry_on(now, sent)
     }
@@ -105,6 +107,7 @@ impl<S: PageSource> Node<S> {
         now: Instant,
         message: Message<S::Page>,
     ) -> Result<Posted, SendError<S::Page>> {
+        norma_ipc::sent(&message);
         let sent = self.ipc.reply(message)?;
         self.carry_on(now, sent)
     }

@@ -77,6 +77,7 @@ impl Campaign<'_> {
         Plan::pair(node("b", "a", 1), node("a", "b", 0))
             .link(self.context.link)
             .capture(self.context.capture.as_ref())
+            .trace(self.context.trace.as_ref())
             .cluster("bench")
             .quiet(true)
     }

@@ -88,6 +88,13 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<Status> {
     {
         can_be_written(path).map_err(Ended::usage)?;
     }
+    if args.what == What::Compare && context.trace.is_some() {
+        return Err(Ended::usage(
+            "the comparison is not traced, for what it compares would not be the same; \
+             `cargo norma bench --only NAME --trace FILE` traces a benchmark",
+        )
+        .into());
+    }
     let suite = match args.what {
         What::Net => items::Suite::Net,
         What::Ipc => items::Suite::Ipc,
@@ -103,10 +110,12 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<Status> {
     }
     let items = items::select(suite, &args.only, args.quick).map_err(Ended::usage)?;
     let (boots, rounds, starts) = if args.quick { QUICK } else { FULL };
-    let images = if context.dry_run {
-        images::built(&context.workspace)?
-    } else {
-        images::build(context)?
+    let whole = suite == items::Suite::Net && args.only.is_empty() && context.trace.is_none();
+    let images = match (context.dry_run, whole) {
+        (true, _) => images::built(&context.workspace)?,
+        // The size of each is told.
+        (false, true) => images::build(context)?,
+        (false, false) => images::wanted(context, &["bench"])?,
     };
     let image = images.get("bench")?.elf.clone();
     let campaign = Campaign {
@@ -117,7 +126,6 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<Status> {
         boots,
         memory: suite.memory(),
     };
-    let whole = suite == items::Suite::Net && args.only.is_empty();
     if context.dry_run {
         print_commands(&campaign, whole);
         return Ok(Status::Pass);
@@ -139,7 +147,8 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<Status> {
         measured,
         startup,
         context.capture.is_some(),
-    );
+    )
+    .traced(context.trace.is_some());
     println!("{}", table::text(&report));
     if let Some(path) = &args.json {
         report.write(path)?;

@@ -29,6 +29,8 @@ pub struct Report {
     /// Frames were led through the runner's switch and written to a file: times are not those of
     /// a direct link.
     pub captured: bool,
+    /// Images were built to note their events: calls cost that much more.
+    pub traced: bool,
     /// One entry per benchmark.
     pub results: Vec<Row>,
     /// More per benchmark, by name.
@@ -59,11 +61,18 @@ impl Report {
             accelerator: accelerator.to_owned(),
             qemu: distinct(qemu),
             captured,
+            traced: false,
             details: details.collect(),
             results: measured.into_iter().map(|m| m.row).collect(),
             startup,
             targets,
         }
+    }
+
+    /// Whether images noted their events.
+    #[must_use]
+    pub fn traced(self, traced: bool) -> Self {
+        Self { traced, ..self }
     }
 
     /// Writes the report to a file.

@@ -17,6 +17,9 @@ pub fn text(report: &Report) -> String {
         out += "All frames were captured on the way, which costs time: ";
         out += "these are not the times of a direct link.\n\n";
     }
+    if report.traced {
+        out += "Every node noted its events, and noting them is in these numbers.\n\n";
+    }
     results(&mut out, &report.results);
     if let Some(detail) = report.details.get("remote-null") {
         behind(&mut out, detail);

@@ -6,6 +6,7 @@ pub mod check;
 pub mod demo;
 pub mod doctor;
 pub mod fuzz;
+pub mod gdb;
 pub mod miri;
 pub mod sim;
 pub mod test;

@@ -80,10 +80,17 @@ pub fn run(context: &Context, args: &TestArgs) -> anyhow::Result<Status> {
         prepare(context)?;
         // Before the tests: they run beside each other, and package managers do not. Who has
         // none can still run all others.
-        if of_captures(args.filter.as_deref())
-            && let Err(error) = setup::ensure_tshark(context)
-        {
-            context.ui.warn(&format!("{error:#}"));
+        type Ensure = fn(&Context) -> anyhow::Result<()>;
+        let needs = [
+            ("captures", setup::ensure_tshark as Ensure),
+            ("gdb", setup::ensure_gdb),
+        ];
+        for (tests, ensure) in needs {
+            if are_among(tests, args.filter.as_deref())
+                && let Err(error) = ensure(context)
+            {
+                context.ui.warn(&format!("{error:#}"));
+            }
         }
         images::build(context)?;
     }
@@ -125,9 +132,10 @@ fn byte_orders(context: &Context) -> anyhow::Result<Status> {
     })
 }
 
-/// Whether tests of captures are among those that the filter picks.
-fn of_captures(filter: Option<&str>) -> bool {
-    filter.is_none_or(|filter| filter.starts_with("captures") || "captures::".contains(filter))
+/// Whether the tests of this module are among those that the filter picks.
+fn are_among(module: &str, filter: Option<&str>) -> bool {
+    let prefix = format!("{module}::");
+    filter.is_none_or(|filter| filter.starts_with(module) || prefix.contains(filter))
 }
 
 /// The test commands, and what each tests.

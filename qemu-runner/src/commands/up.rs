@@ -43,6 +43,7 @@ pub fn run(context: &Context, args: &UpArgs) -> anyhow::Result<Status> {
         .accelerator(context.accelerator)
         .link(context.link)
         .findable("up")
+        .trace(context.trace.as_ref())
         .capture(context.capture.as_ref());
     let plan = if args.direct { plan } else { plan.switched() };
     let daemon = daemon_plan(context, &cluster)?;
@@ -97,7 +98,7 @@ fn prepared(context: &Context, cluster: &Cluster) -> anyhow::Result<Images> {
     Ok(match (cluster.image_names().is_empty(), context.dry_run) {
         (true, _) => Images::default(),
         (false, true) => images::built(&context.workspace)?,
-        (false, false) => images::build(context)?,
+        (false, false) => images::wanted(context, &cluster.image_names())?,
     })
 }
 

@@ -97,6 +97,8 @@ pub struct QemuCommand {
     pub nics: Vec<Nic>,
     /// Whether virtio devices are of the old kind, which norma's drivers refuse: for tests.
     pub legacy_devices: bool,
+    /// The descriptor of a file that is the guest's memory, where it has to be read from outside.
+    pub memory_file: Option<i32>,
     /// Further arguments, verbatim.
     pub extra: Vec<OsString>,
 }
@@ -109,6 +111,12 @@ impl QemuCommand {
         self.add_machine(&mut arguments);
         arguments.add(["-accel", self.accelerator.word(), "-cpu", &self.cpu]);
         arguments.add(["-m", &self.memory_mib.to_string()]);
+        if let Some(fd) = self.memory_file {
+            let (size, file) = (self.memory_mib, format!("/proc/self/fd/{fd}"));
+            let object =
+                format!("memory-backend-file,id=ram,size={size}M,mem-path={file},share=on");
+            arguments.add(["-object", &object, "-machine", "memory-backend=ram"]);
+        }
         arguments.add([
             "-nodefaults",
             "-no-user-config",
@@ -226,6 +234,7 @@ mod tests {
                 netdev: Netdev::Dgram(3),
             }],
             legacy_devices: false,
+            memory_file: None,
             extra: Vec::new(),
         }
     }

@@ -148,6 +148,7 @@ mod tests {
             append: String::new(),
             nics: Vec::new(),
             legacy_devices: false,
+            memory_file: None,
             extra: Vec::new(),
         }
     }

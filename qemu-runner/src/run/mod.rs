@@ -8,6 +8,7 @@ mod explain;
 mod log;
 mod mishaps;
 mod monitor;
+mod outside;
 mod plan;
 
 pub use error::RunError;
@@ -22,10 +23,12 @@ use crate::qemu::{Process, QemuCommand};
 use crate::running::Registration;
 use crate::signals;
 use crate::symbols::{Symbols, frame_address};
+use crate::trace::{Memory, Trace};
 use crate::ui::Ui;
 use explain::Facts;
 use log::Log;
 use mishaps::Agenda;
+use outside::lend_memory;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
@@ -61,6 +64,9 @@ struct Node {
     monitor: Option<PathBuf>,
     /// It was stopped to say what its threads do.
     hung: bool,
+    trace: Option<(Trace, u64)>,
+    // Behind the process: what is in it is read when QEMU has ended.
+    _memory: Option<Memory>,
 }
 
 /// What a fault rule has done to a node that has not ended yet.
@@ -204,15 +210,18 @@ impl Run {
             .switches
             .iter()
             .filter_map(|switch| switch.node_end(index as u16).ok());
-        let sockets: Vec<_> = ports.collect();
+        let mut sockets: Vec<_> = ports.collect();
         if sockets.len() != node.command.nics.len() {
             let direct = std::io::Error::other("it was joined directly, without a switch");
             return Err(self.not_started(index, direct));
         }
+        let memory = lend_memory(node.trace.as_ref(), &node.name, &node.command, &mut sockets)
+            .map_err(|source| self.not_started(index, source))?;
         let process = Process::start(&node.command, sockets, node.pin, index, self.sender.clone())
             .map_err(|source| self.not_started(index, source))?;
         let node = &mut self.nodes[index];
         node.process = process;
+        node._memory = memory;
         node.outcome = None;
         node.panicking = false;
         node.fated = Fated::No;

@@ -4,15 +4,14 @@
 //! and starting it.
 
 use super::mishaps::Agenda;
+use super::outside::{Registered, lend_memory};
 use super::{Fated, Lazy, Node, Run, RunError};
 use crate::limits::EVENTS;
-use crate::link::door::{Door, Leaf, Welcome};
 use crate::link::{Capture, LinkKind, Port, Switch, mac};
 use crate::qemu::{Accelerator, Guest, Machine, Nic, Process, QemuCommand, mac_text};
-use crate::running::{self, GDB, MONITOR, NETWORK, Registration};
+use crate::trace::Trace;
 use crate::ui::Ui;
 use norma_faults::{Faults, Rule, Station};
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -21,12 +20,12 @@ use std::sync::mpsc::sync_channel;
 /// One node to be started.
 #[derive(Clone, Debug)]
 pub struct NodePlan {
-    name: String,
+    pub(super) name: String,
     guest: Guest,
-    image: PathBuf,
+    pub(super) image: PathBuf,
     machine: Machine,
     memory_mib: u32,
-    cluster: Option<String>,
+    pub(super) cluster: Option<String>,
     arguments: Vec<String>,
     module: Option<PathBuf>,
     cpu: String,
@@ -155,26 +154,18 @@ pub struct Network {
 /// A cluster to be started.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    cluster: String,
-    nodes: Vec<NodePlan>,
-    networks: Vec<Network>,
+    pub(super) cluster: String,
+    pub(super) nodes: Vec<NodePlan>,
+    pub(super) networks: Vec<Network>,
     link: LinkKind,
     accelerator: Accelerator,
     rules: Vec<Rule>,
     seed: u64,
     switched: bool,
     capture: Option<Capture>,
-    findable: Option<String>,
+    pub(super) findable: Option<String>,
+    trace: Option<Trace>,
     quiet: bool,
-}
-
-/// What makes a running cluster reachable for other commands.
-#[derive(Default)]
-struct Registered {
-    registration: Option<Registration>,
-    door: Option<Door>,
-    /// Where QEMU's monitors listen, in the order of the nodes.
-    monitors: Vec<PathBuf>,
 }
 
 impl Plan {
@@ -192,6 +183,7 @@ impl Plan {
             switched: false,
             capture: None,
             findable: None,
+            trace: None,
             quiet: false,
         }
     }
@@ -291,6 +283,14 @@ impl Plan {
         self
     }
 
+    /// Takes the events of all nodes into a trace, if there is one. Their images must be built
+    /// for that.
+    #[must_use]
+    pub fn trace(mut self, trace: Option<&Trace>) -> Self {
+        self.trace = trace.cloned();
+        self
+    }
+
     /// Does not show the consoles.
     #[must_use]
     pub fn quiet(mut self, quiet: bool) -> Self {
@@ -323,11 +323,12 @@ impl Plan {
         let node = &self.nodes[index];
         let networks = self.networks.iter().enumerate();
         let networks = networks.filter(|(_, network)| network.members.contains(&index));
-        let nics = networks.clone().zip(3..).map(|((place, network), fd)| Nic {
+        let nic = |((place, network), fd): ((usize, &Network), i32)| Nic {
             mac: mac(place, index),
             mtu: node.mtu.min(network.mtu),
             netdev: self.kind(network).netdev(fd),
-        });
+        };
+        let nics: Vec<_> = networks.clone().zip(3..).map(nic).collect();
         let untrusted = networks.filter(|(_, network)| !network.trusted);
         let untrusted: Vec<_> = untrusted
             .map(|(place, _)| mac_text(mac(place, index)))
@@ -351,13 +352,19 @@ impl Plan {
             kernel: node.image.clone(),
             module: node.module.clone(),
             append: words.join(" "),
-            nics: nics.collect(),
             legacy_devices: node.legacy_devices,
+            memory_file: self.traces(node).then_some(3 + nics.len() as i32),
+            nics,
             extra: node.extra.clone(),
         }
     }
 
-    fn is_direct(&self, network: &Network) -> bool {
+    /// Whether a node's events are taken: a Linux guest notes none.
+    fn traces(&self, node: &NodePlan) -> bool {
+        self.trace.is_some() && node.guest == Guest::Norma
+    }
+
+    pub(super) fn is_direct(&self, network: &Network) -> bool {
         network.members.len() == 2
             && self.rules.is_empty()
             && !self.switched
@@ -405,13 +412,21 @@ impl Plan {
             _door: door,
             _registration: registration,
         };
-        for (index, (sockets, command)) in ends.into_iter().zip(commands).enumerate() {
+        let trace = self
+            .trace
+            .as_ref()
+            .map(|trace| (trace.clone(), trace.new_run()));
+        for (index, (mut sockets, command)) in ends.into_iter().zip(commands).enumerate() {
             let plan = &self.nodes[index];
+            let trace = trace.clone().filter(|_| self.traces(plan));
+            let started = |source| RunError::Start {
+                node: plan.name.clone(),
+                source,
+            };
+            let memory = lend_memory(trace.as_ref(), &plan.name, &command, &mut sockets);
+            let memory = memory.map_err(started)?;
             let process = Process::start(&command, sockets, plan.pin, index, run.sender.clone())
-                .map_err(|source| RunError::Start {
-                    node: plan.name.clone(),
-                    source,
-                })?;
+                .map_err(started)?;
             run.nodes.push(Node {
                 name: plan.name.clone(),
                 command,
@@ -424,93 +439,11 @@ impl Plan {
                 fated: Fated::No,
                 monitor: monitors.get(index).cloned(),
                 hung: false,
+                trace,
+                _memory: memory,
             });
         }
         Ok(run)
-    }
-
-    /// Has QEMU listen for who inspects its guest, the runner for who comes to the networks, and
-    /// the cluster be found. Where that cannot be, the cluster runs all the same.
-    fn register(
-        &self,
-        ui: &Ui,
-        commands: &mut [QemuCommand],
-        switches: &[Switch],
-    ) -> Option<Registered> {
-        let what = self.findable.as_ref()?;
-        let register = || -> std::io::Result<_> {
-            let registration = Registration::new()?;
-            let mut leaves = Vec::new();
-            let mut nodes = Vec::new();
-            for (index, plan) in self.nodes.iter().enumerate() {
-                let socket = |purpose: &str| registration.socket(index, purpose);
-                let mut sockets = BTreeMap::new();
-                for purpose in [GDB, MONITOR] {
-                    sockets.insert(purpose.to_owned(), socket(purpose)?);
-                }
-                if let Some(leaf) = self.leaf(index, switches, || socket(NETWORK))? {
-                    sockets.insert(NETWORK.to_owned(), leaf.path.clone());
-                    leaves.push(leaf);
-                }
-                nodes.push(running::Node {
-                    name: plan.name.clone(),
-                    image: plan.image.clone(),
-                    sockets,
-                });
-            }
-            let door = match leaves.is_empty() {
-                true => None,
-                false => Some(Door::open(leaves, self.host_station())?),
-            };
-            registration.publish(what, &self.cluster, &nodes)?;
-            Ok((registration, door, nodes))
-        };
-        match register() {
-            Ok((registration, door, nodes)) => {
-                for (command, node) in commands.iter_mut().zip(&nodes) {
-                    command.listen("-gdb", &node.sockets[GDB]);
-                    command.listen("-qmp", &node.sockets[MONITOR]);
-                }
-                let monitors = nodes.iter().map(|node| node.sockets[MONITOR].clone());
-                Some(Registered {
-                    registration: Some(registration),
-                    door,
-                    monitors: monitors.collect(),
-                })
-            }
-            Err(error) => {
-                ui.progress(&format!("other commands cannot find these nodes: {error}"));
-                None
-            }
-        }
-    }
-
-    /// The way to a network of a node, if it is on one that has a switch.
-    fn leaf(
-        &self,
-        node: usize,
-        switches: &[Switch],
-        path: impl Fn() -> std::io::Result<PathBuf>,
-    ) -> std::io::Result<Option<Leaf>> {
-        let switched = self
-            .networks
-            .iter()
-            .filter(|network| !self.is_direct(network));
-        let mut switched = switched.zip(switches);
-        let Some((network, switch)) = switched.find(|(network, _)| network.members.contains(&node))
-        else {
-            return Ok(None);
-        };
-        let cluster = self.nodes[node].cluster.as_ref().unwrap_or(&self.cluster);
-        Ok(Some(Leaf {
-            path: path()?,
-            entrance: switch.entrance(),
-            welcome: Welcome {
-                cluster: cluster.clone(),
-                trusted: network.trusted,
-                refused: None,
-            },
-        }))
     }
 
     fn network_error(&self, network: &Network, source: std::io::Error) -> RunError {

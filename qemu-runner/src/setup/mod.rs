@@ -1,11 +1,12 @@
 //! What the host must have, and how to get it.
 //!
 //! Owns the checks that `cargo norma doctor` prints and the installation of what is missing: the
-//! Rust target by rustup, QEMU and tshark by the system's package manager. Nothing is installed on the
+//! Rust target by rustup, QEMU, tshark and gdb by the system's package manager. Nothing is installed on the
 //! system without being asked for: at a terminal the user is asked, `--yes` and `CI=true` go
 //! ahead, and everything else prints the exact command and ends.
 
 mod big_endian;
+mod gdb;
 mod packages;
 mod qemu;
 mod rust;
@@ -13,6 +14,7 @@ mod tools;
 mod tshark;
 
 pub use big_endian::ensure_big_endian;
+pub use gdb::PROGRAM as GDB;
 pub use packages::{Package, PackageManager};
 
 use crate::context::Context;
@@ -66,6 +68,7 @@ pub fn findings(context: &Context) -> Vec<Finding> {
         static_target(context),
         rust::nightly(),
         tshark::program(),
+        gdb::program(),
     ]);
     all
 }
@@ -153,6 +156,14 @@ pub fn ensure_qemu(context: &Context) -> anyhow::Result<()> {
 /// It is not, and was not installed: the error says what to do.
 pub fn ensure_tshark(context: &Context) -> anyhow::Result<()> {
     ensure_package(context, Package::Tshark, tshark::program)
+}
+
+/// Makes sure that gdb is there, and runs Python.
+///
+/// # Errors
+/// It is not, and was not installed: the error says what to do.
+pub fn ensure_gdb(context: &Context) -> anyhow::Result<()> {
+    ensure_package(context, Package::Gdb, gdb::program)
 }
 
 fn ensure_package(

@@ -1,6 +1,6 @@
 //! The system's package manager.
 //!
-//! Owns the names that QEMU and tshark have in the common ones, and the exact commands.
+//! Owns the names that QEMU, tshark and gdb have in the common ones, and the exact commands.
 
 use super::which;
 use std::ffi::OsStr;
@@ -22,6 +22,7 @@ struct Known {
     install: &'static [&'static str],
     qemu: &'static str,
     tshark: &'static str,
+    gdb: &'static str,
 }
 
 /// What can be installed.
@@ -31,6 +32,8 @@ pub enum Package {
     Qemu,
     /// Wireshark's twin for terminals.
     Tshark,
+    /// The debugger.
+    Gdb,
 }
 
 /// In the order of asking. Each installs the emulator of x86-64 and not of everything else.
@@ -41,6 +44,7 @@ const KNOWN: [Known; 5] = [
         install: &["install", "-y", "--no-install-recommends"],
         qemu: "qemu-system-x86",
         tshark: "tshark",
+        gdb: "gdb",
     },
     Known {
         program: "dnf",
@@ -48,6 +52,7 @@ const KNOWN: [Known; 5] = [
         install: &["install", "-y"],
         qemu: "qemu-system-x86-core",
         tshark: "wireshark-cli",
+        gdb: "gdb",
     },
     Known {
         program: "pacman",
@@ -55,6 +60,7 @@ const KNOWN: [Known; 5] = [
         install: &["-S", "--needed", "--noconfirm"],
         qemu: "qemu-system-x86",
         tshark: "wireshark-cli",
+        gdb: "gdb",
     },
     Known {
         program: "zypper",
@@ -62,6 +68,7 @@ const KNOWN: [Known; 5] = [
         install: &["--non-interactive", "install"],
         qemu: "qemu-x86",
         tshark: "wireshark",
+        gdb: "gdb",
     },
     Known {
         program: "apk",
@@ -69,6 +76,7 @@ const KNOWN: [Known; 5] = [
         install: &["add"],
         qemu: "qemu-system-x86_64",
         tshark: "tshark",
+        gdb: "gdb",
     },
 ];
 
@@ -104,6 +112,7 @@ impl PackageManager {
         words.push(match package {
             Package::Qemu => self.known.qemu,
             Package::Tshark => self.known.tshark,
+            Package::Gdb => self.known.gdb,
         });
         let install = Step {
             words,
@@ -190,6 +199,10 @@ mod tests {
         assert_eq!(
             line("dnf", None, Package::Tshark),
             "dnf install -y wireshark-cli"
+        );
+        assert_eq!(
+            line("apt-get", None, Package::Gdb),
+            "apt-get update && apt-get install -y --no-install-recommends gdb"
         );
         let known = &KNOWN[0];
         let manager = PackageManager {

@@ -42,7 +42,7 @@ pub fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Status> {
     let images = if context.dry_run {
         images::built(&context.workspace)?
     } else {
-        images::build(context)?
+        images::wanted(context, &["demo"])?
     };
     let plan = plan(context, &images.get("demo")?.elf, &file, bytes.len());
     if context.dry_run {
@@ -109,6 +109,7 @@ fn plan(context: &Context, image: &Path, file: &Path, length: usize) -> Plan {
         .cluster("demo")
         .link(context.link)
         .findable("demo")
+        .trace(context.trace.as_ref())
         .capture(context.capture.as_ref())
         .accelerator(context.accelerator)
 }
