@@ -122,7 +122,7 @@ struct QemuArgs {
     /// switch, which costs time
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
-    /// Write what every node did to a file for Perfetto (https://ui.perfetto.dev), with arrows
+    /// Write what every node did to a file for Perfetto (ui.perfetto.dev), with arrows
     /// from each send to its receive; the images are built anew for that
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
