@@ -157,7 +157,10 @@ impl<P: Page> Session<P> {
                 Contents::News(_) => Refusal::New,
                 // One that is lost on its way to a port that arrives counts (W-125).
                 _ if self.is_backlog(label.destination) => Refusal::New,
-                _ => no_memory,
+                _ => {
+                    self.begin_anew(label);
+                    no_memory
+                }
             });
         };
         let door = self
@@ -189,6 +192,18 @@ impl<P: Page> Session<P> {
     pub(crate) fn is_backlog(&self, index: u32) -> bool {
         let export = self.exports.get(index);
         export.is_some_and(|export| export.barred == Barred::Backlog)
+    }
+
+    /// The first of what was refused for a full queue has come again, and is lost for want of
+    /// memory: those behind it are not refused for its sake (W-47).
+    #[cold]
+    fn begin_anew(&mut self, label: Label) {
+        if label.flags.contains(Flags::FRESH)
+            && let Some(export) = self.exports.get_mut(label.destination)
+            && export.barred == Barred::Full
+        {
+            export.barred = Barred::No;
+        }
     }
 
     #[inline(never)]

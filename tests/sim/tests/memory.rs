@@ -176,3 +176,33 @@ fn a_send_once_right_that_stayed_behind_comes_to_something_without_pages() {
     p.close(&mut w);
     drained(&mut w);
 }
+
+/// The first of several messages that were refused for a full queue is lost for want of pages when
+/// it comes again: those behind it arrive (W-47).
+#[test]
+fn what_was_refused_behind_a_message_that_is_lost_arrives() {
+    let mut w = World::new(&config());
+    let port = w.serve(1, "echo");
+    let (a, b) = (w.thread(0), w.thread(1));
+    let name = must(w.look_up(0, a, "echo"));
+    let space = w.machine(1).space();
+    let ipc = w.machine(1).node().ipc();
+    ipc.set_queue_limit(space, port, 1).unwrap();
+    for number in 0..4u8 {
+        let mut message = match number {
+            1 => with_memory(&mut w, 0, 5000),
+            _ => w.message(0, &[]),
+        };
+        message.set_data(&[number]).unwrap();
+        must(w.send(0, a, name, message));
+    }
+    w.run_for(Duration::from_millis(50)).unwrap();
+    w.machine(1).node().source().left = 0;
+    for number in [0, 2, 3] {
+        let message = w.receive(1, b, port).unwrap();
+        assert_eq!(message.data(), [number]);
+        w.discard(1, message).unwrap();
+    }
+    w.give_up(0, name).unwrap();
+    drained(&mut w);
+}
