@@ -29,7 +29,7 @@ fn whatever_is_done_every_promise_holds() {
     runs(first, variable("NORMA_SIM_RUNS", 100), 3..=12);
 }
 
-/// The wider wild, of which not every seed holds yet: `docs/simulation.md`.
+/// The wider wild, of which ten thousand seeds were not tried yet: `docs/simulation.md`.
 #[test]
 fn whatever_else_is_done_these_seeds_hold() {
     for seed in 1..=30 {
