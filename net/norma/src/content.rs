@@ -84,13 +84,13 @@ impl<P: Page> Session<P> {
         let plan = MessageLayout::parse_message(header, length).map_err(|_| Drop::Malformed)?;
         let memory = header.memory() as usize;
         let inline = usize::from(header.inline());
-        if inline > MAX_INLINE || usize::from(header.rights()) > MAX_RIGHTS || memory > MAX_MEMORY {
-            return Err(Drop::Malformed);
-        }
+        // Such a message will never have memory: its sender learns that, and does not repeat it.
+        let too_large =
+            inline > MAX_INLINE || usize::from(header.rights()) > MAX_RIGHTS || memory > MAX_MEMORY;
         // Room for REFUSED, should it come to that.
         self.out.promise(1).map_err(|_| Drop::NoMemory)?;
         let label = Label::of(header);
-        let here = plan.page_bytes >= memory;
+        let here = too_large || plan.page_bytes >= memory;
         let now_or_later = here && self.inbox.may_deliver(label);
         let Ok(mut message) = desk.ipc.new_message() else {
             self.out.forgive(1);
@@ -100,7 +100,10 @@ impl<P: Page> Session<P> {
             0 => Vec::new(),
             _ => core::mem::take(&mut self.spare),
         };
-        let read = read_message(header, &plan, frame, here, &mut message, desk, spare);
+        let read = match too_large {
+            true => Err(Drop::NoMemory),
+            false => read_message(header, &plan, frame, here, &mut message, desk, spare),
+        };
         if message.has_context() {
             let now = self.liveness.heard_at().nanos();
             message.set_context(message.context().until(now));
@@ -178,8 +181,12 @@ impl<P: Page> Session<P> {
         let fits = end.is_some_and(|end| {
             end == memory || (end < memory && plan.page_bytes.is_multiple_of(PAGE_SIZE))
         });
-        if !fits || memory > MAX_MEMORY || !before(header.destination(), header.sequence()) {
+        if !fits || !before(header.destination(), header.sequence()) {
             return Err(Drop::Malformed);
+        }
+        if memory > MAX_MEMORY {
+            // Its message is refused: it has arrived, and is not kept (W-22).
+            return Ok(());
         }
         let index = self
             .inbox

@@ -8,6 +8,8 @@ use common::moves::*;
 use common::{Places, dead, drained, must};
 use norma_ipc::{Memory, Notification, Reason};
 use norma_sim::{Config, Message, World};
+use norma_wire::layout::SESSION_AT;
+use norma_wire::session::{Header, Kind, Repr};
 
 fn config() -> Config {
     Config {
@@ -205,4 +207,42 @@ fn what_was_refused_behind_a_message_that_is_lost_arrives() {
     }
     w.give_up(0, name).unwrap();
     drained(&mut w);
+}
+
+/// A peer of another make sends a message with more memory than any may have: it is told, and the
+/// session goes on (W-22). With frames of one page the rest of it comes in PARTs.
+#[test]
+fn a_message_beyond_all_bounds_is_refused() {
+    for mtu in [65_521, 5000] {
+        let mut w = World::new(&Config { mtu, ..config() });
+        let port = w.serve(1, "echo");
+        let (a, b) = (w.thread(0), w.thread(1));
+        let name = must(w.look_up(0, a, "echo"));
+        w.tamper(|from, frame| {
+            let unidata = frame.get(15) == Some(&3);
+            let place = frame.get(SESSION_AT..).filter(|_| unidata && from == 0);
+            let Some(Ok(header)) = place.map(Header::new_checked) else {
+                return;
+            };
+            let mut header = Repr::parse(&header);
+            if matches!(header.kind, Kind::Message | Kind::Part) && header.memory > 0 {
+                header.memory = (64 << 20) + 4096;
+                header.emit(frame[SESSION_AT..].first_chunk_mut().unwrap());
+                norma_net::seal(frame);
+            }
+        });
+        for _ in 0..3 {
+            let message = with_memory(&mut w, 0, 8192);
+            must(w.begin_call(0, a, name, message));
+            assert_eq!(dead(w.await_reply(0, a)), Reason::NoMemory);
+            let message = w.message(0, b"small");
+            must(w.begin_call(0, a, name, message));
+            let request = w.receive(1, b, port).unwrap();
+            w.reply(1, request).unwrap();
+            let reply = must(w.await_reply(0, a));
+            w.discard(0, reply).unwrap();
+        }
+        w.give_up(0, name).unwrap();
+        drained(&mut w);
+    }
 }
