@@ -5,6 +5,7 @@
 
 mod check;
 mod file;
+pub mod rules;
 
 use crate::daemon::DaemonPlan;
 use crate::images::Images;

@@ -6,14 +6,17 @@
 
 use super::tally::Tally;
 use super::{data, random_seed};
+use crate::cluster;
 use crate::context::Context;
 use crate::signals;
 use crate::status::Status;
-use norma_sim::{Failure, Report, scenarios};
+use norma_faults::Rule;
+use norma_sim::{Config, Failure, Report, scenarios};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -36,6 +39,10 @@ pub struct SimArgs {
     /// What the nodes do
     #[arg(long, value_enum, default_value_t)]
     pub work: Work,
+    /// A file of fault rules, as a cluster file has them, in place of the faults that the seed
+    /// draws; nodes are called node0, node1 and so on
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
     /// Runs at the same time; as many as there are processors unless given
     #[arg(long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
@@ -86,7 +93,9 @@ impl SimArgs {
             Work::Wild => "--work wild ",
             Work::Wider => "--work wider ",
         };
-        format!("cargo norma sim {work}--seed {seed} --runs 1 --nodes {nodes}")
+        let rules = self.rules.as_ref();
+        let rules = rules.map_or_else(String::new, |file| format!(" --rules {}", file.display()));
+        format!("cargo norma sim {work}--seed {seed} --runs 1 --nodes {nodes}{rules}")
     }
 }
 
@@ -99,8 +108,19 @@ struct Outcome {
 /// Runs the simulations, prints a line for each, what was simulated, and a closing line.
 ///
 /// # Errors
-/// None; the signature is that of every command.
+/// The file of rules cannot be read, or makes no sense.
 pub fn run(context: &Context, args: &SimArgs) -> anyhow::Result<Status> {
+    let rules = match &args.rules {
+        // Those that every run has.
+        Some(file) => {
+            let names = (0..*args.nodes.start()).map(|node| format!("node{node}"));
+            Some(cluster::rules::read(file, &names.collect::<Vec<_>>())?)
+        }
+        None => None,
+    };
+    if let Some(rules) = &rules {
+        scenarios::with_rules(configuration(1, args), rules).map_err(anyhow::Error::msg)?;
+    }
     let first = args.seed.unwrap_or_else(random_seed);
     let jobs = args.jobs.or(std::thread::available_parallelism().ok());
     let jobs = jobs.map_or(1, NonZeroUsize::get).min(args.runs as usize);
@@ -115,7 +135,7 @@ pub fn run(context: &Context, args: &SimArgs) -> anyhow::Result<Status> {
                     if number >= args.runs {
                         break;
                     }
-                    let outcome = simulate(first.wrapping_add(number), args);
+                    let outcome = simulate(first.wrapping_add(number), args, rules.as_deref());
                     if let Ok(mut printer) = printer.lock() {
                         printer.take(number, outcome);
                     }
@@ -136,15 +156,26 @@ pub fn run(context: &Context, args: &SimArgs) -> anyhow::Result<Status> {
     })
 }
 
-fn simulate(seed: u64, args: &SimArgs) -> Outcome {
-    let begun = Instant::now();
-    let config = match args.work {
+fn configuration(seed: u64, args: &SimArgs) -> Config {
+    match args.work {
         Work::Drawn => scenarios::drawn(seed, &args.nodes),
         Work::Calls => scenarios::mixed(seed, &args.nodes),
         Work::Wild => scenarios::wild(seed, &args.nodes),
         Work::Wider => scenarios::wider(seed, &args.nodes),
+    }
+}
+
+fn simulate(seed: u64, args: &SimArgs, rules: Option<&[Rule]>) -> Outcome {
+    let begun = Instant::now();
+    let config = configuration(seed, args);
+    let config = match rules {
+        Some(rules) => scenarios::with_rules(config, rules),
+        None => Ok(config),
     };
-    let run = || norma_sim::run(&config).map_err(|failure: Failure| failure.to_string());
+    let run = || {
+        let config = config?;
+        norma_sim::run(&config).map_err(|failure: Failure| failure.to_string())
+    };
     let result = catch_unwind(AssertUnwindSafe(run))
         .unwrap_or_else(|_| Err("a node panicked: its message is above".into()));
     Outcome {

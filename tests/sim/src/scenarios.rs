@@ -34,6 +34,12 @@ const ROUTERS: [(usize, &[&[usize]]); 4] = [
     (3, &[&[0, 1], &[1, 2]]),
 ];
 
+/// Of more frames lost than that a peer may rightly be taken for dead.
+const MUCH: f64 = 0.25;
+
+/// How long calls go on where frames are changed.
+const CORRUPTED: Duration = Duration::from_secs(20);
+
 /// Most nodes of a run with several networks: a search for a name floods all of them.
 const ROUTED: usize = 24;
 
@@ -121,6 +127,36 @@ pub fn wider(seed: u64, nodes: &RangeInclusive<usize>) -> Config {
         wild.abilities = Abilities::WIDER;
     }
     config
+}
+
+/// A run with these faults in place of those that its seed drew; all else is as drawn.
+///
+/// # Errors
+/// In the wild, whose oracle excuses nothing for frames that are changed, a rule may change only
+/// what is checked (W-64).
+pub fn with_rules(mut config: Config, rules: &[Rule]) -> Result<Config, String> {
+    let changes = |rule: &&Rule| rule.action == Action::Corrupt;
+    let checked = |rule: &Rule| rule.byte.is_some_and(|byte| CHECKED.contains(&byte));
+    let mut changing = rules.iter().filter(changes);
+    if config.wild.is_some() && changing.any(|rule| !checked(rule)) {
+        let (first, end) = (CHECKED.start, CHECKED.end - 1);
+        return Err(format!(
+            "a `corrupt` rule changes any byte; expected `byte` from {first} to {end}, or `--work calls`"
+        ));
+    }
+    let lasting = |rule: &Rule| {
+        rule.action == Action::Cut
+            || rule.action.is_mishap()
+            || rule.action == Action::Drop && rule.probability > MUCH
+    };
+    config.deaths = rules.iter().any(lasting);
+    config.corruption = config.wild.is_none() && rules.iter().any(|rule| changes(&rule));
+    config.limit = match config.corruption {
+        true => CORRUPTED,
+        false => Config::default().limit,
+    };
+    config.rules = rules.to_vec();
+    Ok(config)
 }
 
 /// Now and then several networks, with routers between them: one that is on all, two that are on
@@ -254,7 +290,7 @@ pub fn mixed(seed: u64, nodes: &RangeInclusive<usize>) -> Config {
                 .rules
                 .push(Rule::new(Action::Corrupt).with_probability(0.05));
             config.corruption = true;
-            config.limit = Duration::from_secs(20);
+            config.limit = CORRUPTED;
         }
         _ => {}
     }
