@@ -269,6 +269,15 @@ impl<P: DmaPage> NetDevice<P> {
         self.transmit.reclaim(&mut self.counters)
     }
 
+    /// How many frames the device has yet to send. One that breaks the rules sends no more.
+    pub fn under_way(&mut self) -> usize {
+        self.reclaim();
+        match self.transmit.fault() {
+            None => usize::from(self.transmit.queue.given()),
+            Some(_) => 0,
+        }
+    }
+
     /// Asks for one interrupt when there is room for frames again. True if there is already.
     pub fn request_transmit_interrupt(&mut self) -> bool {
         self.transmit.request_interrupt(&mut self.counters)

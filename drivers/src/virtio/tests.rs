@@ -277,6 +277,24 @@ fn a_full_ring_says_so_and_asks_for_an_interrupt() {
 }
 
 #[test]
+fn a_frame_is_under_way_until_the_device_is_done_with_it() {
+    let mut pair = Pair::new(4);
+    for i in 0..3 {
+        pair.transmit(&[i; 200]).expect("it fits");
+    }
+    for left in (0..3).rev() {
+        let taken = pair.state.borrow_mut().queue(TRANSMIT).collect();
+        let (slot, _) = taken.expect("a frame");
+        assert_eq!(pair.net.under_way(), left + 1, "taken, and not yet sent");
+        pair.state
+            .borrow_mut()
+            .queue(TRANSMIT)
+            .push(u32::from(slot), 0);
+        assert_eq!(pair.net.under_way(), left);
+    }
+}
+
+#[test]
 fn transmit_asks_for_no_interrupt_otherwise() {
     let mut pair = Pair::new(2);
     let rounds = if cfg!(miri) { 100 } else { 140_000 };

@@ -14,10 +14,11 @@ use super::ports::{name, send_right};
 use super::run::Context;
 use crate::arch::layout::direct;
 use crate::face::{Failure, Message, ReceiveRight, SendRight};
-use crate::limits::RECEIVE_BUFFERS;
+use crate::limits::{RECEIVE_BUFFERS, SETTLE_PATIENCE, SETTLE_STEP};
 use crate::memory::{FRAME, Frame};
 use crate::node::{self, NodeError};
 use crate::sync::IrqLock;
+use crate::{thread, timer};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 use norma_abi::Code;
@@ -60,6 +61,25 @@ impl NetworkCard {
     pub fn right(&self) -> Result<SendRight, Failure> {
         self.port.make_send()
     }
+}
+
+impl Drop for NetworkCard {
+    /// Waits until what the task has written has left, two seconds at most: the machine may end
+    /// now, and with it all that its card still had to send.
+    fn drop(&mut self) {
+        let patience = timer::now() + SETTLE_PATIENCE.as_nanos() as u64;
+        while is_sending() && timer::now() < patience {
+            let _ = thread::sleep(SETTLE_STEP.as_nanos() as u64);
+        }
+    }
+}
+
+/// Whether frames of the task's have yet to leave.
+fn is_sending() -> bool {
+    CARD.lock().as_mut().is_some_and(|card| {
+        let more = card.exchange();
+        more || card.device.under_way() > 0
+    })
 }
 
 static CARD: IrqLock<Option<Card>> = IrqLock::new(None);
