@@ -183,8 +183,10 @@ impl<S: PageSource> Node<S> {
     /// Messages of the peer may come again.
     fn unbar(&mut self, place: u32, generation: u16, port: PortId, index: u32) {
         let session = self.sessions.get_mut(place);
-        let session = session.filter(|session| session.generation == generation);
-        let Some(export) = session.and_then(|session| session.exports.get_mut(index)) else {
+        let Some(session) = session.filter(|session| session.generation == generation) else {
+            return;
+        };
+        let Some(export) = session.exports.get_mut(index) else {
             return;
         };
         match export.barred {
@@ -195,6 +197,10 @@ impl<S: PageSource> Node<S> {
                 self.ipc.want_room(port);
             }
             _ => {}
+        }
+        if export.sent == 0 {
+            // The peer has let go of it meanwhile.
+            session.end_export(&mut self.ipc, index, Reason::Unanswered);
         }
     }
 

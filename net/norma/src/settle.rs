@@ -29,6 +29,16 @@ pub(crate) enum Pending<P> {
 }
 
 impl<P: Page> Session<P> {
+    /// Nobody has an export any more.
+    pub(crate) fn end_export(&mut self, ipc: &mut Ipc<P>, index: u32, reason: Reason) {
+        if let Some(export) = self.exports.take(index) {
+            if export.right.kind() == RightKind::Send {
+                self.out.forgive(PER_EXPORT);
+            }
+            export.release(ipc, reason);
+        }
+    }
+
     /// Settles all messages that simply were accepted, until one needs more than that.
     #[inline(always)]
     pub(crate) fn settle_plain(
@@ -343,13 +353,10 @@ impl<S: PageSource> Node<S> {
             return self.use_up(place, index, reason);
         }
         export.sent = left;
-        if left == 0
-            && let Some(export) = session.exports.take(index)
-        {
-            if export.right.kind() == RightKind::Send {
-                session.out.forgive(PER_EXPORT);
-            }
-            export.release(&mut self.ipc, reason);
+        // The peer may get such a right again while a message waits: what it sends by that comes
+        // behind the message (W-121).
+        if left == 0 && !export.holds() {
+            session.end_export(&mut self.ipc, index, reason);
         }
         true
     }

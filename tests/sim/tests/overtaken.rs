@@ -1,12 +1,18 @@
-//! Rights that were sent before a receive right, and come after it.
+//! What is sent before a receive right and comes after it; and what is sent after one, by a right
+//! that is acquired anew, and must not come before.
 
 mod common;
+
+use std::cell::Cell;
+use std::rc::Rc;
 
 use common::moves::*;
 use common::{Places, drained, must};
 use norma_faults::{Action, Rule};
 use norma_ipc::{Delivery, RightKind, RightTypes};
 use norma_sim::{CallError, Config, World};
+use norma_wire::layout::SESSION_AT;
+use norma_wire::session::{Flags, Header};
 
 fn run_to(w: &mut World, time: u64) {
     let elapsed = w.now();
@@ -82,4 +88,80 @@ fn a_right_that_was_overtaken_by_the_receive_right_is_the_local_one() {
     }
     p.close(&mut w);
     drained(&mut w);
+}
+
+/// Loses every STATE of a node while `closed` says so.
+fn lose_state(w: &mut World, node: usize, closed: &Rc<Cell<bool>>) {
+    let closed = Rc::clone(closed);
+    w.tamper(move |from, frame| {
+        let unidata = frame.get(15) == Some(&3);
+        let header = frame.get(SESSION_AT..).filter(|_| unidata && from == node);
+        let header = header.and_then(|bytes| Header::new_checked(bytes).ok());
+        let state = header.is_some_and(|h| h.flags().contains(Flags::NOTIFICATION) && h.id() == 7);
+        if state && closed.get() {
+            // Its check does not hold any more.
+            frame[SESSION_AT + 8] ^= 1;
+        }
+    });
+}
+
+/// A message that waits for the receive right in it has been accepted, so its sender may let go of
+/// the way by which it went, and get it anew: what it sends then comes behind, as it does from
+/// anybody who keeps a right (W-121). And as long as the message waits there is a sender.
+#[test]
+fn w_121_order_holds_for_a_right_that_is_let_go_of_and_acquired_anew() {
+    for again in [true, false] {
+        let mut w = World::new(&calm(2));
+        let p = Places::new(&mut w);
+        let server = p.port(&mut w, 1);
+        p.give(&mut w, 1, server, 0);
+        let way = p.take(&mut w, 0);
+        let told = p.want_no_senders(&mut w, 1, server);
+        p.drop_own(&mut w, 1, server);
+        let moves = p.port(&mut w, 0);
+        p.drop_own(&mut w, 0, moves);
+        let closed = Rc::new(Cell::new(true));
+        lose_state(&mut w, 0, &closed);
+        let space = w.machine(0).space();
+        let ipc = w.machine(0).node().ipc();
+        let right = ipc.extract(space, moves, RightKind::Receive).unwrap();
+        let mut message = w.message(0, b"first");
+        message.push_right(right).unwrap();
+        must(w.send(0, p.threads[0], way, message));
+        run(&mut w, MS(50));
+        give_up(&mut w, 0, way, RightKind::Send);
+        run(&mut w, MS(50));
+        assert!(try_receive(&mut w, 1, server).is_none(), "it waits");
+        assert_eq!(p.no_senders(&mut w, 1, told), 0, "and is a sender");
+        if again {
+            let at_1 = w.machine(1).space();
+            let ipc = w.machine(1).node().ipc();
+            let right = ipc.make_right(at_1, server, RightKind::Send).unwrap();
+            p.hand(&mut w, 1, right, 0);
+            let way = p.take(&mut w, 0);
+            send_by(&mut w, 0, way, b"second");
+            run(&mut w, MS(50));
+            assert!(try_receive(&mut w, 1, server).is_none(), "it has overtaken");
+            give_up(&mut w, 0, way, RightKind::Send);
+        }
+        closed.set(false);
+        run(&mut w, MS(500));
+        let Some(Delivery::Message(mut message)) = try_receive(&mut w, 1, server) else {
+            panic!("the first has not come")
+        };
+        let right = message.take_right().unwrap();
+        assert_eq!(right.kind(), RightKind::Receive);
+        must(w.discard(1, message).map_err(CallError::Failure));
+        w.machine(1).node().ipc().release(right);
+        after(&mut w, 1);
+        if again {
+            assert_eq!(text_at(&mut w, 1, server), Some(b"second".to_vec()));
+        }
+        run(&mut w, MS(100));
+        assert_eq!(p.no_senders(&mut w, 1, told), 1);
+        p.drop_receive(&mut w, 1, server);
+        p.drop_receive(&mut w, 1, told);
+        p.close(&mut w);
+        drained(&mut w);
+    }
 }

@@ -42,6 +42,18 @@ fn whatever_else_is_done_these_seeds_hold() {
     }
 }
 
+/// Seeds of the full run that have found something.
+#[test]
+fn seeds_that_failed_once_hold() {
+    for seed in [6476, 6500, 6953] {
+        if let Err(failure) = run(&scenarios::drawn(seed, &(3..=12))) {
+            panic!(
+                "seed {seed}: {failure}\nto see it again: cargo norma sim --seed {seed} --runs 1"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_hundred_nodes_keep_every_promise() {
     runs(variable("NORMA_SIM_SEED", 1), 1, 100..=100);

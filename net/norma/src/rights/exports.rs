@@ -25,7 +25,8 @@ pub(crate) enum Barred {
     /// anew, so that their order is kept.
     Full,
     /// One was accepted that still waits for its receive rights (`hold`): all others are refused
-    /// as for a full queue.
+    /// as for a full queue. Until that is delivered the export stays, though the peer has let go
+    /// of it (`sent` is 0 then): a right that it gets anew has the same index, so order holds.
     Holding,
     /// The same, and others were.
     HoldingFull,
@@ -54,6 +55,11 @@ pub(crate) struct Export {
 impl Export {
     pub(crate) fn is_once(&self) -> bool {
         self.right.kind() == RightKind::SendOnce
+    }
+
+    /// Whether a message that came to it was accepted and waits (`hold`).
+    pub(crate) fn holds(&self) -> bool {
+        matches!(self.barred, Barred::Holding | Barred::HoldingFull)
     }
 
     /// Releases what it held.
@@ -262,7 +268,7 @@ impl Exports {
         index: u32,
     ) -> Option<(Right, bool)> {
         let export = self.get_mut(index)?;
-        if export.sent > 1 && !export.is_once() {
+        if (export.sent > 1 || export.holds()) && !export.is_once() {
             let right = ipc.duplicate(&export.right).ok()?;
             export.sent -= 1;
             return Some((right, false));

@@ -203,11 +203,14 @@ impl Rover {
             "gives up the receive right of port {p}",
             Note::port(port).name(name),
         );
-        let comes_back = cx.books.ports[port.0 as usize].destroyed.is_some();
-        let place = if comes_back {
-            Place::Returning
-        } else {
-            Place::Gone(cx.now)
+        let place = match cx.books.ports[port.0 as usize].destroyed {
+            Some((to, _)) => {
+                if to != cx.machine {
+                    cx.books.moved(port);
+                }
+                Place::Returning
+            }
+            None => Place::Gone(cx.now),
         };
         cx.books.take_receive(cx.machine, name, place);
         self.deallocate(cx, name, RightKind::Receive, port);

@@ -60,6 +60,8 @@ pub(crate) struct PortBook {
     pub(crate) onces_made: u32,
     pub(crate) onces_used: u32,
     pub(crate) onces_told: u32,
+    /// What so many of them came to may have been in its queue where it was before, and be lost.
+    pub(crate) onces_lost: u32,
     /// The bells of the requests about it that are open.
     pub(crate) no_senders: Option<(usize, u32)>,
     pub(crate) destroyed: Option<(usize, u32)>,

@@ -1,14 +1,14 @@
 //! The books of rights: which names hold what, on each machine.
 
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use norma_ipc::limits::DEFAULT_QUEUE_LIMIT;
 
 use super::books::Books;
 use super::calm::Path;
 use super::entries::{
-    Carried, Held, Note, OnceBook, OnceNo, OnceTarget, Place, PortBook, PortNo, Who,
+    Carried, Fate, Held, Note, OnceBook, OnceNo, OnceTarget, Place, PortBook, PortNo, Who,
 };
 
 impl Books {
@@ -26,6 +26,7 @@ impl Books {
             onces_made: 0,
             onces_used: 0,
             onces_told: 0,
+            onces_lost: 0,
             no_senders: None,
             destroyed: None,
             stopped_until: Duration::ZERO,
@@ -138,6 +139,7 @@ impl Books {
 
     /// The receive right has come to a machine.
     pub(crate) fn add_receive(&mut self, who: Who, name: u32, port: PortNo) {
+        self.lose_queued(port);
         let mut path = Path::default();
         self.join_owners(port, &mut path);
         self.port(port).owners = path;
@@ -147,6 +149,32 @@ impl Books {
         let book = self.port(port);
         book.place = Place::At(who.node, name);
         book.owners.pass(who.node, Duration::MAX / 2);
+    }
+
+    /// A receive right has come, and its queue was to follow: if that was disturbed, what has come
+    /// is all there is (W-126). What has become of its send-once rights before may have been in
+    /// that queue.
+    fn lose_queued(&mut self, port: PortNo) {
+        let since = match self.ports[port.0 as usize].place {
+            Place::InMessage(number) => self.cargo.get(&number).map(|cargo| cargo.sent),
+            _ => None,
+        };
+        if !self.excused(port, &Path::default(), since.unwrap_or_default()) {
+            return;
+        }
+        let of_port = |once: &OnceNo| self.onces[once.0 as usize].target == OnceTarget::Port(port);
+        let names = self.names.iter().flat_map(BTreeMap::values);
+        let held = names.filter_map(|held| held.once).filter(of_port);
+        let under_way = self
+            .cargo
+            .values()
+            .filter(|cargo| cargo.fate == Fate::UnderWay);
+        let carried =
+            under_way.flat_map(|cargo| cargo.rights.iter().filter_map(|right| right.once));
+        let alive = held.count() + carried.filter(of_port).count();
+        let book = &mut self.ports[port.0 as usize];
+        let seen = book.onces_used + book.onces_told + alive as u32;
+        book.onces_lost = book.onces_made.saturating_sub(seen);
     }
 
     pub(crate) fn new_once(&mut self, node: usize, target: OnceTarget) -> OnceNo {
@@ -203,8 +231,8 @@ impl Books {
         self.onces[once.0 as usize].path.pass(who.node, now);
     }
 
-    /// The receive right of a port is on its way to some machine: who is told what was asked
-    /// about it may be elsewhere.
+    /// The receive right of a port is on its way to some machine, in a message or because it comes
+    /// back there: who is told what was asked about it may be elsewhere, and it may be lost.
     pub(crate) fn moved(&mut self, port: PortNo) {
         let book = &self.ports[port.0 as usize];
         for (node, bell) in [book.no_senders, book.destroyed].into_iter().flatten() {
