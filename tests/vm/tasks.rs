@@ -7,11 +7,12 @@ use qemu_runner::qemu::{Machine, Outcome};
 use qemu_runner::run::{NodePlan, Plan};
 
 /// What the image tries by itself.
-const TRIES: [&str; 11] = [
+const TRIES: [&str; 12] = [
     "preemption",
     "threads",
     "vectors",
     "ports",
+    "typed",
     "memory",
     "handled",
     "faults",

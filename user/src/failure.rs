@@ -6,6 +6,7 @@ use crate::system::Refused;
 use core::fmt;
 use norma_abi::Code;
 use norma_ipc::Name;
+use norma_ipc::typed::ReadError;
 
 /// Why an operation failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub enum Failure {
     /// The right cannot be used for that.
     InvalidRight,
     /// A message does not say what was expected of it.
-    BadMessage,
+    BadMessage(ReadError),
     /// The name denotes nothing (any more).
     InvalidName,
     /// The receive right was moved away while a thread waited at it.
@@ -87,7 +88,8 @@ impl Failure {
             Code::NameTaken => Failure::NameTaken,
             Code::NoMemory => Failure::NoMemory,
             Code::InvalidRight => Failure::InvalidRight,
-            Code::BadMessage => Failure::BadMessage,
+            // What was wrong with it stays with whoever read it.
+            Code::BadMessage => Failure::BadMessage(ReadError::NotTyped),
             Code::InvalidName => Failure::InvalidName,
             Code::Moved => Failure::Moved,
             Code::Circular => Failure::Circular,
@@ -122,7 +124,7 @@ impl Failure {
             Failure::NameTaken => Code::NameTaken,
             Failure::NoMemory => Code::NoMemory,
             Failure::InvalidRight => Code::InvalidRight,
-            Failure::BadMessage => Code::BadMessage,
+            Failure::BadMessage(_) => Code::BadMessage,
             Failure::InvalidName => Code::InvalidName,
             Failure::Moved => Code::Moved,
             Failure::Circular => Code::Circular,
@@ -160,7 +162,7 @@ impl fmt::Display for Failure {
             Failure::NameTaken => "that name has been checked in already",
             Failure::NoMemory => "out of memory",
             Failure::InvalidRight => "the right cannot be used for that",
-            Failure::BadMessage => "a message does not say what was expected",
+            Failure::BadMessage(error) => return error.fmt(f),
             Failure::InvalidName => "the name denotes nothing",
             Failure::Moved => "the receive right was moved away",
             Failure::Circular => "a receive right would lie in its own queue",
@@ -252,6 +254,12 @@ impl<R> From<MoveError<R>> for Failure {
 impl From<ReceiveError> for Failure {
     fn from(error: ReceiveError) -> Self {
         error.failure()
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        Failure::BadMessage(error)
     }
 }
 

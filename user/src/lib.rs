@@ -25,6 +25,8 @@ extern crate alloc;
 #[cfg(target_os = "none")]
 mod card;
 #[cfg(target_os = "none")]
+mod carry;
+#[cfg(target_os = "none")]
 mod clock;
 #[cfg(target_os = "none")]
 mod console;
@@ -41,6 +43,10 @@ pub mod network;
 #[cfg(target_os = "none")]
 mod notify;
 #[cfg(target_os = "none")]
+mod passing;
+#[cfg(target_os = "none")]
+mod read;
+#[cfg(target_os = "none")]
 mod receive;
 #[cfg(target_os = "none")]
 mod rights;
@@ -56,6 +62,8 @@ pub mod system;
 mod task;
 #[cfg(target_os = "none")]
 mod thread;
+#[cfg(target_os = "none")]
+mod write;
 
 #[cfg(target_os = "none")]
 pub use face::*;
@@ -63,17 +71,24 @@ pub use face::*;
 #[cfg(target_os = "none")]
 mod face {
     pub use crate::card::{Arrived, Card, PageBytes, Slot};
+    pub use crate::carry::Right;
     pub use crate::clock::Clock;
     pub use crate::console::write;
     pub use crate::failure::{CallError, Failure, MoveError, ReceiveError, SendError};
     pub use crate::memory::Memory;
-    pub use crate::message::{Message, Right};
+    pub use crate::message::Message;
     pub use crate::notify::{Delivery, Notification};
+    pub use crate::read::{Items, Reader, Rights, Values};
     pub use crate::rights::{AnyRight, ReceiveRight, SendOnceRight, SendRight, destroy_name};
     pub use crate::set::PortSet;
     pub use crate::start::__start;
     pub use crate::task::Task;
     pub use crate::thread::{JoinHandle, exit_thread, sleep, spawn, yield_now};
-    pub use norma_abi::{FAULT, Fault, Status};
-    pub use norma_ipc::{Context, Disposition, Name, PAGE_SIZE, RightKind, RightTypes};
+    pub use crate::write::{WriteError, Writer};
+    pub use norma_abi::{FAULT, Fault};
+    pub use norma_ipc::typed::{Array, Item, Kind, Number, ReadError, Scalar};
+    pub use norma_ipc::{
+        ByteOrder, Context, Disposition, Format, Name, PAGE_SIZE, ReceiveStatus, RightKind,
+        RightTypes,
+    };
 }

@@ -5,7 +5,8 @@ use crate::rights::ReceiveRight;
 use crate::system;
 use core::mem::ManuallyDrop;
 use norma_abi::{Header, call};
-use norma_ipc::PAGE_SIZE;
+use norma_ipc::limits::MAX_MEMORY;
+use norma_ipc::{NoMemory, PAGE_SIZE};
 
 /// Whole pages, of which the last may be used in part. Dropping it gives them up.
 #[derive(Debug, Default)]
@@ -118,6 +119,67 @@ impl Memory {
         unsafe { &*(address as *const [u8; PAGE_SIZE]) }
     }
 
+    /// Takes `bytes` out, from the page with this number on; they are there. What is left lies
+    /// together: if something is left on both sides, it is copied.
+    pub(crate) fn take_part(&mut self, page: usize, bytes: usize) -> Result<Self, NoMemory> {
+        let (first, behind) = (page * PAGE_SIZE, (page * PAGE_SIZE) + whole(bytes));
+        let part = Self::received(self.address + first as u64, bytes);
+        if behind >= self.length {
+            self.length = first;
+            return Ok(part);
+        }
+        if first == 0 {
+            self.address += behind as u64;
+            self.length -= behind;
+            return Ok(part);
+        }
+        let part = ManuallyDrop::new(part);
+        let mut rest = Self::zeroed(self.length - (behind - first)).map_err(|_| NoMemory)?;
+        let (before, after) = rest.bytes_mut().split_at_mut(first);
+        before.copy_from_slice(&self.bytes()[..first]);
+        after.copy_from_slice(&self.bytes()[behind..]);
+        let (address, length) = core::mem::replace(self, rest).into_parts();
+        drop(Self::received(address, first));
+        drop(Self::received(address + behind as u64, length - behind));
+        Ok(ManuallyDrop::into_inner(part))
+    }
+
+    /// Puts `region` behind what there is, at the beginning of a page, and zeros behind its end.
+    /// If there is something already, both are copied.
+    pub(crate) fn append(&mut self, mut region: Self) -> Result<(), Self> {
+        let at = whole(self.length);
+        if region.is_empty() {
+            return Ok(());
+        }
+        if at + region.length > MAX_MEMORY {
+            return Err(region);
+        }
+        if at == 0 {
+            region.clear_padding();
+            *self = region;
+            return Ok(());
+        }
+        let Ok(mut joined) = Self::zeroed(at + region.length) else {
+            return Err(region);
+        };
+        let (before, after) = joined.bytes_mut().split_at_mut(at);
+        before[..self.length].copy_from_slice(self.bytes());
+        after.copy_from_slice(region.bytes());
+        *self = joined;
+        Ok(())
+    }
+
+    fn clear_padding(&mut self) {
+        let (address, length) = (self.address as usize + self.length, whole(self.length));
+        // SAFETY: the last page is this value's to its end.
+        let padding =
+            unsafe { core::slice::from_raw_parts_mut(address as *mut u8, length - self.length) };
+        // Not written to without need: somebody else may hold the page too.
+        if padding.iter().any(|byte| *byte != 0) {
+            padding.fill(0);
+        }
+    }
+
     /// The bytes, for writing; a page that somebody else holds too is copied by the kernel.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         if self.length == 0 {
@@ -126,6 +188,11 @@ impl Memory {
         // SAFETY: as above, and the value is borrowed alone.
         unsafe { core::slice::from_raw_parts_mut(self.address as *mut u8, self.length) }
     }
+}
+
+/// Bytes of whole pages.
+const fn whole(bytes: usize) -> usize {
+    bytes.next_multiple_of(PAGE_SIZE)
 }
 
 impl Drop for Memory {

@@ -5,7 +5,7 @@ use crate::message::Message;
 use crate::system::{self, plain};
 use core::mem::ManuallyDrop;
 use norma_abi::{Status, call, disposition, kind};
-use norma_ipc::{Name, RightKind, RightTypes};
+use norma_ipc::{Name, ReceiveStatus, RightKind, RightTypes};
 use zerocopy::IntoBytes;
 
 mod sealed {
@@ -94,6 +94,15 @@ pub fn destroy_name(name: Name) {
     let _ = plain(call::DESTROY, [name.raw().into(), 0, 0, 0]);
 }
 
+/// The number of a kind.
+pub(crate) const fn kind_number(kind: RightKind) -> u32 {
+    match kind {
+        RightKind::Receive => kind::RECEIVE,
+        RightKind::Send => kind::SEND,
+        RightKind::SendOnce => kind::SEND_ONCE,
+    }
+}
+
 /// A name that a call yields.
 pub(crate) fn named(number: u64) -> Name {
     Name::from_raw(number as u32)
@@ -163,18 +172,35 @@ impl ReceiveRight {
     ///
     /// # Errors
     /// None while this value holds the right.
-    pub fn status(&self) -> Result<Status, Failure> {
-        let mut status = Status::default();
-        let address = status.as_mut_bytes().as_mut_ptr() as u64;
-        // SAFETY: the kernel writes the status, and no more.
-        unsafe { system::call(call::STATUS, [self.name.raw().into(), address, 0, 0]) }?;
-        Ok(status)
+    pub fn status(&self) -> Result<ReceiveStatus, Failure> {
+        status(self.name)
     }
 
     /// Whether `message` came to this port: of use to a receiver from a set.
     pub fn received(&self, message: &Message) -> bool {
         message.port() == Some(self.name)
     }
+}
+
+/// What is to be known about the port under a name.
+pub(crate) fn status(port: Name) -> Result<ReceiveStatus, Failure> {
+    let mut status = Status::default();
+    let address = status.as_mut_bytes().as_mut_ptr() as u64;
+    // SAFETY: the kernel writes the status, and no more.
+    unsafe { system::call(call::STATUS, [port.raw().into(), address, 0, 0]) }?;
+    let flag = |bit: u32| status.flags & 1 << bit != 0;
+    let mut told = ReceiveStatus::default();
+    told.set = (status.set != 0).then(|| Name::from_raw(status.set));
+    told.sequence = status.sequence;
+    told.make_sends = status.make_sends;
+    told.queue_limit = status.queue_limit as u16;
+    told.queued = status.queued;
+    told.blocked_senders = status.blocked_senders;
+    told.send_onces = status.send_onces;
+    told.has_senders = flag(0);
+    told.no_senders_requested = flag(1);
+    told.port_destroyed_requested = flag(2);
+    Ok(told)
 }
 
 impl SendRight {

@@ -88,6 +88,7 @@ fn main(node: Node) -> Result<(), Failure> {
         "threads" => succeeds(&node, "threads"),
         "vectors" => succeeds(&node, "vectors"),
         "ports" => succeeds(&node, "ports"),
+        "typed" => talk::typed(&node),
         "memory" => succeeds(&node, "memory"),
         "handled" => succeeds(&node, "handled"),
         "faults" => ends::faults(&node),

@@ -1,7 +1,7 @@
 //! Threads of the kernel and programs talk to each other.
 
 use crate::{Failure, check, trial};
-use norma_boot::{Memory, Message, Node, PageSource, ReceiveRight};
+use norma_boot::{Frames, Memory, Message, Node, PageSource, ReceiveRight, SendRight};
 use norma_kernel::task::End;
 
 /// In both directions, and between two programs.
@@ -44,7 +44,7 @@ fn to_program(node: &Node) -> Result<(), Failure> {
         right.is_some_and(|right| right.name() == port.name()),
         "with the right",
     )?;
-    let refused = norma_boot::Frames.allocate();
+    let refused = Frames.allocate();
     check(refused.is_some(), "and memory is left")?;
     answer.clear_data();
     answer.set_id(0);
@@ -67,4 +67,34 @@ fn from_program(node: &Node) -> Result<(), Failure> {
     }
     message.reply().map_err(norma_boot::Failure::from)?;
     check(task.wait() == End::Exited(0), "the program is answered")
+}
+
+/// A program reads the items that a thread of the kernel wrote, and the other way round.
+pub fn typed(node: &Node) -> Result<(), Failure> {
+    let task = trial(node, "typed")?;
+    check(understood(task.port())?, "the answer says what it should")?;
+    check(task.wait() == End::Exited(0), "the program read all")
+}
+
+fn understood(program: &SendRight) -> Result<bool, norma_boot::Failure> {
+    let port = ReceiveRight::new()?;
+    let mut numbers = [0; 9000];
+    numbers
+        .iter_mut()
+        .step_by(8)
+        .for_each(|lowest: &mut u8| *lowest = 5);
+    let memory = Memory::copy_from(&numbers, &mut Frames)?;
+    let mut message = Message::new()?;
+    let mut writer = message.write();
+    writer.u32(41)?.text("seven")?.make_send(&port)?;
+    writer.numbers::<u64>(memory)?;
+    let mut answer = program.call(message)?;
+    let mut reader = answer.read()?;
+    let values = reader.u32()? == 42 && reader.text()? == "seven" && reader.u64()? == 5 * 1125;
+    let right = reader.send_right()?;
+    let memory = reader.memory()?;
+    reader.end()?;
+    let mut bytes = [0; 9000];
+    let whole = memory.read_at(0, &mut bytes) && bytes == numbers;
+    Ok(values && whole && right.name() == port.name())
 }

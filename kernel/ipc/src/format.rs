@@ -81,13 +81,15 @@ impl Format {
         self.0 & Self::BIG_ENDIAN != Self::RAW.0
     }
 
+    /// Whether rights or memory were taken out of the message.
     #[inline]
-    pub(crate) const fn is_opened(self) -> bool {
+    pub const fn is_opened(self) -> bool {
         self.0 & Self::OPENED != 0
     }
 
+    /// Says that they were: what the items say of them is no longer so. It does not travel.
     #[inline]
-    pub(crate) fn open(&mut self) {
+    pub fn open(&mut self) {
         self.0 |= Self::OPENED;
     }
 }

@@ -280,7 +280,7 @@ impl<P> Message<P> {
     /// [`ReadError::NotTyped`].
     #[inline]
     pub fn read(&mut self) -> Result<Reader<'_, P>, ReadError> {
-        Reader::new(self.body_mut())
+        Reader::of(self.body_mut())
     }
 
     /// The items, to look at.
@@ -288,7 +288,7 @@ impl<P> Message<P> {
     /// # Errors
     /// [`ReadError::NotTyped`].
     pub fn items(&self) -> Result<Items<'_, P>, ReadError> {
-        Items::new(self)
+        Items::of(self)
     }
 
     /// The inline data.

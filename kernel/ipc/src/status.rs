@@ -36,7 +36,7 @@ bitflags! {
 }
 
 /// What is to be known about a port from its receive right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReceiveStatus {
     /// The set in which it is.

@@ -45,7 +45,7 @@ macro_rules! rights {
         ///
         /// # Errors
         /// [`ReadError`].
-        pub fn $many(&mut self) -> Result<Rights<'_, $type>, ReadError> {
+        pub fn $many(&mut self) -> Result<Rights<'_, 'm, $type>, ReadError> {
             Ok(Rights {
                 rights: self.0.rights($type::KIND)?,
                 held: PhantomData,
@@ -72,15 +72,7 @@ impl<'m> Reader<'m> {
         self.0.value()
     }
 
-    numbers! {
-        u8 "an unsigned number of 8 bits", u16 "an unsigned number of 16 bits",
-        u32 "an unsigned number of 32 bits", u64 "an unsigned number of 64 bits",
-        u128 "an unsigned number of 128 bits", i8 "a signed number of 8 bits",
-        i16 "a signed number of 16 bits", i32 "a signed number of 32 bits",
-        i64 "a signed number of 64 bits", i128 "a signed number of 128 bits",
-        f32 "a floating-point number of 32 bits", f64 "a floating-point number of 64 bits",
-        bool "a truth value"
-    }
+    norma_ipc::each_scalar!(numbers);
 
     /// Reads any number of values of one type.
     ///
@@ -156,12 +148,12 @@ impl<'m> Reader<'m> {
 /// An array of rights in a message. After an error (there was no place for a right) the right is
 /// still there, and comes next.
 #[derive(Debug)]
-pub struct Rights<'r, R> {
-    rights: typed::Rights<'r>,
+pub struct Rights<'r, 'm, R> {
+    rights: typed::Rights<'r, typed::Parts<'m, Frame>>,
     held: PhantomData<R>,
 }
 
-impl<R: AnyRight> Iterator for Rights<'_, R> {
+impl<R: AnyRight> Iterator for Rights<'_, '_, R> {
     type Item = Result<R, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -66,15 +66,7 @@ impl Writer<'_> {
         Ok(self)
     }
 
-    numbers! {
-        u8 "an unsigned number of 8 bits", u16 "an unsigned number of 16 bits",
-        u32 "an unsigned number of 32 bits", u64 "an unsigned number of 64 bits",
-        u128 "an unsigned number of 128 bits", i8 "a signed number of 8 bits",
-        i16 "a signed number of 16 bits", i32 "a signed number of 32 bits",
-        i64 "a signed number of 64 bits", i128 "a signed number of 128 bits",
-        f32 "a floating-point number of 32 bits", f64 "a floating-point number of 64 bits",
-        bool "a truth value"
-    }
+    norma_ipc::each_scalar!(numbers);
 
     /// Writes any number of values of one type.
     ///

@@ -19,7 +19,8 @@ pub struct Array<'m, T> {
 }
 
 impl<'m, T: Scalar> Array<'m, T> {
-    pub(super) fn new(bytes: &'m [u8], foreign: bool) -> Self {
+    /// The values in these bytes, in the other byte order than this machine's if `foreign`.
+    pub fn new(bytes: &'m [u8], foreign: bool) -> Self {
         Array {
             bytes,
             foreign,

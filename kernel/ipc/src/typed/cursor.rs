@@ -1,10 +1,11 @@
 //! Where a reader stands: at an item, and at the rights and pages that are next.
 
+use super::beside::Described;
 use super::error::ReadError;
 use super::item::Item;
+use crate::format::Format;
 use crate::message::Message;
 use crate::page::PAGE_SIZE;
-use crate::right::Right;
 
 /// A place among items. Moving on means to pass what belongs to an item too.
 #[derive(Debug, Clone)]
@@ -60,20 +61,16 @@ impl<'m> Cursor<'m> {
     }
 
     /// Whether the rights and the memory that the item at the cursor speaks of are there.
-    pub(super) fn check(
-        &self,
-        item: &Item<'_>,
-        rights: &[Right],
-        memory: usize,
-    ) -> Result<(), ReadError> {
+    pub(super) fn check(&self, item: &Item<'_>, beside: &impl Described) -> Result<(), ReadError> {
         if let Some(kind) = item.kind().right() {
             if self.opened {
                 return Err(ReadError::Opened);
             }
             let end = self.right + item.count() as usize;
-            let meant = rights.get(self.right..end);
-            let meant = meant.ok_or(ReadError::MissingRights)?;
-            if meant.iter().any(|right| right.kind() != kind) {
+            if end > beside.rights() {
+                return Err(ReadError::MissingRights);
+            }
+            if (self.right..end).any(|place| beside.kind(place) != Some(kind)) {
                 return Err(ReadError::WrongRight);
             }
         }
@@ -81,7 +78,7 @@ impl<'m> Cursor<'m> {
             if self.opened {
                 return Err(ReadError::Opened);
             }
-            let left = memory.checked_sub(self.page * PAGE_SIZE);
+            let left = beside.bytes().checked_sub(self.page * PAGE_SIZE);
             if left.is_none_or(|left| left < item.memory()) && item.memory() > 0 {
                 return Err(ReadError::MissingMemory);
             }
@@ -92,36 +89,46 @@ impl<'m> Cursor<'m> {
 
 /// The items of a message, which stays as it is: to look at them in general, where a
 /// [`Reader`](super::Reader) reads what a protocol expects. Ends after the first error.
+pub type Items<'m, P> = ItemsOf<'m, &'m Message<P>>;
+
+/// The same of any kind of message.
 #[derive(Debug)]
-pub struct Items<'m, P> {
-    message: &'m Message<P>,
+pub struct ItemsOf<'m, B> {
+    beside: B,
     cursor: Option<Cursor<'m>>,
 }
 
 impl<'m, P> Items<'m, P> {
-    pub(crate) fn new(message: &'m Message<P>) -> Result<Self, ReadError> {
-        let format = message.format();
+    pub(crate) fn of(message: &'m Message<P>) -> Result<Self, ReadError> {
+        Self::new(message.data(), message.format(), message)
+    }
+}
+
+impl<'m, B: Described> ItemsOf<'m, B> {
+    /// Begins with the first item in a message's inline data.
+    ///
+    /// # Errors
+    /// [`ReadError::NotTyped`].
+    pub fn new(data: &'m [u8], format: Format, beside: B) -> Result<Self, ReadError> {
         if !format.is_typed() {
             return Err(ReadError::NotTyped);
         }
-        let data = message.data();
-        Ok(Items {
-            message,
+        Ok(ItemsOf {
+            beside,
             cursor: Some(Cursor::new(data, format.is_foreign(), format.is_opened())),
         })
     }
 }
 
-impl<'m, P> Iterator for Items<'m, P> {
+impl<'m, B: Described> Iterator for ItemsOf<'m, B> {
     type Item = Result<Item<'m>, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let cursor = self.cursor.as_mut()?;
-        let (rights, memory) = (self.message.rights(), self.message.memory().len());
         let looked = cursor.look().and_then(|next| match next {
             Some((item, behind)) => {
                 if !cursor.is_opened() {
-                    cursor.check(&item, rights, memory)?;
+                    cursor.check(&item, &self.beside)?;
                 }
                 cursor.pass(&item, behind);
                 Ok(Some(item))

@@ -29,17 +29,21 @@
 //! ```
 
 mod array;
+mod beside;
 mod cursor;
 mod error;
 mod item;
 mod reader;
+mod row;
 mod scalar;
 mod writer;
 
 pub use array::{Array, Values};
-pub use cursor::Items;
+pub use beside::{Beside, Described, Parts, Regions};
+pub use cursor::{Items, ItemsOf};
 pub use error::{Occupied, ReadError};
 pub use item::{Item, Kind};
-pub use reader::{Reader, Rights};
+pub use reader::{ItemReader, Reader, Rights};
+pub use row::Row;
 pub use scalar::{Number, Scalar};
 pub use writer::Writer;

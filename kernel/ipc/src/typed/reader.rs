@@ -4,26 +4,25 @@
 //! rights and memory against those that are there. A read that fails takes nothing and does not
 //! move on; what nobody takes stays in the message, and goes with it.
 
-use alloc::vec::Vec;
-
 use super::array::{Array, Values};
+use super::beside::{Beside, Parts, Regions};
 use super::cursor::Cursor;
 use super::error::ReadError;
 use super::item::{Item, Kind};
-use super::scalar::{Number, Scalar, each_scalar};
+use super::scalar::{Number, Scalar};
 use crate::format::Format;
-use crate::memory::Memory;
 use crate::message::Body;
 use crate::page::Page;
-use crate::right::{Right, RightKind};
+use crate::right::RightKind;
 
 /// Reads a message's items in order, and takes out the rights and the memory among them.
+pub type Reader<'m, P> = ItemReader<'m, Parts<'m, P>>;
+
+/// The same of any kind of message: what lies beside its items is `beside`.
 #[derive(Debug)]
-pub struct Reader<'m, P> {
+pub struct ItemReader<'m, B> {
     cursor: Cursor<'m>,
-    format: &'m mut Format,
-    rights: &'m mut Vec<Right>,
-    memory: &'m mut Memory<P>,
+    beside: B,
 }
 
 macro_rules! reading {
@@ -40,7 +39,7 @@ macro_rules! reading {
 }
 
 impl<'m, P> Reader<'m, P> {
-    pub(crate) fn new(body: &'m mut Body<P>) -> Result<Self, ReadError> {
+    pub(crate) fn of(body: &'m mut Body<P>) -> Result<Self, ReadError> {
         let Body {
             data,
             format,
@@ -48,14 +47,24 @@ impl<'m, P> Reader<'m, P> {
             memory,
             ..
         } = body;
+        let (items, beside) = (*format, Parts::new(format, rights, memory));
+        Self::new(data, items, beside)
+    }
+}
+
+impl<'m, B: Beside> ItemReader<'m, B> {
+    /// Begins with the first item in a message's inline data.
+    ///
+    /// # Errors
+    /// [`ReadError::NotTyped`].
+    #[inline]
+    pub fn new(data: &'m [u8], format: Format, beside: B) -> Result<Self, ReadError> {
         if !format.is_typed() {
             return Err(ReadError::NotTyped);
         }
-        Ok(Reader {
+        Ok(ItemReader {
             cursor: Cursor::new(data, format.is_foreign(), format.is_opened()),
-            format,
-            rights,
-            memory,
+            beside,
         })
     }
 
@@ -93,7 +102,7 @@ impl<'m, P> Reader<'m, P> {
         self.read(Item::value)
     }
 
-    each_scalar!(reading);
+    crate::each_scalar!(reading);
 
     /// Reads any number of values of one type.
     ///
@@ -132,7 +141,7 @@ impl<'m, P> Reader<'m, P> {
     ///
     /// # Errors
     /// [`ReadError`]; the right stays in the message then.
-    pub fn right(&mut self, kind: RightKind) -> Result<Right, ReadError> {
+    pub fn right(&mut self, kind: RightKind) -> Result<B::Right, ReadError> {
         self.right_into(kind, Ok)
     }
 
@@ -144,7 +153,7 @@ impl<'m, P> Reader<'m, P> {
     pub fn right_into<T>(
         &mut self,
         kind: RightKind,
-        take: impl FnOnce(Right) -> Result<T, Right>,
+        take: impl FnOnce(B::Right) -> Result<T, B::Right>,
     ) -> Result<T, ReadError> {
         let (item, behind) = self.look()?;
         if item.kind() != Kind::of_rights(kind) {
@@ -153,15 +162,17 @@ impl<'m, P> Reader<'m, P> {
         if item.count() != 1 {
             return Err(ReadError::UnexpectedCount(item.count()));
         }
-        self.cursor.check(&item, self.rights, self.memory.len())?;
-        match take(self.rights.remove(self.cursor.right)) {
+        self.cursor.check(&item, &self.beside)?;
+        let place = self.cursor.right;
+        match take(self.beside.take_right(place)) {
             Ok(taken) => {
-                self.format.open();
+                self.beside.open();
                 self.cursor.leave(behind);
                 Ok(taken)
             }
             Err(right) => {
-                self.rights.insert(self.cursor.right, right); // There is room.
+                // Where it was, so that there is room.
+                let _ = self.beside.put_right(place, right);
                 Err(ReadError::NoMemory)
             }
         }
@@ -172,16 +183,15 @@ impl<'m, P> Reader<'m, P> {
     ///
     /// # Errors
     /// [`ReadError`]; nothing has happened then.
-    pub fn rights(&mut self, kind: RightKind) -> Result<Rights<'_>, ReadError> {
+    pub fn rights(&mut self, kind: RightKind) -> Result<Rights<'_, B>, ReadError> {
         let (item, behind) = self.look()?;
         if item.kind() != Kind::of_rights(kind) {
             return Err(ReadError::Unexpected(item.kind()));
         }
-        self.cursor.check(&item, self.rights, self.memory.len())?;
+        self.cursor.check(&item, &self.beside)?;
         self.cursor.leave(behind);
         Ok(Rights {
-            format: self.format,
-            rights: self.rights,
+            beside: &mut self.beside,
             next: &mut self.cursor.right,
             left: item.count() as usize,
         })
@@ -204,7 +214,7 @@ impl<'m, P> Reader<'m, P> {
     pub fn end(self) -> Result<(), ReadError> {
         let Cursor { right, page, .. } = self.cursor;
         let described = self.cursor.is_opened()
-            || (right == self.rights.len() && page == self.memory.pages().len());
+            || (right == self.beside.rights() && page == self.beside.pages());
         if self.cursor.is_at_end() && described {
             Ok(())
         } else {
@@ -213,25 +223,25 @@ impl<'m, P> Reader<'m, P> {
     }
 }
 
-impl<P: Page> Reader<'_, P> {
+impl<B: Regions> ItemReader<'_, B> {
     /// Takes a region of bytes out.
     ///
     /// # Errors
     /// [`ReadError`]; the memory stays in the message then.
-    pub fn memory(&mut self) -> Result<Memory<P>, ReadError> {
+    pub fn memory(&mut self) -> Result<B::Region, ReadError> {
         Ok(self.region(Kind::Bytes, 1)?.0)
     }
 
-    /// Takes a region that holds an array of numbers out.
+    /// Takes a region that holds an array of numbers out, and whether they are in the other byte
+    /// order than this machine's.
     ///
     /// # Errors
     /// [`ReadError`]; the memory stays in the message then.
-    pub fn numbers<T: Number>(&mut self) -> Result<Values<P, T>, ReadError> {
-        let (memory, foreign) = self.region(T::KIND, size_of::<T>())?;
-        Ok(Values::new(memory, foreign))
+    pub fn number_region<T: Number>(&mut self) -> Result<(B::Region, bool), ReadError> {
+        self.region(T::KIND, size_of::<T>())
     }
 
-    fn region(&mut self, kind: Kind, width: usize) -> Result<(Memory<P>, bool), ReadError> {
+    fn region(&mut self, kind: Kind, width: usize) -> Result<(B::Region, bool), ReadError> {
         let (item, behind) = self.look()?;
         if item.kind() != kind || !item.is_out_of_line() {
             return Err(ReadError::Unexpected(item.kind()));
@@ -239,13 +249,13 @@ impl<P: Page> Reader<'_, P> {
         if usize::from(item.width()) != width {
             return Err(ReadError::UnexpectedWidth(item.width()));
         }
-        self.cursor.check(&item, self.rights, self.memory.len())?;
+        self.cursor.check(&item, &self.beside)?;
         let region = if item.memory() == 0 {
-            Memory::new()
+            B::Region::default()
         } else {
-            let region = self.memory.take_part(self.cursor.page, item.memory());
+            let region = self.beside.take_part(self.cursor.page, item.memory());
             let region = region.map_err(|_| ReadError::NoMemory)?;
-            self.format.open();
+            self.beside.open();
             region
         };
         self.cursor.leave(behind);
@@ -253,17 +263,27 @@ impl<P: Page> Reader<'_, P> {
     }
 }
 
+impl<P: Page> Reader<'_, P> {
+    /// Takes a region that holds an array of numbers out.
+    ///
+    /// # Errors
+    /// [`ReadError`]; the memory stays in the message then.
+    pub fn numbers<T: Number>(&mut self) -> Result<Values<P, T>, ReadError> {
+        let (memory, foreign) = self.number_region::<T>()?;
+        Ok(Values::new(memory, foreign))
+    }
+}
+
 /// An array of rights in a message, to be taken out one after the other. Those that are not
 /// taken stay in the message.
 #[derive(Debug)]
-pub struct Rights<'r> {
-    format: &'r mut Format,
-    rights: &'r mut Vec<Right>,
+pub struct Rights<'r, B> {
+    beside: &'r mut B,
     next: &'r mut usize,
     left: usize,
 }
 
-impl Rights<'_> {
+impl<B: Beside> Rights<'_, B> {
     /// How many have not been taken.
     pub fn len(&self) -> usize {
         self.left
@@ -275,13 +295,13 @@ impl Rights<'_> {
     }
 
     /// Takes the next one out.
-    pub fn take(&mut self) -> Option<Right> {
-        if self.left == 0 || *self.next >= self.rights.len() {
+    pub fn take(&mut self) -> Option<B::Right> {
+        if self.left == 0 || *self.next >= self.beside.rights() {
             return None;
         }
         self.left -= 1;
-        self.format.open();
-        Some(self.rights.remove(*self.next))
+        self.beside.open();
+        Some(self.beside.take_right(*self.next))
     }
 
     /// Puts the one that was taken last back in its place: it was not wanted, or there was no
@@ -289,17 +309,14 @@ impl Rights<'_> {
     ///
     /// # Errors
     /// Gives it back when none was taken.
-    pub fn put_back(&mut self, right: Right) -> Result<(), Right> {
-        if self.rights.len() == self.rights.capacity() {
-            return Err(right);
-        }
-        self.rights.insert(*self.next, right); // Where it was, so that there is room.
+    pub fn put_back(&mut self, right: B::Right) -> Result<(), B::Right> {
+        self.beside.put_right(*self.next, right)?;
         self.left += 1;
         Ok(())
     }
 }
 
-impl Drop for Rights<'_> {
+impl<B> Drop for Rights<'_, B> {
     fn drop(&mut self) {
         *self.next += self.left;
     }

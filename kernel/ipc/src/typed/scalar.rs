@@ -85,6 +85,8 @@ impl Scalar for bool {
 }
 
 /// One method for each type of [`Scalar`], by the type's name.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! each_scalar {
     ($method:ident) => {
         $method! {
@@ -98,5 +100,3 @@ macro_rules! each_scalar {
         }
     };
 }
-
-pub(crate) use each_scalar;

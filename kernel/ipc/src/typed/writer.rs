@@ -1,11 +1,12 @@
 //! Writing items: each wholly, or not at all.
 
 use super::error::Occupied;
-use super::item::{DESCRIPTOR, Kind, descriptor};
-use super::scalar::{Number, Scalar, each_scalar};
+use super::item::Kind;
+use super::row::Row;
+use super::scalar::{Number, Scalar};
 use crate::error::{NoMemory, RightError};
 use crate::format::Format;
-use crate::limits::{MAX_INLINE, MAX_RIGHTS};
+use crate::limits::MAX_RIGHTS;
 use crate::memory::Memory;
 use crate::message::Body;
 use crate::page::{Page, PageSource};
@@ -66,31 +67,9 @@ impl<'m, P> Writer<'m, P> {
         Ok(Writer { body })
     }
 
-    /// Makes room for a descriptor and `bytes` of values, so that writing them cannot fail.
     #[inline]
-    fn reserve(&mut self, bytes: usize) -> Result<(), NoMemory> {
-        let data = &mut self.body.data;
-        let room = MAX_INLINE.saturating_sub(data.len());
-        // First without the sum, which could exceed a `usize`.
-        if bytes > room || DESCRIPTOR + bytes.next_multiple_of(DESCRIPTOR) > room {
-            return Err(NoMemory);
-        }
-        data.try_reserve(DESCRIPTOR + bytes.next_multiple_of(DESCRIPTOR))
-            .map_err(|_| NoMemory)
-    }
-
-    /// Writes a descriptor; there is room.
-    #[inline]
-    fn describe(&mut self, kind: Kind, width: u8, out_of_line: bool, count: u32) {
-        let head = descriptor(kind, width, out_of_line, count);
-        self.body.data.extend_from_slice(&head);
-    }
-
-    /// Fills the last values up; there is room.
-    #[inline]
-    fn pad(&mut self) {
-        let data = &mut self.body.data;
-        data.resize(data.len().next_multiple_of(DESCRIPTOR), 0);
+    fn row(&mut self) -> Row<'_> {
+        Row::new(&mut self.body.data)
     }
 
     /// Writes a value.
@@ -102,7 +81,7 @@ impl<'m, P> Writer<'m, P> {
         self.array(&[value])
     }
 
-    each_scalar!(writing);
+    crate::each_scalar!(writing);
 
     /// Writes any number of values of one type.
     ///
@@ -110,20 +89,7 @@ impl<'m, P> Writer<'m, P> {
     /// As [`Writer::value`].
     #[inline]
     pub fn array<T: Scalar>(&mut self, values: &[T]) -> Result<&mut Self, NoMemory> {
-        self.reserve(size_of_val(values))?;
-        self.describe(T::KIND, size_of::<T>() as u8, false, values.len() as u32);
-        for value in values {
-            value.write(&mut self.body.data);
-        }
-        self.pad();
-        Ok(self)
-    }
-
-    fn string(&mut self, kind: Kind, bytes: &[u8]) -> Result<&mut Self, NoMemory> {
-        self.reserve(bytes.len())?;
-        self.describe(kind, 1, false, bytes.len() as u32);
-        self.body.data.extend_from_slice(bytes);
-        self.pad();
+        self.row().array(values)?;
         Ok(self)
     }
 
@@ -132,7 +98,8 @@ impl<'m, P> Writer<'m, P> {
     /// # Errors
     /// As [`Writer::value`].
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<&mut Self, NoMemory> {
-        self.string(Kind::Bytes, bytes)
+        self.row().bytes(bytes)?;
+        Ok(self)
     }
 
     /// Writes a text.
@@ -140,7 +107,8 @@ impl<'m, P> Writer<'m, P> {
     /// # Errors
     /// As [`Writer::value`].
     pub fn text(&mut self, text: &str) -> Result<&mut Self, NoMemory> {
-        self.string(Kind::Text, text.as_bytes())
+        self.row().text(text)?;
+        Ok(self)
     }
 
     /// Says that the next `count` items belong together: an array of texts is a list and so many
@@ -149,8 +117,7 @@ impl<'m, P> Writer<'m, P> {
     /// # Errors
     /// As [`Writer::value`].
     pub fn list(&mut self, count: u32) -> Result<&mut Self, NoMemory> {
-        self.reserve(0)?;
-        self.describe(Kind::List, 0, false, count);
+        self.row().list(count)?;
         Ok(self)
     }
 
@@ -163,7 +130,7 @@ impl<'m, P> Writer<'m, P> {
         if self.reserve_rights(1).is_err() {
             return Err(right);
         }
-        self.describe(Kind::of_rights(right.kind()), 0, false, 1);
+        self.row().rights(right.kind(), 1);
         self.body.rights.push(right);
         Ok(self)
     }
@@ -182,7 +149,7 @@ impl<'m, P> Writer<'m, P> {
             return Err(RightError::InvalidRight);
         }
         self.reserve_rights(rights.len())?;
-        self.describe(Kind::of_rights(kind), 0, false, rights.len() as u32);
+        self.row().rights(kind, rights.len());
         self.body.rights.append(rights);
         Ok(self)
     }
@@ -193,7 +160,7 @@ impl<'m, P> Writer<'m, P> {
             return Err(NoMemory);
         }
         rights.try_reserve(count).map_err(|_| NoMemory)?;
-        self.reserve(0)
+        self.row().reserve(0)
     }
 }
 
@@ -248,12 +215,12 @@ impl<P: Page> Writer<'_, P> {
         region: Memory<P>,
         source: &mut impl PageSource<Page = P>,
     ) -> Result<&mut Self, Memory<P>> {
-        if self.reserve(0).is_err() {
+        if self.row().reserve(0).is_err() {
             return Err(region);
         }
-        let count = region.len() / usize::from(width);
+        let bytes = region.len();
         self.body.memory.append_aligned(region, source)?;
-        self.describe(kind, width, true, count as u32);
+        self.row().region(kind, width, bytes);
         Ok(self)
     }
 }

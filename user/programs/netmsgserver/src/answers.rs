@@ -86,7 +86,7 @@ impl Server {
         let mut ports = self.answers.ports.iter();
         let found = ports.find(|(_, (port, right))| {
             let unanswered =
-                |status: norma_user::Status| status.send_onces == 0 && status.queued == 0;
+                |status: norma_user::ReceiveStatus| status.send_onces == 0 && status.queued == 0;
             right.is_some() && port.status().is_ok_and(unanswered)
         });
         let Some(name) = found.map(|(name, _)| *name) else {

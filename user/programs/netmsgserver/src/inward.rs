@@ -42,7 +42,7 @@ impl Server {
                 now.copy_from_slice(chunk);
                 to = later;
             }
-            message.replace_memory(memory);
+            let _ = message.replace_memory(memory);
         }
         while !from.rights().is_empty() {
             let taken = self.core.ipc().take_right(self.space, from);

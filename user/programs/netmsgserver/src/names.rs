@@ -27,7 +27,7 @@ impl Server {
                 return self.look_up(name, patience, once);
             }
             Some(Request::Settle) => return self.leaving.push(once),
-            None => Err(Failure::BadMessage),
+            None => Err(Failure::NotSupported),
         };
         tell(once, outcome.map(|()| None));
     }

@@ -44,7 +44,7 @@ impl Server {
         if !memory.is_empty() {
             fill_memory(memory, message)?;
         }
-        while let Some(right) = from.take_any_right() {
+        while let Some(right) = from.take_any_right()? {
             match right {
                 Right::Send(right) => self.take_send(right, message)?,
                 Right::SendOnce(right) => self.take_once(right, message)?,

@@ -176,10 +176,7 @@ impl Server {
         };
         proxy.asked = false;
         // Another may have been made since.
-        let left = proxy
-            .port
-            .status()
-            .is_ok_and(|status| status.flags & 1 != 0);
+        let left = proxy.port.status().is_ok_and(|status| status.has_senders);
         if left || make_sends % COUNTS != proxy.made {
             let _ = self.watch_senders(port);
             return;

@@ -10,6 +10,7 @@ mod faults;
 mod frames;
 mod measure;
 mod ports;
+mod typed;
 mod vectors;
 
 use core::time::Duration;
@@ -34,6 +35,7 @@ fn main(task: Task) -> Result<(), Failure> {
         "relayed-client" => ports::relayed_client(&task, rest),
         "measure" => measure::null(&task, rest),
         "ports" => ports::all(),
+        "typed" => typed::all(&task),
         "memory" => ports::memory(),
         "frames-echo" => frames::echo(&task),
         "frames-call" => frames::call_frames(&task),

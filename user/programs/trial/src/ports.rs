@@ -206,7 +206,7 @@ fn given_back() -> Result<(), Failure> {
     let name = right.name();
     let mut message = Message::new()?;
     message.push_right(right)?;
-    message.replace_memory(Memory::copy_from(&[5; 5000])?);
+    let _ = message.replace_memory(Memory::copy_from(&[5; 5000])?);
     let Err(mut error) = dead.send(message) else {
         return check(false, "nobody is there");
     };
@@ -239,7 +239,7 @@ pub fn memory() -> Result<(), Failure> {
     drop(copy);
     again.bytes_mut().fill(3);
     let mut message = Message::new()?;
-    message.replace_memory(again);
+    let _ = message.replace_memory(again);
     right.send(message)?;
     let mut message = port.receive()?;
     check(
