@@ -28,6 +28,7 @@ pub fn tests() -> Vec<Test> {
         Test::new("tasks::frames", frames),
         Test::new("tasks::relayed", |lab| relayed(lab, "relayed-server")),
         Test::new("tasks::relayed_to_a_kernel", |lab| relayed(lab, "server")),
+        Test::new("tasks::relayed_rights_and_deaths", relayed_rights),
         Test::new("tasks::an_old_processor", old_processor),
     ];
     for machine in [Machine::Microvm, Machine::Q35] {
@@ -114,5 +115,30 @@ fn relayed(lab: &Lab, server: &str) -> Result<()> {
         run.expect("a", &server, deadline())?;
         ends(run, "b", Outcome::Pass)?;
         ends(run, "a", Outcome::Pass)
+    })
+}
+
+/// Rights of every kind, notifications, large data and the ends of programs, of a server and so
+/// of a node: through servers on two nodes, with a third whose kernel carries messages itself.
+fn relayed_rights(lab: &Lab) -> Result<()> {
+    let keeper = node(lab, "a", "relayed-keeper")?.argument("network=off");
+    let visitor = node(lab, "b", "relayed-visitor")?.argument("network=off");
+    let third = node(lab, "c", "server")?;
+    lab.run(Plan::new(vec![keeper, visitor, third]), |run| {
+        let lines = [
+            "task trial: what a program sent before it ended has arrived",
+            "task trial: the call under way: Some(Unanswered)",
+            "task trial: with another server all goes on",
+            "task trial: all was kept",
+        ];
+        for line in lines {
+            run.expect("b", line, deadline())?;
+        }
+        run.expect("b", &passed("relayed-visitor"), deadline())?;
+        run.expect("a", &passed("relayed-keeper"), deadline())?;
+        run.expect("c", &passed("server"), deadline())?;
+        ends(run, "b", Outcome::Pass)?;
+        ends(run, "a", Outcome::Pass)?;
+        ends(run, "c", Outcome::Pass)
     })
 }

@@ -109,6 +109,14 @@ impl Failure {
 }
 
 impl Failure {
+    /// The code that says so, and what comes with it.
+    pub(crate) const fn reason(self) -> (Code, u64) {
+        match self {
+            Failure::NodeDied { address } => (Code::NodeDied, address),
+            failure => (failure.code(), 0),
+        }
+    }
+
     /// The code that says so.
     pub(crate) const fn code(self) -> Code {
         match self {

@@ -239,7 +239,8 @@ impl Message {
         core::mem::take(&mut self.0.memory)
     }
 
-    /// The name of the receive right on which it came; `None` for the reply to a call.
+    /// The name of the receive right on which it came, or the notification in its place; `None`
+    /// for the reply to a call.
     pub fn port(&self) -> Option<Name> {
         (self.0.header.port != 0).then(|| Name::from_raw(self.0.header.port))
     }

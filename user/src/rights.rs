@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::message::Message;
 use crate::system::{self, plain};
 use core::mem::ManuallyDrop;
-use norma_abi::{Status, call, disposition, kind};
+use norma_abi::{Status, UNMADE, call, disposition, kind};
 use norma_ipc::{Name, ReceiveStatus, RightKind, RightTypes};
 use zerocopy::IntoBytes;
 
@@ -82,6 +82,17 @@ right! {
     /// The right to send one message. If it is dropped unused, whoever waits for the message
     /// learns so.
     SendOnceRight, RightKind::SendOnce, kind::SEND_ONCE
+}
+
+/// Gives a right up for a reason.
+fn give_up<R: AnyRight>(right: R, kind: u32, reason: Failure) {
+    let name = right.into_name().raw();
+    let (code, detail) = reason.reason();
+    let arguments = [name.into(), kind.into(), code.number(), detail];
+    if plain(call::DEALLOCATE, arguments).is_err() {
+        // One that is a reason for something else.
+        deallocate(name, kind);
+    }
 }
 
 /// Gives a right up. A name whose right is gone already denotes nothing: nothing to give up.
@@ -201,6 +212,40 @@ pub(crate) fn status(port: Name) -> Result<ReceiveStatus, Failure> {
     told.no_senders_requested = flag(1);
     told.port_destroyed_requested = flag(2);
     Ok(told)
+}
+
+impl ReceiveRight {
+    /// Destroys the port, for a reason: whoever has or uses a right to it learns `reason` in place
+    /// of [`Failure::PortDied`], if it is one for which ports die or calls are not answered.
+    pub fn give_up(self, reason: Failure) {
+        give_up(self, kind::RECEIVE, reason);
+    }
+}
+
+impl SendOnceRight {
+    /// Gives the right up unused: whoever waits for the message learns `reason` in place of
+    /// [`Failure::Unanswered`], if it is one for which ports die or calls are not answered.
+    pub fn give_up(self, reason: Failure) {
+        give_up(self, kind::SEND_ONCE, reason);
+    }
+
+    /// Gives up a right to a port whose receive right this task has, as if it had never been
+    /// made: no notification comes there.
+    ///
+    /// # Errors
+    /// [`Failure::InvalidRight`] for one to a port of somebody else; the right is given up as
+    /// by dropping it.
+    pub fn retract(self) -> Result<(), Failure> {
+        let name = self.name.raw().into();
+        let taken = plain(call::DEALLOCATE, [name, kind::SEND_ONCE.into(), UNMADE, 0]);
+        match taken {
+            Ok(_) => {
+                let _ = self.into_name();
+                Ok(())
+            }
+            Err(refused) => Err(refused.into()),
+        }
+    }
 }
 
 impl SendRight {

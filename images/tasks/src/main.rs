@@ -99,6 +99,8 @@ fn main(node: Node) -> Result<(), Failure> {
         "hostile" => ends::hostile(&node),
         "frames-echo" => card::echo(&node),
         "frames-call" => card::call(&node),
+        "relayed-keeper" => relay::keeps(&node),
+        "relayed-visitor" => relay::visits(&node),
         "relayed-server" => relay::succeeds(&node, "relayed-echo far"),
         "relayed-client" => relay::succeeds(&node, "relayed-client far"),
         "bench" => bench::run(&node, false),

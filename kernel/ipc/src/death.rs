@@ -53,7 +53,7 @@ impl<P: Page> Ipc<P> {
         let Some(port) = self.port_mut(id) else {
             return;
         };
-        if port.destroyed != PortId::NONE && port.dead.is_none() {
+        if port.dead.is_none() && !port.ends_with_its_right() {
             return self.return_receive(id);
         }
         port.holder = Holder::Elsewhere;
@@ -269,7 +269,9 @@ impl<P: Page> Ipc<P> {
     fn notify(&mut self, id: PortId, notification: Notification) {
         if let Some((thread, _)) = self.find_receiver(id, 0) {
             let news = Completion::Received(Delivery::Notification(notification));
+            let told = self.port(id).map_or(0, Port::raw_name);
             let waiter = &mut self.waiters[thread as usize];
+            waiter.told = told;
             let _ = waiter.finish(ThreadId(thread), news, &mut self.events);
         } else {
             self.push_queued(id, Queued::Notification(notification));
@@ -289,6 +291,11 @@ impl<P: Page> Ipc<P> {
 }
 
 impl<P> Port<P> {
+    /// Nobody asked that its receive right come back when it is given up.
+    pub(crate) fn ends_with_its_right(&self) -> bool {
+        self.destroyed == PortId::NONE
+    }
+
     /// Nothing needs its record any more.
     pub(crate) fn is_unreferenced(&self) -> bool {
         self.sends == 0

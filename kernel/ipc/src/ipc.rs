@@ -36,6 +36,8 @@ pub struct Ipc<P> {
     pub(crate) doomed: Option<PortId>,
     pub(crate) draining: bool,
     pub(crate) tally: Tally,
+    /// Where the notification came that was received last: the raw name of its port, or 0.
+    pub(crate) told: u32,
 }
 
 impl<P: Page> Default for Ipc<P> {
@@ -59,6 +61,7 @@ impl<P: Page> Ipc<P> {
             doomed: None,
             draining: false,
             tally: Tally::new(),
+            told: 0,
         }
     }
 

@@ -218,11 +218,17 @@ impl<P> Port<P> {
         }
     }
 
+    /// What the space of its receive right calls it, or 0.
+    #[inline]
+    pub(crate) fn raw_name(&self) -> u32 {
+        self.name().map_or(0, Name::raw)
+    }
+
     /// Notes on a message that it is received from here, as which one.
     #[inline]
     pub(crate) fn stamp(&mut self, message: &mut Message<P>) {
         message.body_mut().arrival = Arrival {
-            port: self.name().map_or(0, Name::raw),
+            port: self.raw_name(),
             sequence: self.sequence,
         };
         self.sequence = self.sequence.wrapping_add(1);

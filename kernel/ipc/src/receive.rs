@@ -5,7 +5,7 @@ use crate::ipc::Ipc;
 use crate::message::Message;
 use crate::name::Name;
 use crate::page::Page;
-use crate::port::{Holder, PortId, Queued, Sink};
+use crate::port::{Holder, Port, PortId, Queued, Sink};
 use crate::right::Target;
 use crate::send::Sent;
 use crate::space::{Entry, SpaceId};
@@ -221,8 +221,19 @@ impl<P: Page> Ipc<P> {
                 }
                 Delivery::Message(message)
             }
-            Queued::Notification(notification) => Delivery::Notification(notification),
+            Queued::Notification(notification) => {
+                self.told = self.port(id).map_or(0, Port::raw_name);
+                Delivery::Notification(notification)
+            }
         })
+    }
+
+    /// The port at which the notification came that was received last, under the name that its
+    /// receiver has for it: of use to who receives from a set. `None` if it came to the reply
+    /// port of a thread.
+    #[inline]
+    pub fn told_at(&self) -> Option<Name> {
+        (self.told != 0).then(|| Name::from_raw(self.told))
     }
 
     /// Moves messages of waiting senders into the queue while there is room. When there is no
@@ -316,7 +327,10 @@ impl<P: Page> Ipc<P> {
     fn take_other_completion(&mut self, thread: ThreadId) -> Option<Completion<P>> {
         let waiter = self.waiters.get_mut(thread.0 as usize)?;
         match core::mem::replace(&mut waiter.state, State::Idle) {
-            State::Done(completion) => Some(completion),
+            State::Done(completion) => {
+                self.told = waiter.told;
+                Some(completion)
+            }
             still => {
                 waiter.state = still;
                 None
@@ -337,7 +351,10 @@ impl<P: Page> Ipc<P> {
         };
         match core::mem::replace(&mut waiter.state, State::Idle) {
             State::Idle | State::Outside | State::Handed(None) => Cancelled::Nothing,
-            State::Done(completion) => Cancelled::Completed(completion),
+            State::Done(completion) => {
+                self.told = waiter.told;
+                Cancelled::Completed(completion)
+            }
             State::Handed(Some(message)) => {
                 Cancelled::Completed(Completion::Received(Delivery::Message(message)))
             }

@@ -2,7 +2,7 @@
 //!
 //! Leaves to others: what follows when a right is gone (`death.rs`).
 
-use crate::error::{InsertError, RightError};
+use crate::error::{InsertError, Reason, RightError};
 use crate::ipc::Ipc;
 use crate::limits::MAX_QUEUE_LIMIT;
 use crate::name::Name;
@@ -261,6 +261,50 @@ impl<P: Page> Ipc<P> {
     ) -> Result<(), RightError> {
         let right = self.take_out(space, name, kind)?;
         self.release(right);
+        Ok(())
+    }
+
+    /// The same, for a reason: whoever waits for the message of a send-once right learns it, and
+    /// so does whoever has or uses a right to the port of a receive right.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn deallocate_because(
+        &mut self,
+        space: SpaceId,
+        name: Name,
+        kind: RightKind,
+        reason: Reason,
+    ) -> Result<(), RightError> {
+        let right = self.take_out(space, name, kind)?;
+        if let (RightKind::Receive, Target::Port(id)) = (right.kind, right.target)
+            && self.port(id).is_some_and(Port::ends_with_its_right)
+        {
+            self.kill_port(id, reason);
+        }
+        self.release_because(right, reason);
+        Ok(())
+    }
+
+    /// Gives the send-once right under `name` up as if it had never been made: no notification
+    /// comes to its port. The receive right of that must be in the same space.
+    ///
+    /// # Errors
+    /// [`RightError::InvalidRight`] if it is not, or the name denotes something else.
+    pub fn unmake_once(&mut self, space: SpaceId, name: Name) -> Result<(), RightError> {
+        let own = match self.space(space)?.get(name)? {
+            Entry {
+                target: Target::Port(id),
+                send_once: true,
+                ..
+            } => self.port(*id).map(|port| port.holder),
+            _ => None,
+        };
+        if !matches!(own, Some(Holder::Space(holder, _)) if holder == space) {
+            return Err(RightError::InvalidRight);
+        }
+        let right = self.take_out(space, name, RightKind::SendOnce)?;
+        self.retract(right);
         Ok(())
     }
 

@@ -116,6 +116,8 @@ pub(crate) struct Waiter<P> {
     pub(crate) limit: usize,
     /// Its [`Event::Wake`] is in the queue.
     pub(crate) waking: bool,
+    /// Where the notification came that it was handed: the raw name of the port, or 0.
+    pub(crate) told: u32,
 }
 
 impl<P> Waiter<P> {
@@ -127,6 +129,7 @@ impl<P> Waiter<P> {
             reply_port: PortId::NONE,
             limit: usize::MAX,
             waking: false,
+            told: 0,
         }
     }
 

@@ -42,7 +42,7 @@ pub use norma_net::{
     CheckInError, DEVICE_PORT, FIRST_SERVICE_PORT, HOST_PORT, NAME_PORT, NAME_TAKEN, NodeName,
 };
 pub use read::{Reader, Rights};
-pub(crate) use receive::{complete, take};
+pub(crate) use receive::{Received, complete, take};
 pub use remote::{NodeInformation, RemoteEntry, RemoteNode, RemoteThread, Start, node};
 pub use rights::{AnyRight, ReceiveRight, SendOnceRight, SendRight};
 pub(crate) use send::answer;

@@ -8,12 +8,45 @@ use super::content::{CoreMessage, entry_address, header, take_reply};
 use super::memory::Memory;
 use super::ports::kind_number;
 use super::run::Context;
-use crate::face::{Delivery, Failure, Message, Name, Notification, RightKind};
+use crate::face::{Failure, Message, Name, Notification, Received, RightKind};
 use crate::limits::TASK_MEMORY;
-use crate::node::{self, EngineGuard};
+use crate::memory::Frame;
+use crate::node::{self, Engine, EngineGuard};
 use norma_abi::{Code, Entry, Header, InContext, News, kind};
 use norma_ipc::SpaceId;
 use norma_ipc::limits::MAX_RIGHTS;
+
+/// What a thread of a task has received.
+#[derive(Debug)]
+pub(super) enum Came {
+    Message(Message),
+    /// News, and at which port of the task's: its name, or 0.
+    Notification(Notification, u32),
+}
+
+impl Received for Result<Came, Failure> {
+    #[inline(always)]
+    fn message(message: CoreMessage) -> Self {
+        Ok(Came::Message(Message::wrap(message)))
+    }
+
+    #[inline(always)]
+    fn delivered(engine: &Engine, delivery: norma_ipc::Delivery<Frame>) -> Self {
+        match delivery {
+            norma_ipc::Delivery::Message(message) => Self::message(message),
+            norma_ipc::Delivery::Notification(notification) => {
+                let port = engine.core.ipc_ref().told_at().map_or(0, Name::raw);
+                let notification = Notification::from_core(engine, notification);
+                Ok(Came::Notification(notification, port))
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn failed(failure: Failure) -> Self {
+        Err(failure)
+    }
+}
 
 /// Gives the program a message of nothing but data, for which there is room, and perhaps a right
 /// to reply. Any other comes back, and so does one that cannot be given now.
@@ -79,20 +112,19 @@ pub(super) fn give_plain(
 }
 
 /// Gives the program whatever was received. The room for it is read when it comes.
-pub(super) fn give(
-    context: &Context,
-    at: u64,
-    delivery: Delivery,
-) -> Result<(), (Refusal, Delivery)> {
+pub(super) fn give(context: &Context, at: u64, came: Came) -> Result<(), (Refusal, Came)> {
     let room = match header(context, at) {
         Ok(room) => room,
-        Err(refusal) => return Err((refusal, delivery)),
+        Err(refusal) => return Err((refusal, came)),
     };
-    match delivery {
-        Delivery::Message(message) => give_message(context, at, &room, message)
-            .map_err(|(refusal, message)| (refusal, Delivery::Message(message))),
-        Delivery::Notification(notification) => give_notification(context, at, &room, notification)
-            .map_err(|(refusal, news)| (refusal, Delivery::Notification(news))),
+    match came {
+        Came::Message(message) => give_message(context, at, &room, message)
+            .map_err(|(refusal, message)| (refusal, Came::Message(message))),
+        Came::Notification(notification, port) => {
+            let room = Header { port, ..room };
+            give_notification(context, at, &room, notification)
+                .map_err(|(refusal, news)| (refusal, Came::Notification(news, port)))
+        }
     }
 }
 
@@ -333,7 +365,6 @@ fn give_notification(
         memory: 0,
         memory_length: 0,
         reply: 0,
-        port: 0,
         sequence: 0,
         news: news as u32,
         subject,

@@ -7,12 +7,12 @@
 //! A message that was received and does not fit, or whose place cannot be written, is parked
 //! with the thread, which can ask for it again; the next thing that it receives replaces it.
 
-use super::arrival;
+use super::arrival::{self, Came};
 use super::calls::{Arguments, Outcome, Refusal, afford};
 use super::content::{self, CoreMessage, Plain};
 use super::ports::name;
 use super::run::Context;
-use crate::face::{CallError, Delivery, Failure, Message, Name, RightKind, call_from, take};
+use crate::face::{CallError, Failure, Message, Name, RightKind, call_from, take};
 use crate::node::{self, EngineGuard, Patience};
 use crate::thread;
 use core::time::Duration;
@@ -94,7 +94,7 @@ fn take_from(
     space: SpaceId,
     from: Name,
     patience: Patience,
-) -> Result<Delivery, Failure> {
+) -> Result<Came, Failure> {
     take(&mut engine, space, from, None, patience)
 }
 
@@ -240,7 +240,7 @@ fn completed(context: &mut Context, at: u64, mut engine: EngineGuard) -> Outcome
 }
 
 /// What was received once the answer was sent.
-fn received(context: &mut Context, at: u64, result: Result<Delivery, Failure>) -> Outcome {
+fn received(context: &mut Context, at: u64, result: Result<Came, Failure>) -> Outcome {
     match result {
         Ok(delivery) => deliver(context, at, delivery),
         Err(failure) => Err(Refusal::from(failure).after_sending()),
@@ -289,7 +289,7 @@ pub(super) fn fetch(context: &mut Context, &[at, ..]: &Arguments) -> Outcome {
 }
 
 /// Gives the program what it received, or parks it.
-fn deliver(context: &mut Context, at: u64, delivery: Delivery) -> Outcome {
+fn deliver(context: &mut Context, at: u64, delivery: Came) -> Outcome {
     match arrival::give(context, at, delivery) {
         Ok(()) => Ok(0),
         Err((refusal, delivery)) => park(context, refusal, delivery),
@@ -308,13 +308,13 @@ fn deliver_message(
         Ok(()) => Ok(0),
         Err(message) => {
             drop(engine);
-            deliver(context, at, Delivery::Message(Message::wrap(message)))
+            deliver(context, at, Came::Message(Message::wrap(message)))
         }
     }
 }
 
 #[cold]
-fn park(context: &mut Context, refusal: Refusal, delivery: Delivery) -> Outcome {
+fn park(context: &mut Context, refusal: Refusal, delivery: Came) -> Outcome {
     context.parked = Some(delivery);
     Err(refusal.after_sending())
 }

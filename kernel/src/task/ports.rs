@@ -9,7 +9,8 @@ use crate::face::{
 use crate::limits::TASK_QUEUE;
 use crate::{arch, node};
 use core::time::Duration;
-use norma_abi::{Code, Entry, Status, about, call, disposition, kind};
+use norma_abi::{Code, Entry, Status, UNMADE, about, call, disposition, kind};
+use norma_ipc::Reason;
 
 /// Bytes of the longest name in the cluster, and one more, which is too long.
 const LONGEST_NAME: usize = 64;
@@ -22,6 +23,7 @@ pub(super) fn carry_out(context: &Context, number: u64, arguments: &Arguments) -
     match number {
         call::NAMES | call::STATUS | call::MEMBERS => look(context, number, arguments),
         call::REQUEST => request(context, arguments),
+        call::DEALLOCATE if arguments[2] != 0 => give_up(context, arguments),
         call::WITHDRAW => withdraw(context, arguments),
         call::CHECK_IN | call::CHECK_OUT | call::LOOK_UP => known(context, number, arguments),
         call::SET_EXCEPTION_PORT => set_exception_port(context, arguments),
@@ -131,6 +133,35 @@ fn make(context: &Context, from: u64, how: u64) -> Result<Name, Failure> {
     });
     engine.act_on_events();
     named.map_err(|error| Failure::from_right(&engine, error))
+}
+
+/// Gives a right up for a reason, which those learn to whom it matters.
+fn give_up(context: &Context, &[right, kind, code, detail, ..]: &Arguments) -> Outcome {
+    let (right, kind) = (name(right)?, right_kind(kind)?);
+    let reason = match Code::from_number(code) {
+        None if code == UNMADE && kind == RightKind::SendOnce => {
+            let mut engine = node::lock();
+            let given = engine.core.ipc().unmake_once(context.task.space, right);
+            given.map_err(|error| Failure::from_right(&engine, error))?;
+            return Ok(0);
+        }
+        Some(Code::PortDied) => Reason::Destroyed,
+        Some(Code::Moved) => Reason::Moved,
+        Some(Code::Unanswered) => Reason::Unanswered,
+        Some(Code::NodeDied) => Reason::NodeDied(detail),
+        Some(Code::NameUnknown) => Reason::NameUnknown,
+        Some(Code::NoMemory) => Reason::NoMemory,
+        Some(Code::Circular) => Reason::Circular,
+        _ => return Err(Code::OutOfRange.into()),
+    };
+    let mut engine = node::lock();
+    let given = engine
+        .core
+        .ipc()
+        .deallocate_because(context.task.space, right, kind, reason);
+    engine.act_on_events();
+    given.map_err(|error| Failure::from_right(&engine, error))?;
+    Ok(0)
 }
 
 /// Calls that write what they found into the program's memory.

@@ -4,11 +4,11 @@
 //! goes there. A thread whose task is at its end goes no more: the way to ring 3 is where it
 //! learns so, and [`install`] takes it to the end of [`run`] instead.
 
+use super::arrival::Came;
 use super::life::TaskRef;
 use super::vector;
 use crate::arch::tables::set_kernel_stack;
 use crate::arch::user::{self, CROSSING, Frame};
-use crate::face::Delivery;
 use crate::{arch, thread};
 use norma_ipc::ThreadId;
 
@@ -21,7 +21,7 @@ pub(crate) struct Context {
     /// Which thread of the task it is, counted from 0.
     pub(super) index: u32,
     /// What it received and could not take yet.
-    pub(super) parked: Option<Delivery>,
+    pub(super) parked: Option<Came>,
     vector: vector::State,
 }
 

@@ -156,6 +156,10 @@ pub mod disposition {
 /// Set beside a code: what was to be sent is gone, and only what was to come back is not there.
 pub const SENT: u64 = 1 << 32;
 
+/// In place of the reason for which [`call::DEALLOCATE`] gives a send-once right up: nobody is told,
+/// as if it had never been made. For a task that has the receive right of its port.
+pub const UNMADE: u64 = 1 << 32;
+
 /// A time-out that never ends.
 pub const FOREVER: u64 = u64::MAX;
 

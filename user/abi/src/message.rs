@@ -31,7 +31,7 @@ pub struct Header {
     pub memory_kept: u32,
     /// The name of the send-once right to which the reply goes, or 0.
     pub reply: u32,
-    /// Received: the name of the port to which it came, or 0.
+    /// Received: the name of the port to which it came, a message or news, or 0.
     pub port: u32,
     /// Received: how many messages were received from that port before.
     pub sequence: u32,

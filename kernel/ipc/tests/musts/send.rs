@@ -210,6 +210,74 @@ fn i_7_a_send_once_right_that_is_dropped_says_so_once() {
 }
 
 #[test]
+fn i_44_whoever_gives_a_right_up_can_say_why() {
+    let mut ipc = core();
+    let (home, other) = (space(&mut ipc), space(&mut ipc));
+    let why = Reason::NodeDied(3);
+    let port = ipc.allocate_port(home).unwrap();
+    let once = ipc.make_right(home, port, RightKind::SendOnce).unwrap();
+    let name = ipc.insert(other, once).unwrap();
+    ipc.deallocate_because(other, name, RightKind::SendOnce, why)
+        .unwrap();
+    let news = Notification::SendOnce(why);
+    assert!(matches!(ipc.receive(home, port), Ok(Delivery::Notification(n)) if n == news));
+    // A port dies of it.
+    let right = give_send(&mut ipc, home, port, other);
+    let once = ipc.make_right(home, port, RightKind::SendOnce).unwrap();
+    ipc.deallocate_because(home, port, RightKind::Receive, why)
+        .unwrap();
+    let refused = message(&mut ipc, 2);
+    let error = ipc.send(other, right, refused, None).unwrap_err();
+    assert_eq!(error.failure, SendFailure::Right(RightError::Dead(why)));
+    ipc.discard(error.message);
+    ipc.release(once);
+    audit(&ipc);
+    // One that is to come back when it is given up comes back, whatever the reason.
+    let (port, answers) = (
+        ipc.allocate_port(home).unwrap(),
+        ipc.allocate_port(other).unwrap(),
+    );
+    let notify = ipc.make_right(other, answers, RightKind::SendOnce).unwrap();
+    let asked = ipc.request_port_destroyed(home, port, Some(notify));
+    assert!(matches!(asked, Ok(None)));
+    ipc.deallocate_because(home, port, RightKind::Receive, why)
+        .unwrap();
+    let Ok(Delivery::Notification(Notification::PortDestroyed(right))) =
+        ipc.receive(other, answers)
+    else {
+        panic!("it did not come back");
+    };
+    ipc.release(right);
+    audit(&ipc);
+}
+
+#[test]
+fn i_44_a_send_once_right_to_a_port_of_ones_own_can_be_unmade() {
+    let mut ipc = core();
+    let (home, other) = (space(&mut ipc), space(&mut ipc));
+    let port = ipc.allocate_port(home).unwrap();
+    for (holder, is_own) in [(home, true), (other, false)] {
+        let once = ipc.make_right(home, port, RightKind::SendOnce).unwrap();
+        let name = ipc.insert(holder, once).unwrap();
+        let unmade = ipc.unmake_once(holder, name);
+        match is_own {
+            true => assert_eq!(unmade, Ok(())),
+            false => assert_eq!(unmade, Err(RightError::InvalidRight)),
+        }
+        let gone = ipc.deallocate(holder, name, RightKind::SendOnce);
+        assert_eq!(gone.is_err(), is_own);
+    }
+    assert_eq!(ipc.unmake_once(home, port), Err(RightError::InvalidRight));
+    // The one that was not unmade was told of.
+    assert!(matches!(
+        ipc.receive(home, port),
+        Ok(Delivery::Notification(_))
+    ));
+    assert!(matches!(ipc.receive(home, port), Err(ReceiveError::Empty)));
+    audit(&ipc);
+}
+
+#[test]
 fn a_call_goes_to_the_waiting_server_and_comes_back_in_the_same_message() {
     let mut ipc = core();
     let (client, server) = (space(&mut ipc), space(&mut ipc));

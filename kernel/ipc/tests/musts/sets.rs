@@ -70,6 +70,41 @@ fn i_17_a_message_says_on_which_port_it_came() {
 }
 
 #[test]
+fn i_43_a_notification_says_on_which_port_it_came() {
+    let mut ipc = core();
+    let home = space(&mut ipc);
+    let (set, ports) = set_of(&mut ipc, home, 3);
+    let drop_once = |ipc: &mut Core, port| {
+        let once = ipc.make_right(home, port, RightKind::SendOnce).unwrap();
+        ipc.release(once);
+    };
+    let unanswered = |delivery: &Delivery<_>| {
+        matches!(
+            delivery,
+            Delivery::Notification(Notification::SendOnce(Reason::Unanswered))
+        )
+    };
+    // From the queues, in turn.
+    drop_once(&mut ipc, ports[2]);
+    drop_once(&mut ipc, ports[0]);
+    for port in [ports[2], ports[0]] {
+        assert!(unanswered(&ipc.receive(home, set).unwrap()));
+        assert_eq!(ipc.told_at(), Some(port));
+    }
+    // To threads that wait, which look when others have been told since.
+    for (thread, port) in [(ALICE, ports[1]), (BOB, ports[2])] {
+        assert!(matches!(ipc.receive_or_wait(thread, home, set), Ok(None)));
+        drop_once(&mut ipc, port);
+    }
+    for (thread, port) in [(ALICE, ports[1]), (BOB, ports[2])] {
+        assert!(matches!(ipc.take_completion(thread),
+            Some(Completion::Received(delivery)) if unanswered(&delivery)));
+        assert_eq!(ipc.told_at(), Some(port));
+    }
+    audit(&ipc);
+}
+
+#[test]
 fn a_member_can_be_received_from_alone_and_is_served_first_there() {
     let mut ipc = core();
     let home = space(&mut ipc);

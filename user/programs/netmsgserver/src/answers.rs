@@ -3,6 +3,7 @@
 //! Owns: which port is for which call. A port that was answered serves again.
 
 use crate::limits::SPARE_ANSWERS;
+use crate::reasons;
 use crate::server::Server;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -66,7 +67,10 @@ impl Server {
         self.give_back_port(port);
         let mut reply = match self.take_in(message) {
             Ok(reply) => reply,
-            Err(_) => return self.core.ipc().release(right),
+            Err(failure) => {
+                let ipc = self.core.ipc();
+                return ipc.release_because(right, reasons::reason(failure));
+            }
         };
         // It has none yet, and this is a send-once right.
         if let Err(right) = reply.set_reply(right) {
@@ -80,22 +84,13 @@ impl Server {
         }
     }
 
-    /// Nobody will answer some call: it is not said which, so it is looked for. It is the one
-    /// to which there is no right, and for which nothing waits to be received.
-    pub fn unanswered(&mut self) {
-        let mut ports = self.answers.ports.iter();
-        let found = ports.find(|(_, (port, right))| {
-            let unanswered =
-                |status: norma_user::ReceiveStatus| status.send_onces == 0 && status.queued == 0;
-            right.is_some() && port.status().is_ok_and(unanswered)
-        });
-        let Some(name) = found.map(|(name, _)| *name) else {
-            return;
-        };
-        let right = self.answers.ports.get_mut(&name);
+    /// Nobody will answer the call whose answer was to come to `port`.
+    pub fn unanswered(&mut self, port: u32, failure: Failure) {
+        let right = self.answers.ports.get_mut(&port);
         if let Some(right) = right.and_then(|(_, right)| right.take()) {
-            self.give_back_port(name);
-            self.core.ipc().release(right);
+            self.give_back_port(port);
+            let ipc = self.core.ipc();
+            ipc.release_because(right, reasons::reason(failure));
         }
     }
 }

@@ -4,10 +4,11 @@
 //! for one of this node is the right to that; a right to any other gets a proxy.
 
 use crate::pages::Page;
+use crate::reasons;
 use crate::seats::{Held, Principal, Seat};
 use crate::server::Server;
-use norma_ipc::{Delivery, Name, Notification, Right as CoreRight, RightKind, ThreadId};
-use norma_user::{Failure, Memory, Message, ReceiveRight};
+use norma_ipc::{Delivery, Name, Notification, Reason, Right as CoreRight, RightKind, ThreadId};
+use norma_user::{Failure, Memory, Message, ReceiveRight, SendRight};
 
 type CoreMessage = norma_ipc::Message<Page>;
 
@@ -59,12 +60,12 @@ impl Server {
     }
 
     /// A send right of the core's, for a program; the core's own goes.
-    pub fn send_right_of(&mut self, name: Name) -> Result<norma_user::SendRight, Failure> {
+    pub fn send_right_of(&mut self, name: Name) -> Result<SendRight, Failure> {
         if let Some(thread) = self.by_port.get(&name.raw()).copied() {
             let ipc = self.core.ipc();
             let _ = ipc.deallocate(self.space, name, RightKind::Send);
             return match self.seats.get(thread) {
-                Seat::Principal(principal) => principal.local.copy(),
+                Seat::Principal(principal) => copy_even_dead(&principal.local),
                 _ => Err(Failure::InvalidRight),
             };
         }
@@ -107,7 +108,10 @@ impl Server {
             // Programs of this node have rights to it already.
             Some(port) => {
                 let proxy = self.proxies.remove(port);
-                let _ = proxy.as_ref().map(|proxy| self.set.remove(&proxy.port));
+                if let Some(proxy) = &proxy {
+                    let _ = self.set.remove(&proxy.port);
+                    proxy.unwatch();
+                }
                 let ipc = self.core.ipc();
                 let _ = ipc.deallocate(self.space, name, RightKind::Send);
                 proxy.map(|proxy| proxy.port)
@@ -115,7 +119,6 @@ impl Server {
             None => ReceiveRight::new().ok(),
         };
         let made = port.and_then(|port| {
-            let _ = port.withdraw_no_senders();
             let local = port.make_send().ok()?;
             let notify = self.news.make_send_once().ok()?;
             local.notify_death(notify).ok()?;
@@ -153,11 +156,14 @@ impl Server {
         from.set_expects_reply(false);
         match self.hand_out(from) {
             Ok(message) => self.give(thread, message, reply),
-            Err(_) => {
-                if let Some(reply) = reply {
-                    self.release(reply);
-                }
-            }
+            Err(failure) => self.release_all(reply, reasons::reason(failure)),
+        }
+    }
+
+    /// Gives up the right to answer, if there is one.
+    pub fn release_all(&mut self, reply: Option<CoreRight>, reason: Reason) {
+        if let Some(reply) = reply {
+            self.core.ipc().release_because(reply, reason);
         }
     }
 
@@ -165,11 +171,11 @@ impl Server {
     fn give(&mut self, thread: ThreadId, mut message: Message, reply: Option<CoreRight>) {
         let port = match reply.is_some().then(|| self.answer_port()).transpose() {
             Ok(port) => port,
-            Err(_) => return reply.into_iter().for_each(|reply| self.release(reply)),
+            Err(failure) => return self.release_all(reply, reasons::reason(failure)),
         };
         let answers = &self.answers;
         let Seat::Principal(principal) = self.seats.get(thread) else {
-            return reply.into_iter().for_each(|reply| self.release(reply));
+            return self.release_all(reply, Reason::Destroyed);
         };
         let to = port.and_then(|port| answers.port(port));
         match principal.local.send_from(&mut message, to) {
@@ -184,8 +190,8 @@ impl Server {
                     principal.held = Some(Held { message, reply });
                     self.await_room(thread);
                 } else {
-                    // It has died, of which word is on its way.
-                    reply.into_iter().for_each(|reply| self.release(reply));
+                    // It has died, of which word is on its way, or there is no memory.
+                    self.release_all(reply, reasons::reason(failure));
                 }
                 if let Some(port) = port {
                     self.give_back_port(port);
@@ -201,7 +207,7 @@ impl Server {
         let notify = self.news.make_send_once();
         let asked = notify.is_ok_and(|notify| principal.local.notify_room(notify).is_ok());
         if !asked && let Some(Held { reply, .. }) = principal.held.take() {
-            reply.into_iter().for_each(|reply| self.release(reply));
+            self.release_all(reply, Reason::NoMemory);
         }
     }
 
@@ -225,27 +231,45 @@ impl Server {
     }
 
     /// A port of this node has died: with what stands for it, and other nodes learn.
-    pub fn local_died(&mut self, local: Name) {
+    pub fn local_died(&mut self, local: Name, failure: Failure) {
         if let Some(thread) = self.by_local.get(&local.raw()).copied() {
-            self.nobody_else(thread);
+            self.end_principal(thread, reasons::reason(failure));
         }
         // The dead name that the notification brought, and what is left of the right.
         norma_user::destroy_name(local);
     }
 
-    /// A port that stands for one of this node is not needed any more.
+    /// No other node has a right to a port that stands for one of this node, or none had when
+    /// that was told.
     fn nobody_else(&mut self, thread: ThreadId) {
+        let Seat::Principal(Principal { port, .. }) = *self.seats.get(thread) else {
+            return;
+        };
+        let status = self.core.ipc().receive_status(self.space, port);
+        match status {
+            Ok(status) if status.has_senders || status.queued > 0 => {
+                self.watch_principal(port);
+                self.listen(thread, port);
+            }
+            _ => self.end_principal(thread, Reason::Destroyed),
+        }
+    }
+
+    /// A port that stands for one of this node is not needed any more.
+    fn end_principal(&mut self, thread: ThreadId, reason: Reason) {
         let Seat::Principal(principal) = self.free(thread) else {
             return;
         };
         self.by_local.remove(&principal.local.name().raw());
         self.by_port.remove(&principal.port.raw());
         if let Some(Held { reply, .. }) = principal.held {
-            reply.into_iter().for_each(|reply| self.release(reply));
+            self.release_all(reply, reason);
         }
         let _ = principal.local.withdraw_death();
-        let ipc = self.core.ipc();
-        let _ = ipc.destroy(self.space, principal.port);
+        let (ipc, space) = (self.core.ipc(), self.space);
+        let _ = ipc.deallocate_because(space, principal.port, RightKind::Receive, reason);
+        // What else was under that name.
+        let _ = ipc.destroy(space, principal.port);
     }
 
     /// The one message for a send-once right of this node came, or word that there is none.
@@ -279,9 +303,22 @@ impl Server {
     pub fn gone(&mut self, thread: ThreadId) {
         match self.seats.get(thread) {
             Seat::Once(..) => drop(self.end_once(thread)),
-            Seat::Principal(_) => self.nobody_else(thread),
+            Seat::Principal(_) => self.end_principal(thread, Reason::Moved),
             Seat::Answer(_) | Seat::Found(_) => drop(self.free(thread)),
             Seat::Free | Seat::Room(..) | Seat::News => {}
         }
+    }
+}
+
+/// One more right to a port, also if it has died: that is what is then known of it.
+fn copy_even_dead(right: &SendRight) -> Result<SendRight, Failure> {
+    match right.copy() {
+        Err(failure @ (Failure::PortDied | Failure::NodeDied { .. })) => {
+            let port = ReceiveRight::new()?;
+            let dead = port.make_send()?;
+            port.give_up(failure);
+            Ok(dead)
+        }
+        copied => copied,
     }
 }

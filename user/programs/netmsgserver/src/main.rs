@@ -22,6 +22,7 @@ mod names;
 mod outward;
 mod pages;
 mod proxies;
+mod reasons;
 mod seats;
 mod server;
 mod ticker;

@@ -1,7 +1,7 @@
 //! Names of the cluster, for programs of this node: what `norma_user::network` asks.
 
-use crate::outward::failure;
 use crate::pages::Page;
+use crate::reasons::refused;
 use crate::seats::Seat;
 use crate::server::Server;
 use core::time::Duration;
@@ -48,16 +48,16 @@ impl Server {
         let port = self.principal(right)?;
         let (ipc, space) = (self.core.ipc(), self.space);
         let made = ipc.make_right(space, port, RightKind::Send);
-        let made = made.map_err(failure)?;
-        if let Err(refused) = ipc.insert(space, made) {
-            ipc.retract(refused.right);
+        let made = made.map_err(refused)?;
+        if let Err(error) = ipc.insert(space, made) {
+            ipc.retract(error.right);
             return Err(Failure::NoMemory);
         }
         let checked_in = self.core.check_in(self.now, space, port, name);
         let _ = self.core.ipc().deallocate(space, port, RightKind::Send);
         self.watch_principal(port);
         checked_in.map_err(|error| match error {
-            CheckInError::Right(error) => failure(error),
+            CheckInError::Right(error) => refused(error),
             CheckInError::BadName => Failure::BadName,
             _ => Failure::NameTaken,
         })
@@ -76,13 +76,13 @@ impl Server {
             },
             Ok(LookUp::Found(right)) => {
                 let inserted = self.core.ipc().insert(self.space, right);
-                inserted.map_err(|refused| {
-                    self.core.ipc().release(refused.right);
+                inserted.map_err(|error| {
+                    self.core.ipc().release(error.right);
                     Failure::NoMemory
                 })
             }
             Err(RightError::InvalidName) => Err(Failure::BadName),
-            Err(error) => Err(failure(error)),
+            Err(error) => Err(refused(error)),
         };
         if let Seat::Found(once) = self.free(thread) {
             let right = found.and_then(|name| self.send_right_of(name));

@@ -5,19 +5,16 @@
 //! core's to stand for it.
 
 use crate::pages::Page;
+use crate::reasons::{self, refused};
 use crate::seats::{Principal, Seat};
 use crate::server::Server;
 use alloc::rc::Rc;
-use norma_ipc::{Delivery, Disposition, Name, PAGE_SIZE, Right as CoreRight};
-use norma_ipc::{RightError, RightKind, ThreadId};
+use norma_ipc::{Delivery, Disposition, Name, Notification, PAGE_SIZE, Right as CoreRight};
+use norma_ipc::{Reason, RightKind, ThreadId};
 use norma_net::Posted;
 use norma_user::{Failure, Memory, Message, ReceiveRight, Right, SendOnceRight, SendRight};
 
 type CoreMessage = norma_ipc::Message<Page>;
-
-pub fn failure(_: RightError) -> Failure {
-    Failure::NoMemory
-}
 
 impl Server {
     /// Makes a message of the core's of what came from a program; what was in that is in it, or
@@ -62,7 +59,7 @@ impl Server {
     ) -> Result<(), Failure> {
         let ipc = self.core.ipc();
         let pushed = ipc.push_right(self.space, name, how, message);
-        pushed.map_err(failure)
+        pushed.map_err(refused)
     }
 
     fn take_send(&mut self, right: SendRight, message: &mut CoreMessage) -> Result<(), Failure> {
@@ -70,10 +67,26 @@ impl Server {
             let remote = proxy.remote;
             return self.push(remote, Disposition::CopySend, message);
         }
-        let port = self.principal(right)?;
-        self.push(port, Disposition::MakeSend, message)?;
-        self.watch_principal(port);
-        Ok(())
+        match self.principal(right) {
+            Ok(port) => {
+                self.push(port, Disposition::MakeSend, message)?;
+                self.watch_principal(port);
+                Ok(())
+            }
+            Err(failure @ (Failure::PortDied | Failure::NodeDied { .. })) => {
+                self.push_dead(reasons::reason(failure), message)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// A right to a port that has died goes on as one.
+    fn push_dead(&mut self, reason: Reason, message: &mut CoreMessage) -> Result<(), Failure> {
+        let port = self.core.ipc().allocate_port(self.space).map_err(refused)?;
+        let pushed = self.push(port, Disposition::MakeSend, message);
+        let (ipc, space) = (self.core.ipc(), self.space);
+        let _ = ipc.deallocate_because(space, port, RightKind::Receive, reason);
+        pushed
     }
 
     /// The core's port that stands for one of this node.
@@ -83,10 +96,13 @@ impl Server {
         {
             return Ok(principal.port);
         }
+        if local.is_dead() {
+            return Err(local.copy().err().unwrap_or(Failure::PortDied));
+        }
         let notify = self.news.make_send_once()?;
         let asked = local.notify_death(notify);
         asked.map_err(|error| error.failure)?;
-        let port = self.core.ipc().allocate_port(self.space).map_err(failure)?;
+        let port = self.core.ipc().allocate_port(self.space).map_err(refused)?;
         self.stand_for(port, local)?;
         Ok(port)
     }
@@ -133,7 +149,7 @@ impl Server {
         right: SendOnceRight,
         message: &mut CoreMessage,
     ) -> Result<(), Failure> {
-        let port = self.core.ipc().allocate_port(self.space).map_err(failure)?;
+        let port = self.core.ipc().allocate_port(self.space).map_err(refused)?;
         let seat = Seat::Once(port, right);
         let Ok(thread) = self.seats.take(&mut self.core, seat) else {
             let ipc = self.core.ipc();
@@ -163,18 +179,18 @@ impl Server {
                 Seat::Principal(principal) => principal.port,
                 _ => return Err(Failure::InvalidRight),
             },
-            None => self.core.ipc().allocate_port(self.space).map_err(failure)?,
+            None => self.core.ipc().allocate_port(self.space).map_err(refused)?,
         };
         // The core's own right to it, under the same name.
         let (ipc, space) = (self.core.ipc(), self.space);
         let made = ipc.make_right(space, port, RightKind::Send);
         let kept = made.and_then(|own| {
-            ipc.insert(space, own).map_err(|refused| {
-                ipc.retract(refused.right);
-                refused.error
+            ipc.insert(space, own).map_err(|error| {
+                ipc.retract(error.right);
+                error.error
             })
         });
-        kept.map_err(failure)?;
+        kept.map_err(refused)?;
         self.push(port, Disposition::MoveReceive, message)?;
         if let Some(thread) = known {
             self.by_local.remove(&name);
@@ -184,7 +200,7 @@ impl Server {
             }) = self.free(thread)
             {
                 // What found no room here is given up, and whoever waits for an answer learns.
-                held.reply.into_iter().for_each(|reply| self.release(reply));
+                self.release_all(held.reply, Reason::Moved);
             }
         }
         let port = self.stand_in(right, port)?;
@@ -194,32 +210,29 @@ impl Server {
     /// A program has sent to a proxy.
     pub fn forward(&mut self, port: u32, from: &mut Message) {
         let once = from.take_reply().ok();
-        // What fails gives the right up, and whoever waits for the answer learns that there will
-        // be none.
-        let Ok(message) = self.take_in(from) else {
-            return;
-        };
-        let Some(remote) = self.proxies.get(port).map(|proxy| proxy.remote) else {
-            return self.core.ipc().discard(message);
-        };
-        self.post(port, remote, message, once);
+        match self.take_in(from) {
+            Ok(message) => self.post(port, message, once),
+            Err(failure) => tell_why(once, failure),
+        }
     }
 
-    fn post(
-        &mut self,
-        port: u32,
-        remote: Name,
-        mut message: CoreMessage,
-        once: Option<SendOnceRight>,
-    ) {
+    fn post(&mut self, port: u32, mut message: CoreMessage, once: Option<SendOnceRight>) {
+        let Some(remote) = self.proxies.get(port).map(|proxy| proxy.remote) else {
+            // Its own receive right was in the message.
+            self.core.ipc().discard(message);
+            return tell_why(once, Failure::Circular);
+        };
         let calls = once.is_some();
-        let seat = Seat::Room(port, once);
-        let Ok(thread) = self.seats.take(&mut self.core, seat) else {
-            return self.core.ipc().discard(message);
+        let thread = match self.seats.take(&mut self.core, Seat::Room(port, once)) {
+            Ok(thread) => thread,
+            Err(seat) => {
+                self.core.ipc().discard(message);
+                return give_up(seat, Failure::NoMemory);
+            }
         };
         if calls && self.core.ipc().attach_reply(thread, &mut message).is_err() {
-            drop(self.free(thread));
-            return self.core.ipc().discard(message);
+            self.core.ipc().discard(message);
+            return give_up(self.free(thread), Failure::NoMemory);
         }
         let sent = self
             .core
@@ -234,7 +247,7 @@ impl Server {
                 let ipc = self.core.ipc();
                 ipc.detach_reply(&mut error.message);
                 ipc.discard(error.message);
-                drop(self.free(thread));
+                give_up(self.free(thread), reasons::not_sent(error.failure));
             }
         }
     }
@@ -259,7 +272,7 @@ impl Server {
         match self.core.ipc().await_reply(thread) {
             Ok(None) => {}
             Ok(Some(delivery)) => self.answered(thread, delivery),
-            Err(_) => drop(self.free(thread)),
+            Err(error) => give_up(self.free(thread), refused(error)),
         }
     }
 
@@ -286,11 +299,11 @@ impl Server {
     }
 
     /// A message that waited can not be sent.
-    pub fn not_sent(&mut self, thread: ThreadId) {
+    pub fn not_sent(&mut self, thread: ThreadId, reason: Reason) {
         if let Seat::Room(port, _) = *self.seats.get(thread) {
             self.go_on(port);
         }
-        drop(self.free(thread));
+        give_up(self.free(thread), reasons::failure(reason));
     }
 
     /// The answer to a program's call came, or word that there is none.
@@ -299,12 +312,14 @@ impl Server {
             return self.core.ipc().discard_delivery(delivery);
         };
         match delivery {
-            Delivery::Message(message) => {
-                if let Ok(reply) = self.hand_out(message) {
-                    self.answer_with(once, reply);
-                }
+            Delivery::Message(message) => match self.hand_out(message) {
+                Ok(reply) => self.answer_with(once, reply),
+                Err(failure) => once.give_up(failure),
+            },
+            Delivery::Notification(Notification::SendOnce(reason)) => {
+                once.give_up(reasons::failure(reason));
             }
-            // Its right is given up, and the caller learns so.
+            // The right to reply was used to be told of something: that is no answer.
             other => self.core.ipc().discard_delivery(other),
         }
     }
@@ -312,6 +327,22 @@ impl Server {
     /// Gives up a right as the core has it.
     pub fn release(&mut self, right: CoreRight) {
         self.core.ipc().release(right);
+    }
+}
+
+/// Tells a program that calls why there will be no answer.
+fn tell_why(once: Option<SendOnceRight>, failure: Failure) {
+    if let Some(once) = once {
+        once.give_up(failure);
+    }
+}
+
+/// The same of whoever waited.
+fn give_up(seat: Seat, failure: Failure) {
+    match seat {
+        Seat::Room(_, once) => tell_why(once, failure),
+        Seat::Answer(once) => once.give_up(failure),
+        other => drop(other),
     }
 }
 

@@ -3,29 +3,24 @@
 //! Owns: which stands for which, and when one is given up: when nobody on this node has a right to
 //! it any more, or the port that it stands for has died.
 //!
-//! That nobody has one is told without a word about which port it is. So each counts the rights
-//! made to it from a number of its own on, and what is told is that count.
+//! That nobody has one is told at the proxy itself: behind all that was sent to it, so that what a
+//! program sent before it gave its right up goes out.
 
 use crate::limits::QUEUE;
+use crate::reasons;
 use crate::server::Server;
 use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
-use norma_ipc::{About, Delivery, Name, Notification, RightKind, ThreadId};
-use norma_user::{Failure, ReceiveRight, SendRight};
+use norma_ipc::{About, Name, Notification, RightKind, ThreadId};
+use norma_user::{Delivery, Failure, ReceiveRight, SendRight};
 
-/// Rights made to a proxy before its count begins again.
-const COUNTS: u32 = 1 << 16;
+type CoreDelivery = norma_ipc::Delivery<crate::pages::Page>;
 
 #[derive(Debug)]
 pub struct Proxy {
     pub port: ReceiveRight,
     /// What the core calls the right to the port of the other node.
     pub remote: Name,
-    /// Its number among all proxies.
-    number: u16,
-    /// Rights made since the count began.
-    made: u32,
-    /// It was asked to be told when there are none.
+    /// It was asked to be told when there are no rights to it.
     asked: bool,
 }
 
@@ -34,8 +29,6 @@ pub struct Proxies {
     /// By what the kernel calls the port.
     proxies: BTreeMap<u32, Proxy>,
     by_remote: BTreeMap<u32, u32>,
-    numbers: Vec<Option<u32>>,
-    free: Vec<u16>,
 }
 
 impl Proxies {
@@ -48,45 +41,50 @@ impl Proxies {
         self.by_remote.get(&remote.raw()).copied()
     }
 
-    pub fn insert(&mut self, port: ReceiveRight, remote: Name) -> Result<u32, ReceiveRight> {
-        let number = match self.free.pop() {
-            Some(number) => number,
-            None => match u16::try_from(self.numbers.len()) {
-                Ok(number) => {
-                    self.numbers.push(None);
-                    number
-                }
-                Err(_) => return Err(port),
-            },
-        };
+    pub fn insert(&mut self, port: ReceiveRight, remote: Name) -> u32 {
         let name = port.name().raw();
-        self.numbers[usize::from(number)] = Some(name);
         self.by_remote.insert(remote.raw(), name);
-        self.proxies.insert(
-            name,
-            Proxy {
-                port,
-                remote,
-                number,
-                made: 0,
-                asked: false,
-            },
-        );
-        Ok(name)
+        let proxy = Proxy {
+            port,
+            remote,
+            asked: false,
+        };
+        self.proxies.insert(name, proxy);
+        name
     }
 
     pub fn remove(&mut self, port: u32) -> Option<Proxy> {
         let proxy = self.proxies.remove(&port)?;
         self.by_remote.remove(&proxy.remote.raw());
-        self.numbers[usize::from(proxy.number)] = None;
-        self.free.push(proxy.number);
         Some(proxy)
     }
 }
 
 impl Proxy {
-    fn base(&self) -> u32 {
-        u32::from(self.number) * COUNTS
+    /// Ends the watch over its senders: nothing of it may reach whoever receives there from now
+    /// on.
+    pub fn unwatch(&self) {
+        if !self.asked {
+            return;
+        }
+        match self.port.withdraw_no_senders() {
+            Ok(Some(right)) => {
+                let _ = right.retract();
+            }
+            _ => self.take_news(),
+        }
+    }
+
+    /// Takes word that there were no senders out of the queue. What was sent before goes behind
+    /// what was sent since, by others.
+    fn take_news(&self) {
+        let Ok(right) = self.port.make_send() else {
+            return;
+        };
+        while let Ok(Delivery::Message(mut message)) = self.port.try_receive_any() {
+            // There was room for it.
+            let _ = right.send_from(&mut message, None);
+        }
     }
 }
 
@@ -117,35 +115,24 @@ impl Server {
     /// Has `port` stand for the port of another node.
     pub fn stand_in(&mut self, port: ReceiveRight, remote: Name) -> Result<u32, Failure> {
         let added = self.set.add(&port);
-        let port = added.and_then(|()| {
-            let inserted = self.proxies.insert(port, remote);
-            inserted.map_err(|_| Failure::NoMemory)
-        });
         let ipc = self.core.ipc();
-        if port.is_err() {
+        if let Err(failure) = added {
             let _ = ipc.deallocate(self.space, remote, RightKind::Send);
-            return port;
+            return Err(failure);
         }
+        let port = self.proxies.insert(port, remote);
         if let Ok(notify) = ipc.make_right(self.space, self.core_news, RightKind::SendOnce)
             && let Err(refused) = ipc.request(self.space, remote, About::Death, notify)
         {
             ipc.retract(refused.right);
         }
-        port
+        Ok(port)
     }
 
     /// A send right to a proxy, for a program.
     pub fn right_to(&mut self, port: u32) -> Result<SendRight, Failure> {
-        let proxy = self.proxies.proxies.get_mut(&port);
-        let proxy = proxy.ok_or(Failure::InvalidName)?;
-        if proxy.made == 0 || proxy.made == COUNTS - 1 {
-            proxy.port.set_make_sends(proxy.base())?;
-            proxy.made = 0;
-            // What was asked with the count before is asked anew.
-            proxy.asked = false;
-        }
+        let proxy = self.proxies.get(port).ok_or(Failure::InvalidName)?;
         let right = proxy.port.make_send()?;
-        proxy.made += 1;
         self.watch_senders(port)?;
         Ok(right)
     }
@@ -156,44 +143,39 @@ impl Server {
             return Ok(());
         };
         if !proxy.asked {
-            let notify = self.news.make_send_once()?;
-            let count = proxy.base() + proxy.made;
-            let asked = proxy.port.notify_no_senders(count, notify);
+            let notify = proxy.port.make_send_once()?;
+            let asked = proxy.port.notify_no_senders(0, notify);
             asked.map_err(|error| error.failure)?;
             proxy.asked = true;
         }
         Ok(())
     }
 
-    /// There is no right to some proxy, which had made so many.
-    pub fn no_senders(&mut self, make_sends: u32) {
-        let number = (make_sends / COUNTS) as usize;
-        let Some(port) = self.proxies.numbers.get(number).copied().flatten() else {
-            return;
-        };
+    /// There was no right to a proxy, and all that was sent to it before has been taken.
+    pub fn no_senders(&mut self, port: u32) {
         let Some(proxy) = self.proxies.proxies.get_mut(&port) else {
             return;
         };
         proxy.asked = false;
-        // Another may have been made since.
-        let left = proxy.port.status().is_ok_and(|status| status.has_senders);
-        if left || make_sends % COUNTS != proxy.made {
+        // Others may have been made since, and used.
+        let status = proxy.port.status();
+        let wanted = status.is_ok_and(|status| status.has_senders || status.queued > 0);
+        if wanted {
             let _ = self.watch_senders(port);
-            return;
-        }
-        if let Some(proxy) = self.proxies.remove(port) {
+        } else if let Some(proxy) = self.proxies.remove(port) {
             let ipc = self.core.ipc();
             let _ = ipc.deallocate(self.space, proxy.remote, RightKind::Send);
         }
     }
 
     /// The core has news about a port of another node.
-    pub fn news_of_others(&mut self, thread: ThreadId, delivery: Delivery<crate::pages::Page>) {
+    pub fn news_of_others(&mut self, thread: ThreadId, delivery: CoreDelivery) {
         match delivery {
-            Delivery::Notification(Notification::DeadName { name, .. }) => {
-                if let Some(port) = self.proxies.of(name) {
+            CoreDelivery::Notification(Notification::DeadName { name, reason }) => {
+                let port = self.proxies.of(name);
+                if let Some(proxy) = port.and_then(|port| self.proxies.remove(port)) {
                     // With its receive right the port dies, and all who have rights to it learn.
-                    drop(self.proxies.remove(port));
+                    proxy.port.give_up(reasons::failure(reason));
                 }
                 let ipc = self.core.ipc();
                 let _ = ipc.destroy(self.space, name);

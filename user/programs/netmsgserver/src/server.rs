@@ -140,7 +140,7 @@ impl Server {
                 continue;
             }
             let due = self.core.poll_timeout().map_or(u64::MAX, |due| due.0);
-            self.ticker.arm(self.now.0, due)?;
+            self.ticker.arm(due)?;
             message.empty();
             if let Some(answer) = self.answer.take() {
                 let used = core::mem::replace(&mut message, answer);
@@ -150,7 +150,10 @@ impl Server {
             self.frames.card.want(false);
             match received {
                 Ok(None) => self.received(&mut message),
-                Ok(Some(notification)) => self.told(notification),
+                Ok(Some(notification)) => {
+                    let port = message.port().map_or(0, Name::raw);
+                    self.told(port, notification);
+                }
                 Err(Failure::Cancelled) => {}
                 Err(failure) => return Err(failure),
             }
@@ -223,12 +226,12 @@ impl Server {
         }
     }
 
-    /// The kernel has something to say.
-    fn told(&mut self, notification: Notification) {
+    /// The kernel has something to say, at this port.
+    fn told(&mut self, port: u32, notification: Notification) {
         match notification {
-            Notification::SendOnce(_) => self.unanswered(),
-            Notification::DeadName { name, .. } => self.local_died(name),
-            Notification::NoSenders { make_sends } => self.no_senders(make_sends),
+            Notification::SendOnce(failure) => self.unanswered(port, failure),
+            Notification::DeadName { name, failure } => self.local_died(name, failure),
+            Notification::NoSenders { .. } => self.no_senders(port),
             Notification::Room { name } => self.local_has_room(name),
             Notification::NameDeleted { .. } | Notification::PortDestroyed(_) => {}
         }
@@ -247,9 +250,11 @@ impl Server {
         match completion {
             Completion::Received(delivery) => self.delivered(thread, delivery),
             Completion::Sent => self.sent(thread),
-            Completion::Refused(_, message) => {
-                self.core.ipc().discard(message);
-                self.not_sent(thread);
+            Completion::Refused(reason, mut message) => {
+                let ipc = self.core.ipc();
+                ipc.detach_reply(&mut message);
+                ipc.discard_because(message, reason);
+                self.not_sent(thread, reason);
             }
             // The port is gone, or the right to receive from it, and whoever took it knows.
             _ => self.gone(thread),

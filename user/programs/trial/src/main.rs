@@ -10,6 +10,7 @@ mod faults;
 mod frames;
 mod measure;
 mod ports;
+mod relayed;
 mod typed;
 mod vectors;
 
@@ -33,6 +34,10 @@ fn main(task: Task) -> Result<(), Failure> {
         "client" => ports::client(&task, rest),
         "relayed-echo" => ports::relayed_echo(&task, rest),
         "relayed-client" => ports::relayed_client(&task, rest),
+        "relayed-keeper" => relayed::keeper(&task),
+        "relayed-doomed" => relayed::doomed(&task),
+        "relayed-burst" => relayed::burst(&task),
+        "relayed-visitor" => relayed::visitor(&task),
         "measure" => measure::null(&task, rest),
         "ports" => ports::all(),
         "typed" => typed::all(&task),

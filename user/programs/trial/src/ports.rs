@@ -9,7 +9,7 @@ use norma_user::{
 };
 
 /// How long a name is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 pub fn check(condition: bool, expectation: &'static str) -> Result<(), Failure> {
     if !condition {
