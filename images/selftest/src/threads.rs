@@ -211,12 +211,16 @@ fn peers_share_by_slices() -> Result<(), Failure> {
 }
 
 fn the_timer_rests_without_peers() -> Result<(), Failure> {
-    // A timer that was left set may go off once more.
+    // One that was left set may go off once more, on a busy host at any time: but that leads to
+    // no other.
     spin(50_000_000);
     let before = counters::snapshot();
     spin(100_000_000);
     let passed = counters::snapshot().since(&before);
-    check(passed.timer_interrupts == 0, "no timer without a reason")?;
+    check(
+        passed.timer_programmings == 0 && passed.timer_interrupts <= 1,
+        "no timer without a reason",
+    )?;
     thread::wake(ThreadId(u32::MAX));
     thread::wake(ThreadId(THREADS as u32 - 1));
     Ok(())

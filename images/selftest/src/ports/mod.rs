@@ -1,7 +1,10 @@
 //! Ports between real threads, through the types that services use.
 //!
 //! Nothing here waits for time to pass: who waits, waits for what another thread does, and a
-//! test that waits for ever fails by the deadline of whoever started the machine.
+//! test that waits for ever fails by the deadline of whoever started the machine. Nor does who
+//! runs when depend on it: other threads are better or worse than the one that tests, for of
+//! equal ones each may run at any moment, on a host that stops the machine for longer than a
+//! slice.
 
 mod moves;
 mod names;
@@ -17,7 +20,7 @@ pub use sets::all as sets;
 use crate::{Failure, check};
 use core::fmt::Display;
 use norma_boot::{Delivery, Message, Node, Notification, ReceiveRight, println};
-use norma_kernel::thread::JoinHandle;
+use norma_kernel::thread::{self, JoinHandle};
 
 /// Says what was expected of a result, and prints what it was.
 trait Hope<T> {
@@ -47,9 +50,25 @@ fn message(data: &[u8]) -> Result<Message, Failure> {
     Message::with_data(data).hope("a message can be made")
 }
 
-/// A thread of this one's priority: it runs when this one waits, and not before.
+/// Tries something in this thread, and has others wait for it or go before it.
+pub fn try_out(what: fn(&Node) -> Result<(), Failure>, node: &Node) -> Result<(), Failure> {
+    thread::set_priority(OWN);
+    what(node)
+}
+
+/// The priority of the thread that tests.
+const OWN: u8 = 1;
+
+/// A thread that runs when this one waits, and not before.
 fn beside(node: &Node, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle, Failure> {
-    node.spawn("beside", 0, body).hope("a thread can be made")
+    let thread = node.spawn("beside", OWN - 1, body);
+    thread.hope("a thread can be made")
+}
+
+/// A thread that runs at once, until it waits.
+fn ahead(node: &Node, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle, Failure> {
+    let thread = node.spawn("ahead", OWN + 1, body);
+    thread.hope("a thread can be made")
 }
 
 /// Waits for a notification.

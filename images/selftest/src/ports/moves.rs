@@ -1,6 +1,6 @@
 //! Rights in messages, receive rights that move, limits, and combined sending and receiving.
 
-use super::{Hope, beside, message, port, silent};
+use super::{Hope, ahead, beside, message, port, silent};
 use crate::{Failure, check};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -178,20 +178,18 @@ fn a_large_message_finds_who_can_take_it(node: &Node) -> Result<(), Failure> {
     let right = port.make_send().hope("a send right")?;
     let (small, large) = (port.clone(), port.clone());
     // The one that cannot take it waits first.
-    let small = beside(node, move || {
+    let small = ahead(node, move || {
         if let Err(error) = small.receive_within(10)
             && let Refusal::TooLarge { bytes } = error.failure()
         {
             REFUSED.store(bytes, Ordering::Relaxed);
         }
     })?;
-    norma_kernel::thread::yield_now();
-    let large = beside(node, move || {
+    let large = ahead(node, move || {
         if let Ok(message) = large.receive() {
             TAKEN.store(message.data().len(), Ordering::Relaxed);
         }
     })?;
-    norma_kernel::thread::yield_now();
     right.send(message(&[3; 60])?).hope("it is sent")?;
     small.join();
     large.join();

@@ -1,6 +1,6 @@
 //! Mach's operations by name, in a space of their own.
 
-use super::{Hope, beside, message, port, told};
+use super::{Hope, ahead, beside, message, port, told};
 use crate::{Failure, check};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -179,12 +179,11 @@ fn a_wait_ends_when_its_right_moves(node: &Node) -> Result<(), Failure> {
         (mortal, &DIED, Refusal::PortDied),
     ] {
         let waiting = space.clone();
-        let handle = beside(node, move || {
+        let handle = ahead(node, move || {
             if waiting.receive(name, 100, None).err() == Some(failure) {
                 count.fetch_add(1, Ordering::Relaxed);
             }
         })?;
-        norma_kernel::thread::yield_now();
         if name == moving {
             let right = space
                 .take(name, Disposition::MoveReceive)

@@ -1,6 +1,6 @@
 //! Port sets: turns, members that come and go, and several servers at one set.
 
-use super::{Hope, beside, message, port};
+use super::{Hope, ahead, beside, message, port};
 use crate::{Failure, check};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -101,12 +101,11 @@ fn waiting_at_set_and_port(node: &Node) -> Result<(), Failure> {
     let (one, to_one) = member(&set)?;
     let (_other, to_other) = member(&set)?;
     // A thread waits at the member alone, this one at the set.
-    let alone = beside(node, move || {
+    let alone = ahead(node, move || {
         while let Ok(message) = one.receive() {
             let _ = message.reply();
         }
     })?;
-    norma_kernel::thread::yield_now();
     let asker = beside(node, move || {
         if let Ok(answer) = Message::new().and_then(|request| Ok(to_one.call(request)?)) {
             let _ = to_other.send(answer);
@@ -118,9 +117,7 @@ fn waiting_at_set_and_port(node: &Node) -> Result<(), Failure> {
         "the request went to the thread at the port",
     )?;
     asker.join();
-    while !alone.cancel() {
-        norma_kernel::thread::yield_now();
-    }
+    check(alone.cancel(), "it waits again")?;
     alone.join();
     Ok(())
 }
