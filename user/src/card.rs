@@ -4,9 +4,10 @@
 //! What lies where is in `norma_abi::card`.
 
 use crate::failure::Failure;
+use crate::memory::Memory;
 use crate::rights::SendRight;
 use crate::system::{self, plain};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use norma_abi::call;
 use norma_abi::card::{Count, HEAD, Info, Layout, RECEIVE_SLOTS, Ring};
 use norma_ipc::PAGE_SIZE;
@@ -208,9 +209,28 @@ impl Slot<'_> {
     /// # Panics
     /// If no frame has so many.
     pub fn page(&mut self, page: usize) -> &mut PageBytes {
+        self.set_address(page, 0);
         let page = self.card.page(Ring::Send, self.card.sent, page);
         // SAFETY: as above.
         unsafe { &mut *page }
+    }
+
+    /// Has a page of `memory` sent as a page of the rest, from where it lies. It must stay until
+    /// the frame has left; else the frame is lost, or another page goes.
+    ///
+    /// # Panics
+    /// If no frame has so many pages, or the memory has not.
+    pub fn lend(&mut self, page: usize, memory: &Memory, from: usize) {
+        let bytes: &PageBytes = memory.page(from);
+        self.set_address(page, core::ptr::from_ref(bytes) as u64);
+    }
+
+    fn set_address(&mut self, page: usize, address: u64) {
+        assert!(page < self.card.layout.pages());
+        let place = Ring::Send.page_at(self.card.sent, page);
+        // SAFETY: within the memory, at an address that is divisible by 8.
+        let place = unsafe { AtomicU64::from_ptr(self.card.base.add(place).cast()) };
+        place.store(address, Ordering::Relaxed);
     }
 
     /// The frame is whole, with so many bytes: it goes with the next exchange. One of an

@@ -6,7 +6,7 @@ use crate::notify::{Delivery, Notification};
 use crate::rights::ReceiveRight;
 use crate::send::{nanoseconds, with};
 use crate::set::PortSet;
-use crate::system::Refused;
+use crate::system::{Refused, plain};
 use core::time::Duration;
 use norma_abi::{Code, FOREVER, News, call};
 use norma_ipc::Name;
@@ -208,7 +208,13 @@ fn came_into(
                 message.make_room()?;
                 result = with(call::FETCH, |at| [at, 0, 0, 0], message);
             }
-            Err(refused) => return Err(refused.into()),
+            Err(refused) => {
+                if refused.sent && refused.code == Some(Code::NoMemory) {
+                    // What came cannot be taken: it is given up, and whoever sent it learns so.
+                    let _ = plain(call::FETCH, [0; 4]);
+                }
+                return Err(refused.into());
+            }
         }
     }
     // SAFETY: what was in it is gone, and the kernel wrote the header of what came.

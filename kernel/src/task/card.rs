@@ -6,10 +6,12 @@
 //!
 //! The right to use it is a send right to a port of this module's. Whoever has it in its task can
 //! take the card into use, one at a time; who does so later takes it over. Frames are copied
-//! between the memory and the card's own, so that a task can only ever spoil the contents of its
-//! own frames. Nothing that it writes to the memory is believed: see there.
+//! between the memory and the card's own, but for pages that the task sends from where they lie:
+//! the card reads those as they are. So a task can only ever spoil the contents of its own frames.
+//! Nothing that it writes to the memory is believed: see there.
 
 use super::calls::{Outcome, Refusal, afford};
+use super::life::TaskRef;
 use super::ports::{name, send_right};
 use super::run::Context;
 use crate::arch::layout::direct;
@@ -20,7 +22,7 @@ use crate::node::{self, NodeError};
 use crate::sync::IrqLock;
 use crate::{thread, timer};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use norma_abi::Code;
 use norma_abi::card::{Count, HEAD, Info, Layout, RECEIVE_SLOTS, Ring};
 use norma_drivers::virtio::{DmaPage, FoundNetworkDevice, NetDevice};
@@ -98,6 +100,8 @@ struct User {
     /// Where it is told that there is something new.
     bell: SendRight,
     memory: Shared,
+    /// Whose pages it has sent from where they lie.
+    task: TaskRef,
 }
 
 /// The card has frames for us, or room for ours.
@@ -118,7 +122,7 @@ impl Card {
             // Frames stay where they are, and no more interrupts come.
             return false;
         };
-        let sent = user.memory.send(&mut self.device);
+        let sent = user.memory.send(&mut self.device, &user.task);
         let came = user.memory.receive(&mut self.device);
         sent || came
     }
@@ -181,7 +185,7 @@ impl Shared {
     }
 
     /// Gives the card what the task has written; whether any.
-    fn send(&mut self, device: &mut NetDevice<Frame>) -> bool {
+    fn send(&mut self, device: &mut NetDevice<Frame>, task: &TaskRef) -> bool {
         let put = self.count(Count::Sent).load(Ordering::Acquire);
         let waiting = Ring::Send.waiting(put, self.taken);
         let mut sent = 0;
@@ -193,7 +197,7 @@ impl Shared {
                 }
                 break;
             };
-            let length = self.copy_out(self.taken, slot.head, slot.pages);
+            let length = self.copy_out(self.taken, task, slot.head, slot.pages);
             // A frame that is none is lost, as on any network.
             let _ = slot.commit(length);
             self.taken = self.taken.wrapping_add(1);
@@ -211,6 +215,7 @@ impl Shared {
     fn copy_out(
         &self,
         count: u32,
+        task: &TaskRef,
         head: &mut [u8; HEAD],
         pages: &mut heapless::Vec<Frame, { norma_flip::FRAME_PAGES }>,
     ) -> usize {
@@ -227,19 +232,32 @@ impl Shared {
         for page in 0..filled {
             let used = left.min(FRAME);
             left -= used;
-            let from = self.at(self.layout.page(Ring::Send, count, page) * FRAME);
-            let Some(mut copy) = Frame::allocate() else {
-                return 0;
+            let frame = match self.address(count, page) {
+                0 => self.copy_page(count, page, used),
+                address => lent_page(task, address),
             };
-            if let Some(bytes) = copy.bytes_mut() {
-                // SAFETY: no more than a page, and the copy is ours alone.
-                unsafe { from.copy_to_nonoverlapping(bytes.as_mut_ptr(), used) };
-            }
-            if pages.push(copy).is_err() {
+            if frame.is_none_or(|frame| pages.push(frame).is_err()) {
                 return 0;
             }
         }
         length
+    }
+
+    /// Where the task has a page of a frame that it sends, or 0 if that is in the slot.
+    fn address(&self, count: u32, page: usize) -> u64 {
+        let place = self.at(Ring::Send.page_at(count, page));
+        // SAFETY: RAM that stays while this value lives, at an address that is divisible by 8.
+        // Read once: the task may change it meanwhile.
+        unsafe { AtomicU64::from_ptr(place.cast()) }.load(Ordering::Relaxed)
+    }
+
+    fn copy_page(&self, count: u32, page: usize, used: usize) -> Option<Frame> {
+        let from = self.at(self.layout.page(Ring::Send, count, page) * FRAME);
+        let mut copy = Frame::allocate()?;
+        let bytes = copy.bytes_mut()?;
+        // SAFETY: no more than a page, and the copy is ours alone.
+        unsafe { from.copy_to_nonoverlapping(bytes.as_mut_ptr(), used) };
+        Some(copy)
     }
 
     /// Gives the task what has come, as far as there is room; whether any.
@@ -295,6 +313,13 @@ impl Shared {
     }
 }
 
+/// A page of the task's own, for the card to read from. Whatever the task does to it meanwhile
+/// spoils its own frame.
+fn lent_page(task: &TaskRef, address: u64) -> Option<Frame> {
+    let memory = task.memory_uninterrupted();
+    memory.as_ref()?.lend_page(address)
+}
+
 /// `OPEN_CARD(card, bell, info)`: where the shared memory is.
 pub(super) fn open(context: &Context, card: u64, bell: u64, at: u64) -> Outcome {
     let (port, bell) = (name(card)?, name(bell)?);
@@ -312,14 +337,16 @@ pub(super) fn open(context: &Context, card: u64, bell: u64, at: u64) -> Outcome 
         mtu: card.device.mtu(),
     };
     let shared = Shared::new(Layout::new(info.mtu)).ok_or(Code::NoMemory)?;
-    let mut memory = context.task.memory();
-    let memory = memory.as_mut().ok_or(Code::BadAddress)?;
+    let mut guard = context.task.memory();
+    let memory = guard.as_mut().ok_or(Code::BadAddress)?;
     memory.write_value(at, &info)?;
     let address = memory.give_shared(&shared.pages)?;
+    drop(guard);
     let before = card.user.replace(User {
         space,
         bell,
         memory: shared,
+        task: context.task.share(),
     });
     drop(before);
     card.exchange();

@@ -174,7 +174,7 @@ impl TaskRef {
             .ok_or(NoMemory)
     }
 
-    fn share(&self) -> Self {
+    pub(super) fn share(&self) -> Self {
         self.holders.fetch_add(1, Ordering::Relaxed);
         TaskRef(self.0)
     }

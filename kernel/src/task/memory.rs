@@ -221,6 +221,13 @@ impl Memory {
         Ok(shared)
     }
 
+    /// One more holder of a page that the program can read, for a device to read from it too. The
+    /// program keeps it as it is.
+    pub(super) fn lend_page(&self, address: u64) -> Option<Frame> {
+        let own = address <= HIGHEST - PAGE && address.is_multiple_of(PAGE);
+        own.then(|| self.tables.lend(address))?
+    }
+
     fn list_of(&mut self, address: u64, length: u64) -> Result<(Pages, Sent), Code> {
         let pages = Pages::of(address, length).ok_or(Code::BadAddress)?;
         let region = self.regions.covering(pages.first, pages.count);

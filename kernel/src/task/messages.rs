@@ -84,18 +84,10 @@ fn send_request(
 /// `RECEIVE(name, message, timeout)`
 pub(super) fn receive(context: &mut Context, &[from, at, time, ..]: &Arguments) -> Outcome {
     let from = name(from)?;
-    let engine = node::lock();
-    let delivery = take_from(engine, context.task.space, from, patience(time))?;
-    deliver(context, at, delivery)
-}
-
-fn take_from(
-    mut engine: EngineGuard,
-    space: SpaceId,
-    from: Name,
-    patience: Patience,
-) -> Result<Came, Failure> {
-    take(&mut engine, space, from, None, patience)
+    let mut engine = node::lock();
+    let taken: Result<Came, Failure> =
+        take(&mut engine, context.task.space, from, None, patience(time));
+    deliver_taken(context, at, engine, taken?)
 }
 
 /// `CALL(name, message, timeout)`
@@ -183,8 +175,10 @@ pub(super) fn reply_and_receive(context: &mut Context, &[from, at, ..]: &Argumen
 fn reply_whole(context: &mut Context, from: Name, at: u64) -> Outcome {
     let mut header = content::header(context, at)?;
     if header.reply == 0 {
-        let delivery = take_from(node::lock(), context.task.space, from, Patience::Forever)?;
-        return deliver(context, at, delivery);
+        let mut engine = node::lock();
+        let space = context.task.space;
+        let taken: Result<Came, Failure> = take(&mut engine, space, from, None, Patience::Forever);
+        return deliver_taken(context, at, engine, taken?);
     }
     let reply = content::take(context, &mut header)?.unwrap();
     answer(context, from, at, node::lock(), reply)
@@ -227,22 +221,25 @@ fn answer_otherwise(
         None
     });
     let taken = take(&mut engine, context.task.space, from, to, Patience::Forever);
-    drop(engine);
-    received(context, at, taken)
+    received(context, at, engine, taken)
 }
 
 /// Something else than a message has ended the wait.
 #[cold]
 fn completed(context: &mut Context, at: u64, mut engine: EngineGuard) -> Outcome {
     let ended = crate::face::complete(&mut engine, thread::current(), Patience::Forever);
-    drop(engine);
-    received(context, at, ended)
+    received(context, at, engine, ended)
 }
 
 /// What was received once the answer was sent.
-fn received(context: &mut Context, at: u64, result: Result<Came, Failure>) -> Outcome {
+fn received(
+    context: &mut Context,
+    at: u64,
+    engine: EngineGuard,
+    result: Result<Came, Failure>,
+) -> Outcome {
     match result {
-        Ok(delivery) => deliver(context, at, delivery),
+        Ok(came) => deliver_taken(context, at, engine, came),
         Err(failure) => Err(Refusal::from(failure).after_sending()),
     }
 }
@@ -252,8 +249,10 @@ pub(super) fn exchange(context: &mut Context, arguments: &Arguments) -> Outcome 
     let &[to, at, time, port, ..] = arguments;
     let (to, port, mut header) = (name(to)?, name(port)?, content::header(context, at)?);
     send_request(context, to, at, &mut header, time, port)?;
-    let taken = take_from(node::lock(), context.task.space, port, patience(time));
-    received(context, at, taken)
+    let mut engine = node::lock();
+    let space = context.task.space;
+    let taken = take(&mut engine, space, port, None, patience(time));
+    received(context, at, engine, taken)
 }
 
 /// Puts a send-once right to a port of the task's in, to which the reply goes.
@@ -285,6 +284,11 @@ fn detach(message: &mut Message) {
 /// `FETCH(message)`
 pub(super) fn fetch(context: &mut Context, &[at, ..]: &Arguments) -> Outcome {
     let delivery = context.parked.take().ok_or(Code::Empty)?;
+    if at == 0 {
+        // Whoever sent it learns so.
+        drop(delivery);
+        return Ok(0);
+    }
     deliver(context, at, delivery)
 }
 
@@ -293,6 +297,18 @@ fn deliver(context: &mut Context, at: u64, delivery: Came) -> Outcome {
     match arrival::give(context, at, delivery) {
         Ok(()) => Ok(0),
         Err((refusal, delivery)) => park(context, refusal, delivery),
+    }
+}
+
+/// The same of what was taken just now.
+#[inline]
+fn deliver_taken(context: &mut Context, at: u64, engine: EngineGuard, came: Came) -> Outcome {
+    match came {
+        Came::Message(message) => deliver_message(context, at, engine, message.unwrap()),
+        news => {
+            drop(engine);
+            deliver(context, at, news)
+        }
     }
 }
 

@@ -216,6 +216,19 @@ impl Tables {
         Some(shared)
     }
 
+    /// One more holder of a page's frame, of which the task goes on to use it as it may.
+    pub(super) fn lend(&self, address: u64) -> Option<Frame> {
+        let place = self.find(address)?;
+        // SAFETY: an entry of ours; the value that stands for it is not dropped.
+        unsafe {
+            if *place & USER == 0 {
+                return None;
+            }
+            let frame = core::mem::ManuallyDrop::new(held(*place)?);
+            Some(norma_ipc::Page::share(&*frame))
+        }
+    }
+
     /// Makes a page that is to be copied writable. Whether it is one.
     pub(super) fn resolve(&self, address: u64) -> Result<bool, NoMemory> {
         let Some(place) = self.find(address) else {

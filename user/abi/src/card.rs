@@ -7,19 +7,27 @@
 //!
 //! ```text
 //! page 0        counts, 4 bytes each: Count
-//! pages 1 to 6  a head of 256 bytes for each slot, SEND's first: length of the frame (4 bytes),
-//!               12 bytes of nothing, the first 180 bytes of the frame
+//! pages 1 to 12 a head of 512 bytes for each slot, SEND's first: length of the frame (4 bytes),
+//!               12 bytes of nothing, the first 180 bytes of the frame, 4 bytes of nothing; of a
+//!               frame that is sent, for each page of the rest 8 bytes: 0, or the address of a
+//!               page of the task's that is to be sent instead of the slot's own
 //! behind        for each slot as many pages as the rest of the longest frame needs
 //! ```
+//!
+//! A page that is sent from where it lies is not copied. It goes to the card as it is when that
+//! takes it, and stays until the card has.
 
 /// Bytes of a frame that lie in its head.
 pub const HEAD: usize = 180;
 
 /// Bytes from one head to the next.
-pub const HEAD_STEP: usize = 256;
+pub const HEAD_STEP: usize = 512;
 
 /// Where in its place a head begins, behind the length of the frame.
 pub const HEAD_AT: usize = 16;
+
+/// Where in its place the addresses of pages begin.
+pub const PAGES_AT: usize = HEAD_AT + HEAD + 4;
 
 /// Slots for frames that go out: the card has twice as many, so that these wait for it only when
 /// the network does.
@@ -110,6 +118,11 @@ impl Ring {
     /// Where its head lies, which is all in one page.
     pub const fn head_at(self, count: u32) -> usize {
         self.length_at(count) + HEAD_AT
+    }
+
+    /// Where the address of one of its pages lies, in the same page.
+    pub const fn page_at(self, count: u32, page: usize) -> usize {
+        self.length_at(count) + PAGES_AT + page * size_of::<u64>()
     }
 }
 
@@ -217,6 +230,14 @@ mod tests {
                     let (length, head) = (ring.length_at(count), ring.head_at(count));
                     assert_eq!(length / 4096, (head + HEAD - 1) / 4096);
                     assert!(length >= 4096 && length / 4096 < FIRST_DATA);
+                    if layout.pages() > 0 {
+                        let (first, last) = (
+                            ring.page_at(count, 0),
+                            ring.page_at(count, layout.pages() - 1),
+                        );
+                        assert!(first >= head + HEAD && first.is_multiple_of(8));
+                        assert!(last + 8 <= length + HEAD_STEP);
+                    }
                     let place = &mut heads[length / HEAD_STEP];
                     assert!(!core::mem::replace(place, true));
                     for page in 0..layout.pages() {

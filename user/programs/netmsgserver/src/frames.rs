@@ -76,7 +76,11 @@ impl Frames {
                     break;
                 }
                 left -= used;
-                slot.page(page)[..used].copy_from_slice(&from.bytes()[..used]);
+                match from {
+                    // The core has it until the frame is known to have arrived.
+                    Page::Part(memory, at) => slot.lend(page, memory, *at),
+                    sheet => slot.page(page)[..used].copy_from_slice(&sheet.bytes()[..used]),
+                }
             }
             slot.commit(length);
             self.out.clear();

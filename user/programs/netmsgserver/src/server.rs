@@ -154,7 +154,8 @@ impl Server {
                     let port = message.port().map_or(0, Name::raw);
                     self.told(port, notification);
                 }
-                Err(Failure::Cancelled) => {}
+                // What a program sent is larger than there is memory: it is given up.
+                Err(Failure::Cancelled | Failure::NoMemory) => {}
                 Err(failure) => return Err(failure),
             }
         }

@@ -231,6 +231,16 @@ pub fn hostile(task: &Task) -> Result<(), Failure> {
                 _ => random() % 70_000,
             };
             number(Ring::Send.length_at(slot)).store(length, Ordering::Relaxed);
+            let address = match random() % 4 {
+                0 => 0,
+                1 => base + u64::from(random() % 32) * 4096,
+                2 => u64::MAX << (random() % 64),
+                _ => u64::from(random()) << (random() % 48) & !0xfff,
+            };
+            for (half, at) in [(address as u32, 0), ((address >> 32) as u32, 4)] {
+                let place = Ring::Send.page_at(slot, random() as usize % 2) + at;
+                number(place).store(half, Ordering::Relaxed);
+            }
         }
         let _ = system::plain(call::EXCHANGE_FRAMES, [0; 4]);
         yield_now();
