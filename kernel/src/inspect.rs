@@ -72,6 +72,7 @@ unsafe fn threads(line: &mut Lines<'_>) {
     }
     // SAFETY: as above.
     let places = unsafe { thread::places_at_the_end() };
+    let current = thread::current().0;
     for number in 0..places {
         // SAFETY: as above.
         let view = unsafe { thread::view_at_the_end(number as thread::Number) };
@@ -84,8 +85,11 @@ unsafe fn threads(line: &mut Lines<'_>) {
             view.name,
             fmt::from_fn(|f| doing(f, &view, wait))
         ));
+        // The current one may wait too: then the processor halts in its context, and nothing of it
+        // is saved. Where it is was said already.
         let saved = view.stack_pointer..view.stack_pointer.saturating_add(24);
-        let is_saved = view.state != thread::State::Running
+        let is_saved = number != current
+            && view.state != thread::State::Running
             && saved.start >= view.stack.start
             && saved.end <= view.stack.end;
         if !is_saved {
@@ -181,6 +185,9 @@ impl Platform for Kernel {
             deadline: view.deadline.unwrap_or(0),
             stack: view.stack.end - view.stack.start,
             stack_used: used,
+            rights_taken: view.rights.0.into(),
+            rights_given_up: view.rights.1.into(),
+            ran: view.ran,
             ..Threads::default()
         })
     }

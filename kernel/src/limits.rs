@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 /// Threads at a time: a server's thousand clients on one node, with as many to spare. What a
-/// number costs whether there is a thread or not is 26 bytes of memory that nobody touches; the
+/// number costs whether there is a thread or not is 34 bytes of memory that nobody touches; the
 /// rest is made when the number is first used. A power of two, so that to stay within a table
 /// takes one instruction.
 pub const THREADS: usize = 2048;

@@ -64,6 +64,7 @@ fn stopped(registers: &Registers) -> ! {
     report!("norma: stopped in thread {thread}: it was asked from outside what it does");
     report!("{registers}");
     trace(Some(registers.instruction()), registers.frame());
+    last_events();
     // SAFETY: interrupts are off, and this is the end.
     unsafe { inspect::report_threads(&mut |line| report!("{line}")) };
     exit(ExitCode::Panic)

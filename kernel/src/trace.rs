@@ -1,6 +1,7 @@
 //! What this node does, event by event, in a ring that stays in its memory.
 //!
-//! Owns: the ring, and the moments at which something is noted in it. Leaves to others: what an
+//! Owns: the ring, the moments at which something is noted in it, and how long each thread ran,
+//! which is counted at the same moments. Leaves to others: what an
 //! event is (`norma-trace`), and taking the ring out of the machine's memory, which the host does
 //! when the node has ended, however that was (docs/traces.md).
 //!
@@ -16,7 +17,7 @@ use crate::memory::Frame;
 use crate::thread::Number;
 use crate::thread::scheduler::{Scheduler, State};
 use crate::{processor, thread, timer};
-use core::cell::UnsafeCell;
+use core::cell::{Cell, UnsafeCell};
 use core::mem::offset_of;
 use norma_drivers::clock;
 use norma_ipc::{Delivery, PortId, RightKind, Step};
@@ -93,6 +94,7 @@ pub fn begin() {
                 ..Header::new(address, "")
             });
         }
+        RAN.since.set(clock::ticks());
         name(0, "main");
     }
 }
@@ -109,9 +111,10 @@ pub fn identify(node: &str) {
     }
 }
 
-/// Says what a thread is called. Interrupts must be off.
+/// Says what a new thread is called. Interrupts must be off.
 pub(crate) fn name(thread: Number, text: &str) {
     if ON {
+        RAN.ticks[usize::from(thread) % THREADS].set(0);
         let names = RING.names.get().cast::<[u8; NAME]>();
         // SAFETY: there are as many names as threads; see `Ring`.
         unsafe {
@@ -130,9 +133,19 @@ fn note(kind: Kind, detail: u8, a: u32, b: u64, c: u32, d: u32) {
     }
 }
 
-/// Writes an event behind the last one. Interrupts must be off.
+/// The same of one with which the running thread stops to run.
 #[inline(always)]
-fn push(kind: Kind, detail: u8, thread: Number, a: u32, b: u64, c: u32, d: u32) {
+fn note_last(kind: Kind, a: u32, b: u64, c: u32, d: u32) {
+    if ON {
+        let thread = processor::this().current();
+        let ticks = push(kind, 0, thread, a, b, c, d);
+        charge(thread, ticks, ticks);
+    }
+}
+
+/// Writes an event behind the last one; says when that was. Interrupts must be off.
+#[inline(always)]
+fn push(kind: Kind, detail: u8, thread: Number, a: u32, b: u64, c: u32, d: u32) -> u64 {
     let event = Event {
         ticks: clock::ticks(),
         kind: kind as u8,
@@ -155,6 +168,46 @@ fn push(kind: Kind, detail: u8, thread: Number, a: u32, b: u64, c: u32, d: u32) 
             .cast::<Event>()
             .write(event);
     }
+    event.ticks
+}
+
+/// How long each thread ran: what it had until it last stopped.
+struct Ran {
+    ticks: [Cell<u64>; THREADS],
+    /// Since when the running thread runs; [`NEVER`] while the processor halts.
+    since: Cell<u64>,
+}
+
+/// Later than anything.
+const NEVER: u64 = u64::MAX;
+
+// SAFETY: as for `Ring`.
+unsafe impl Sync for Ran {}
+
+static RAN: Ran = Ran {
+    ticks: [const { Cell::new(0) }; THREADS],
+    since: Cell::new(0),
+};
+
+/// The thread stops to run; `next` is since when another one does. Interrupts must be off.
+#[inline(always)]
+fn charge(thread: Number, now: u64, next: u64) {
+    let ran = &RAN.ticks[usize::from(thread) % THREADS];
+    let since = RAN.since.replace(next);
+    ran.set(ran.get() + now.saturating_sub(since));
+}
+
+/// Nanoseconds that a thread ran; 0 where nothing is traced. Interrupts must be off.
+pub(crate) fn ran(thread: Number) -> u64 {
+    if !ON {
+        return 0;
+    }
+    let mut ticks = RAN.ticks[usize::from(thread) % THREADS].get();
+    if thread == processor::this().current() {
+        ticks += clock::ticks().saturating_sub(RAN.since.get());
+    }
+    // More than 0 for whoever has run at all, so that it can be told from what is not known.
+    timer::nanoseconds(ticks).max(1)
 }
 
 /// The processor goes from `from`, which ran, to another thread.
@@ -162,20 +215,24 @@ fn push(kind: Kind, detail: u8, thread: Number, a: u32, b: u64, c: u32, d: u32) 
 pub(crate) fn switched(from: Number, to: Number, scheduler: &Scheduler) {
     if ON {
         let (state, to) = (scheduler.state(from) as u8, to.into());
-        push(Kind::Switch, state, from, to, 0, 0, 0);
+        let ticks = push(Kind::Switch, state, from, to, 0, 0, 0);
+        charge(from, ticks, ticks);
     }
 }
 
 /// The running thread blocks, and the processor halts in its context.
 #[inline(always)]
 pub(crate) fn idle() {
-    note(Kind::Idle, 0, 0, 0, 0, 0);
+    if ON {
+        let thread = processor::this().current();
+        charge(thread, push(Kind::Idle, 0, thread, 0, 0, 0, 0), NEVER);
+    }
 }
 
 /// It goes on.
 #[inline(always)]
 pub(crate) fn resumed() {
-    note(Kind::Resume, 0, 0, 0, 0, 0);
+    note_last(Kind::Resume, 0, 0, 0, 0);
 }
 
 /// A thread was made ready.
@@ -225,9 +282,9 @@ pub(crate) fn step(step: Step) {
         }
         Step::Called { to, port, message } => {
             let (place, generation) = port.numbers();
-            note(Kind::Call, 0, to.0, message, place, generation);
+            note_last(Kind::Call, to.0, message, place, generation);
         }
-        Step::Answered { to, message } => note(Kind::Answer, 0, to.0, message, 0, 0),
+        Step::Answered { to, message } => note_last(Kind::Answer, to.0, message, 0, 0),
         Step::Handed { thread, message } => note(Kind::Receive, 0, thread.0, message, 0, 0),
         Step::Carried {
             message,

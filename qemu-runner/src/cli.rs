@@ -60,11 +60,11 @@ enum Command {
     /// The threads of a running node, with their stacks
     Threads(inspect::NodeArgs),
     /// The ports of a running node: queues, receivers, senders and where they are
-    Ports(inspect::AllArgs),
+    Ports(inspect::PortsArgs),
     /// The rights at a running node: who holds how many, to whose ports
-    Rights(inspect::AllArgs),
+    Rights(inspect::RightsArgs),
     /// The sessions of a running node: round trip, window, losses, credits
-    Sessions(inspect::NodeArgs),
+    Sessions(inspect::SessionsArgs),
     /// The memory of a running node
     Memory(inspect::NodeArgs),
     /// Everything that a running node counts, as OpenMetrics text
@@ -141,7 +141,10 @@ pub fn main() -> ExitCode {
         Ok(status) => status,
         Err(error) => {
             let status = status_of(&error);
-            ui.error(&format!("{error:#}"));
+            // Who ended it need not be told.
+            if status != Status::Interrupted {
+                ui.error(&format!("{error:#}"));
+            }
             status
         }
     };

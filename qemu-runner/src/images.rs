@@ -9,6 +9,7 @@
 //! would wait for each other's lock.
 
 use crate::context::Context;
+use crate::similar;
 use crate::workspace::{Workspace, cargo};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -77,7 +78,7 @@ pub enum ImageError {
     #[error("cargo has built no {0}")]
     Missing(PathBuf),
     /// No such image.
-    #[error("there is no image `{0}`; expected one of: {1}")]
+    #[error("there is no image `{0}`; {1}")]
     Unknown(String, String),
 }
 
@@ -91,8 +92,8 @@ impl Images {
             .iter()
             .find(|image| image.name == name)
             .ok_or_else(|| {
-                let known: Vec<_> = self.0.iter().map(|image| image.name.as_str()).collect();
-                ImageError::Unknown(name.into(), known.join(", "))
+                let known = self.0.iter().map(|image| image.name.as_str());
+                ImageError::Unknown(name.into(), similar::expected(name, known))
             })
     }
 

@@ -38,6 +38,7 @@ pub mod run;
 pub mod running;
 pub mod setup;
 pub mod signals;
+pub mod similar;
 pub mod status;
 pub mod symbols;
 pub mod trace;

@@ -9,6 +9,7 @@
 //! would not do: it may belong to somebody else by now.)
 
 use crate::limits::{NODES, SOCKET_PATH};
+use crate::similar;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -105,8 +106,11 @@ fn unknown(wanted: &str, running: &[String]) -> String {
              start one in another terminal by `cargo norma up CLUSTER.toml`"
         );
     }
+    // It may have been asked for with or without its cluster.
+    let names = (running.iter()).flat_map(|name| [&**name, name.rsplit('/').next().unwrap_or("")]);
+    let hint = similar::hint(wanted, names);
     let running = running.join(", ");
-    format!("no running node is called `{wanted}`; there are: {running}")
+    format!("no running node is called `{wanted}`; there are: {running}{hint}")
 }
 
 /// A cluster that can be found as long as this value lives.

@@ -12,10 +12,15 @@ use crate::status::Status;
 use rustix::process::{Pid, Signal, kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often it is looked whether the end was asked for.
+const STEP: Duration = Duration::from_millis(50);
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+static ORDERLY: AtomicU32 = AtomicU32::new(0);
 static GROUPS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 
 /// Starts the signal thread, once.
@@ -34,6 +39,36 @@ pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
+/// Waits for `time`, unless a request to end comes first: says whether none did.
+pub fn pause(time: Duration) -> bool {
+    let until = Instant::now() + time;
+    while !interrupted() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        std::thread::sleep(STEP.min(left));
+    }
+    false
+}
+
+/// While it lives, a request to end leaves this process the time for an orderly end, though no
+/// QEMU runs.
+pub(crate) struct Orderly(());
+
+impl Orderly {
+    pub(crate) fn begin() -> Self {
+        ORDERLY.fetch_add(1, Ordering::SeqCst);
+        Self(())
+    }
+}
+
+impl Drop for Orderly {
+    fn drop(&mut self) {
+        ORDERLY.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 fn on_signal(_signal: i32) {
     let again = INTERRUPTED.swap(true, Ordering::SeqCst);
     let code = i32::from(Status::Interrupted.code());
@@ -41,7 +76,8 @@ fn on_signal(_signal: i32) {
     for group in &groups {
         kill(*group);
     }
-    if again || groups.is_empty() {
+    let nothing = groups.is_empty() && ORDERLY.load(Ordering::SeqCst) == 0;
+    if again || nothing {
         std::process::exit(code);
     }
     std::thread::spawn(move || {

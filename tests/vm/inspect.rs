@@ -226,16 +226,35 @@ fn leak(lab: &Lab) -> Result<()> {
         ("a", "nettest", "[\"test=leak\"]"),
     ];
     let up = Up::new(lab, &nodes, &["a: called"])?;
-    // In short: one line stands out.
-    let rights = up.text(&["rights", "b"])?;
-    let first = rights.lines().nth(2).unwrap_or_default();
-    let words: Vec<&str> = first.split_whitespace().collect();
+    // In short: one line stands out, and one thread. Nobody calls any more, so nothing grows.
+    let rights = up.text(&["rights", "b", "--interval", "0.1"])?;
+    let words = |line: &str| {
+        line.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let first = words(rights.lines().nth(2).unwrap_or_default());
     ensure!(
-        words == ["image", "send", "node", "a", "40", "40"],
+        first == ["image", "send", "node", "a", "40", "40", "0"],
+        "{rights}"
+    );
+    let leaky = rights
+        .lines()
+        .map(words)
+        .find(|words| words.get(1).is_some_and(|name| name == "leaky"));
+    ensure!(
+        leaky.is_some_and(|words| words[2..] == ["40", "0", "40", "0"]),
+        "{rights}"
+    );
+    let rights = up.json(&["rights", "b", "--interval", "0"])?;
+    let tidy = find(&rights, "threads", "name", "tidy")?;
+    ensure!(
+        tidy["rights_taken"] == 40
+            && tidy["rights_kept"] == 0
+            && tidy["rights_kept_per_s"].is_null(),
         "{rights}"
     );
     // The ports to which they lead are stand-ins for ports of `a`.
-    let rights = up.json(&["rights", "b"])?;
     let kept = list(&rights, "names")?
         .iter()
         .filter(|row| row["of"] == "node a");
@@ -255,8 +274,7 @@ fn leak(lab: &Lab) -> Result<()> {
         of_a.len() == 40 && of_a.iter().all(|row| kept.contains(&row["port"])),
         "{ports}"
     );
-    // And which service it was: both were called as often, and on the other side one sees to
-    // whom the rights went.
+    // Both services were called as often, and on the other side one sees to whom the rights went.
     let received = |name: &str| {
         Ok::<_, anyhow::Error>(find(&ports, "ports", "name", name)?["received"].clone())
     };
@@ -264,7 +282,10 @@ fn leak(lab: &Lab) -> Result<()> {
         received("leaky")? == 40 && received("tidy")? == 40,
         "{ports}"
     );
-    let ports = up.json(&["ports", "a"])?;
+    let ports = up.json(&["ports", "a", "--peers"])?;
+    let held = list(&ports, "ports")?.iter();
+    let held = held.filter(|row| row["senders"]["held_nodes"]["b"] == 1);
+    ensure!(held.count() == 40, "{ports}");
     let given = list(&ports, "ports")?.iter();
     let given = given.filter(|row| row["senders"]["nodes"]["b"] == 1);
     ensure!(given.count() == 40, "{ports}");

@@ -41,11 +41,18 @@ impl Lab {
             machine: Machine::Microvm,
             link: LinkKind::default(),
             capture: capture()?,
-            trace: None,
+            trace: trace()?,
             dry_run: std::env::var_os(environment::DRY_RUN).is_some(),
             yes: false,
         };
-        let images = images::build(&context)?;
+        let images = match context.trace {
+            Some(_) => {
+                let all = images::built(&context.workspace)?;
+                let names: Vec<&str> = all.iter().map(|image| image.name.as_str()).collect();
+                images::wanted(&context, &names)?
+            }
+            None => images::build(&context)?,
+        };
         let programs = programs::build(&context)?;
         Ok(Self {
             context,
@@ -66,6 +73,9 @@ impl Lab {
 
     /// Completes what the tests have written.
     pub fn finish(&self) -> Result<()> {
+        if let Some(trace) = &self.context.trace {
+            trace.finish(&Ui::new(false))?;
+        }
         let capture = self.context.capture.as_ref();
         Ok(capture.map_or(Ok(()), Capture::finish)?)
     }
@@ -121,7 +131,11 @@ impl Lab {
         capture: Option<&Capture>,
         body: impl FnOnce(&mut Run) -> Result<()>,
     ) -> Result<()> {
-        let plan = plan.accelerator(self.context.accelerator).capture(capture);
+        let mut plan = plan.accelerator(self.context.accelerator).capture(capture);
+        // A test of traces has one of its own.
+        if !plan.is_traced() {
+            plan = plan.trace(self.context.trace.as_ref());
+        }
         if self.is_dry() {
             plan.command_lines()
                 .iter()
@@ -148,6 +162,15 @@ fn capture() -> Result<Option<Capture>> {
     let dry = std::env::var_os(environment::DRY_RUN).is_some();
     let path = path.filter(|_| !dry);
     path.map(|path| Capture::create(Path::new(&path)).with_context(|| path.display().to_string()))
+        .transpose()
+}
+
+/// The trace that `cargo norma test --trace` asks for.
+fn trace() -> Result<Option<Trace>> {
+    let path = std::env::var_os(environment::TRACE);
+    let dry = std::env::var_os(environment::DRY_RUN).is_some();
+    let path = path.filter(|_| !dry);
+    path.map(|path| Trace::create(Path::new(&path)).with_context(|| path.display().to_string()))
         .transpose()
 }
 

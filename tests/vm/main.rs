@@ -71,7 +71,7 @@ fn main() -> ExitCode {
         .map(|test| test.into_trial(Arc::clone(&lab)));
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     if let Err(error) = lab.finish() {
-        eprintln!("the capture is not complete: {error:#}");
+        eprintln!("the capture or the trace is not complete: {error:#}");
         return ExitCode::FAILURE;
     }
     conclusion.exit_code()

@@ -109,6 +109,13 @@ fn hang(lab: &Lab, machine: Machine) -> Result<()> {
         ] {
             ensure!(report.contains(words), "no `{words}`: {report}");
         }
+        ensure!(!report.contains("frame 0x0\n"), "{report}");
+        // Who has seen the consoles is not told all that again.
+        let report = run.failure_reports_in_short();
+        ensure!(
+            report == "node stuck was still running; what its threads did is above\n",
+            "{report}"
+        );
         Ok(())
     })
 }

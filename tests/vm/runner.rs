@@ -9,10 +9,10 @@ use anyhow::{Context as _, Result, ensure};
 use qemu_runner::commands::test::environment;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 pub fn tests() -> Vec<Test> {
     vec![
@@ -36,6 +36,7 @@ pub fn tests() -> Vec<Test> {
         }),
         Test::new("runner::exit_code_of_time_out", time_out),
         Test::new("runner::exit_code_of_a_mistake", mistake),
+        Test::new("runner::what_makes_no_sense_is_named", direct),
         Test::new("runner::example_two", |lab| example(lab, "two.toml")),
         Test::new("runner::example_three", |lab| example(lab, "three.toml")),
         Test::new("runner::example_routers", |lab| {
@@ -291,6 +292,24 @@ fn mistake(_: &Lab) -> Result<()> {
     )
 }
 
+/// What `--direct` would leave undone is an error, not passed over.
+fn direct(lab: &Lab) -> Result<()> {
+    let (folder, file) = cluster(lab, &[("a", "hello", "", false), ("b", "hello", "", false)])?;
+    let text = std::fs::read_to_string(&file)?;
+    std::fs::write(
+        &file,
+        text + "[[fault]]\ndo = \"drop\"\nprobability = 0.5\n",
+    )?;
+    let said = "leave out one of the two";
+    check(&up(&file, &["--direct"])?, 2, said)?;
+    let text = "[[node]]\nname = \"a\"\n\nimage = \"hallo\"\n";
+    std::fs::write(folder.path().join("typed.toml"), text)?;
+    let said = "typed.toml:4: there is no image `hallo`; expected one of: ";
+    let output = up(&folder.path().join("typed.toml"), &[])?;
+    check(&output, 2, said)?;
+    check(&output, 2, "did you mean `hello`?")
+}
+
 fn dry_run(lab: &Lab) -> Result<()> {
     let (_folder, file) = cluster(lab, &[("a", "hello", "", false), ("b", "hello", "", false)])?;
     let output = up(&file, &["--dry-run"])?;
@@ -315,7 +334,7 @@ fn leaves_nothing(lab: &Lab, signal: Signal, code: Option<i32>) -> Result<()> {
         .arg(&file)
         .stderr(Stdio::piped())
         .spawn()?;
-    let nodes = nodes_of(&mut runner)?;
+    let (nodes, mut said) = nodes_of(&mut runner)?;
     ensure!(
         nodes.len() == 2,
         "two nodes were to be started, not {}",
@@ -324,32 +343,38 @@ fn leaves_nothing(lab: &Lab, signal: Signal, code: Option<i32>) -> Result<()> {
     kill_process(Pid::from_child(&runner), signal)?;
     let status = runner.wait()?;
     ensure!(status.code() == code, "the runner ended with {status}");
+    // That its nodes were killed is what was asked for.
+    let mut text = String::new();
+    said.read_to_string(&mut text)?;
+    ensure!(
+        !text.contains("error") && !text.contains("command line"),
+        "{text}"
+    );
     for node in nodes {
         ensure!(ends_soon(&node)?, "a QEMU has outlived its runner");
     }
     Ok(())
 }
 
-/// Handles of the processes that a runner says it has started.
-fn nodes_of(runner: &mut Child) -> Result<Vec<OwnedFd>> {
+/// Handles of the processes that a runner says it has started, and what it says next.
+fn nodes_of(runner: &mut Child) -> Result<(Vec<OwnedFd>, BufReader<ChildStderr>)> {
     let stderr = runner.stderr.take().context("no stderr")?;
-    for line in BufReader::new(stderr).lines() {
-        let line = line?;
-        if line.contains("started") {
-            let numbers = line.split("process ").skip(1);
-            let pids = numbers.filter_map(|rest| {
-                rest.split(|c: char| !c.is_ascii_digit())
-                    .next()?
-                    .parse()
-                    .ok()
-            });
-            return pids
-                .filter_map(Pid::from_raw)
-                .map(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?))
-                .collect();
-        }
+    let mut said = BufReader::new(stderr);
+    let mut line = String::new();
+    while said.read_line(&mut line)? > 0 && !line.contains("started") {
+        line.clear();
     }
-    Ok(Vec::new())
+    let numbers = line.split("process ").skip(1);
+    let pids = numbers.filter_map(|rest| {
+        rest.split(|c: char| !c.is_ascii_digit())
+            .next()?
+            .parse()
+            .ok()
+    });
+    let nodes = pids
+        .filter_map(Pid::from_raw)
+        .map(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?));
+    Ok((nodes.collect::<Result<_>>()?, said))
 }
 
 /// Whether a process ends within a few seconds.

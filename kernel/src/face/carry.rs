@@ -1,9 +1,10 @@
 //! Rights in messages: moved in, copied or made into them, and taken out.
 
 use crate::face::error::{Failure, MoveError};
-use crate::face::rights::AnyRight;
+use crate::face::rights::{AnyRight, taken};
 use crate::face::{Message, ReceiveRight, SendOnceRight, SendRight};
 use crate::node;
+use crate::thread::rights as held;
 use core::mem::ManuallyDrop;
 use norma_ipc::{Disposition, Name, RightKind};
 
@@ -80,7 +81,10 @@ impl Message {
         };
         let right = ManuallyDrop::new(right);
         match self.push_named(right.name(), disposition) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                held::given_up();
+                Ok(())
+            }
             Err(failure) => Err(MoveError {
                 failure,
                 right: ManuallyDrop::into_inner(right),
@@ -138,7 +142,10 @@ impl Message {
         let mut engine = node::lock();
         let space = engine.space;
         match engine.core.ipc().take_right(space, self.core()) {
-            Ok(taken) => Ok(taken.map(|(kind, name)| Right::from_name(kind, name))),
+            Ok(right) => Ok(right.map(|(kind, name)| {
+                held::taken();
+                Right::from_name(kind, name)
+            })),
             Err(error) => Err(Failure::from_right(&engine, error)),
         }
     }
@@ -176,7 +183,7 @@ impl Message {
         let mut engine = node::lock();
         let space = engine.space;
         match engine.core.ipc().take_right(space, self.core()) {
-            Ok(taken) => Ok(taken.map(|(_, name)| R::from_name(name))),
+            Ok(right) => Ok(right.map(|(_, name)| taken(name))),
             Err(error) => Err(Failure::from_right(&engine, error)),
         }
     }

@@ -5,6 +5,7 @@
 //! nothing is lost.
 
 use crate::face::error::{Failure, MoveError};
+use crate::face::rights::taken;
 use crate::face::{Message, ReceiveRight};
 use crate::node::{self, Engine};
 use core::fmt;
@@ -102,7 +103,7 @@ impl ReturnedRight {
         let mut engine = node::lock();
         let space = engine.space;
         match engine.core.ipc().insert(space, right) {
-            Ok(name) => Ok(ReceiveRight::from_name(name)),
+            Ok(name) => Ok(taken(name)),
             Err(refused) => Err(MoveError {
                 failure: Failure::from_right(&engine, refused.error),
                 right: ReturnedRight(ManuallyDrop::new(refused.right)),

@@ -1,6 +1,7 @@
 //! Messages, as services hold them: dropping one releases every right in it.
 
 use crate::face::error::{Failure, SendError};
+use crate::face::rights::taken;
 use crate::face::{Memory, Reader, SendOnceRight, Writer};
 use crate::memory::{Frame, Frames};
 use crate::{node, thread};
@@ -246,7 +247,7 @@ impl Message {
         let mut engine = node::lock();
         let space = engine.space;
         match engine.core.ipc().insert(space, right) {
-            Ok(name) => Ok(SendOnceRight::from_name(name)),
+            Ok(name) => Ok(taken(name)),
             Err(refused) => {
                 // There was a place for it a moment ago.
                 let _ = self.0.set_reply(refused.right);

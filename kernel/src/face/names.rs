@@ -4,10 +4,11 @@
 
 use crate::face::call::await_reply;
 use crate::face::error::Failure;
+use crate::face::rights::insert;
 use crate::face::{AnyRight, Message, Node, SendOnceRight, SendRight};
 use crate::limits::LOOK_UP_PATIENCE;
-use crate::node::{self, EngineGuard, Patience};
-use crate::thread;
+use crate::node::{self, Patience};
+use crate::thread::{self, rights as held};
 use core::time::Duration;
 use norma_flip::Instant;
 use norma_ipc::{RightError, RightKind, ThreadId};
@@ -42,7 +43,10 @@ impl SendRight {
         let named = lost.into_name();
         let ipc = engine.core.ipc();
         let lost = match ipc.extract(space, named, RightKind::SendOnce) {
-            Ok(right) => right,
+            Ok(right) => {
+                held::given_up();
+                right
+            }
             Err(error) => {
                 drop(engine);
                 drop(SendOnceRight::from_name(named));
@@ -163,13 +167,4 @@ pub(crate) fn look_up(
         }
         Err(error) => Err(Failure::from_right(&engine, error)),
     }
-}
-
-fn insert(engine: &mut EngineGuard, right: norma_ipc::Right) -> Result<SendRight, Failure> {
-    let space = engine.space;
-    let inserted = engine.core.ipc().insert(space, right);
-    inserted.map(SendRight::from_name).map_err(|refused| {
-        engine.core.ipc().release(refused.right);
-        Failure::from_right(engine, refused.error)
-    })
 }

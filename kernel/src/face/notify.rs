@@ -7,9 +7,10 @@
 //! request before comes back.
 
 use crate::face::error::{Failure, MoveError};
-use crate::face::rights::{Core, insert, with_in};
+use crate::face::rights::{Core, insert, taken, with_in};
 use crate::face::{ReceiveRight, SendOnceRight, SendRight, Space};
 use crate::node;
+use crate::thread::rights as held;
 use core::mem::ManuallyDrop;
 use norma_ipc::{About, InsertError, Name, Right, RightError, RightKind, SpaceId};
 
@@ -195,7 +196,10 @@ fn ask(
     let own = engine.space;
     let ipc = engine.core.ipc();
     let asked = match ipc.extract(own, notify.name, RightKind::SendOnce) {
-        Ok(right) => request(ipc, space.unwrap_or(own), right),
+        Ok(right) => {
+            held::given_up();
+            request(ipc, space.unwrap_or(own), right)
+        }
         Err(error) => Err((error, None)),
     };
     engine.act(node::now());
@@ -252,7 +256,7 @@ fn withdraw(
             return Ok(None);
         };
         let refused = match ipc.insert(own, right) {
-            Ok(name) => return Ok(Some(SendOnceRight::from_name(name))),
+            Ok(name) => return Ok(Some(taken(name))),
             Err(refused) => refused,
         };
         // What it asked for was not so a moment ago, and the place of its request is free.

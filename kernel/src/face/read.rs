@@ -2,7 +2,7 @@
 //!
 //! Leaves to others: the format of items, and every check of it (`norma_ipc::typed`).
 
-use crate::face::rights::AnyRight;
+use crate::face::rights::{AnyRight, taken};
 use crate::face::{Memory, ReceiveRight, SendOnceRight, SendRight, Values};
 use crate::memory::Frame;
 use crate::node;
@@ -37,7 +37,7 @@ macro_rules! rights {
         /// # Errors
         /// [`ReadError`]; the right stays in the message.
         pub fn $one(&mut self) -> Result<$type, ReadError> {
-            self.0.right_into($type::KIND, insert).map($type::from_name)
+            self.0.right_into($type::KIND, insert).map(taken)
         }
 
         #[doc = concat!("Reads an array of ", $what, " rights; each is taken out as the iterator ")]
@@ -159,7 +159,7 @@ impl<R: AnyRight> Iterator for Rights<'_, '_, R> {
     fn next(&mut self) -> Option<Self::Item> {
         let right = self.rights.take()?;
         Some(match insert(right) {
-            Ok(name) => Ok(R::from_name(name)),
+            Ok(name) => Ok(taken(name)),
             Err(right) => {
                 // It was there a moment ago.
                 let _ = self.rights.put_back(right);

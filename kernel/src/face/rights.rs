@@ -3,6 +3,7 @@
 use crate::face::Message;
 use crate::face::error::Failure;
 use crate::node::{self, EngineGuard};
+use crate::thread::rights as held;
 use core::mem::ManuallyDrop;
 use norma_ipc::{Ipc, Name, ReceiveStatus, Right, RightError, RightKind, SpaceId};
 
@@ -71,6 +72,7 @@ macro_rules! right {
                 // A name whose right is gone already denotes nothing: nothing to release.
                 let _ = engine.core.ipc().deallocate(space, self.name, $kind);
                 engine.act_on_events();
+                held::given_up();
             }
         }
     };
@@ -198,13 +200,19 @@ right! {
 pub(crate) fn insert<R: AnyRight>(engine: &mut EngineGuard, right: Right) -> Result<R, Failure> {
     let space = engine.space;
     match engine.core.ipc().insert(space, right) {
-        Ok(name) => Ok(R::from_name(name)),
+        Ok(name) => Ok(taken(name)),
         Err(refused) => {
             engine.core.ipc().release(refused.right);
             engine.act(node::now());
             Err(Failure::from_right(engine, refused.error))
         }
     }
+}
+
+/// The value for a right that is in the task's space since just now.
+pub(crate) fn taken<R: AnyRight>(name: Name) -> R {
+    held::taken();
+    R::from_name(name)
 }
 
 /// Does something to what is under a name of the task's, and what follows from it.
@@ -237,7 +245,7 @@ impl ReceiveRight {
         let mut engine = node::lock();
         let space = engine.space;
         let name = engine.core.ipc().allocate_port(space);
-        name.map(Self::from_name)
+        name.map(taken)
             .map_err(|error| Failure::from_right(&engine, error))
     }
 

@@ -4,7 +4,7 @@ use crate::face::error::{Failure, SendError};
 use crate::face::{Message, SendOnceRight, SendRight};
 use crate::memory::Frame;
 use crate::node::{self, Engine, EngineGuard, Patience};
-use crate::thread;
+use crate::thread::{self, rights as held};
 use core::mem::ManuallyDrop;
 use core::time::Duration;
 use norma_ipc::{Cancelled, Completion, Name, PortId, ThreadId};
@@ -54,8 +54,9 @@ impl SendOnceRight {
     pub fn send(self, message: Message) -> Result<(), SendError> {
         let right = ManuallyDrop::new(self);
         let sent = send(right.name, message, Patience::None);
-        if sent.is_err() {
-            drop(ManuallyDrop::into_inner(right));
+        match sent {
+            Ok(()) => held::given_up(),
+            Err(_) => drop(ManuallyDrop::into_inner(right)),
         }
         sent
     }

@@ -13,7 +13,7 @@ use crate::face::{
     Delivery, Disposition, Message, Name, ReceiveStatus, Right, RightKind, RightTypes,
 };
 use crate::node::{self, Patience};
-use crate::thread;
+use crate::thread::{self, rights as held};
 use alloc::vec::Vec;
 use core::mem::ManuallyDrop;
 use core::time::Duration;
@@ -158,6 +158,7 @@ impl Space {
         let (error, name) = match ipc.extract(own, right.name(), kind) {
             Ok(moved) => match insert(ipc, self.id, moved) {
                 Ok(name) => {
+                    held::given_up();
                     engine.act(node::now());
                     return Ok(name);
                 }
@@ -188,7 +189,10 @@ impl Space {
         self.with(|ipc, space| {
             let right = ipc.copy_in(space, name, disposition)?;
             match ipc.insert(own, right) {
-                Ok(name) => Ok(Right::from_name(disposition.kind(), name)),
+                Ok(name) => {
+                    held::taken();
+                    Ok(Right::from_name(disposition.kind(), name))
+                }
                 Err(refused) => {
                     let error = refused.error;
                     let moved = matches!(

@@ -7,6 +7,7 @@ use crate::face::rights::AnyRight;
 use crate::face::{Memory, ReceiveRight, SendOnceRight, SendRight};
 use crate::memory::{Frame, Frames};
 use crate::node;
+use crate::thread::rights as held;
 use alloc::vec::Vec;
 use core::fmt;
 use norma_ipc::typed::{self, Number, Scalar};
@@ -240,6 +241,7 @@ impl Writer<'_> {
                 Ok(_) => {
                     // Its name denotes nothing any more.
                     let _ = right.into_name();
+                    held::given_up();
                     // Threads that wait at a port that was moved learn so.
                     engine.act(node::now());
                     return Ok(self);
@@ -297,6 +299,7 @@ impl Writer<'_> {
                 Ok(_) => {
                     for right in rights {
                         let _ = right.into_name();
+                        held::given_up();
                     }
                     engine.act(node::now());
                     return Ok(self);

@@ -3,14 +3,14 @@
 //! Owns: that table. Kept apart from the scheduler's, so that what every switch touches stays
 //! small.
 
-use super::Number;
 use super::scheduler::State;
+use super::{Number, rights};
 use crate::arch::layout;
 use crate::limits::THREAD_NAME;
 use crate::memory::NoMemory;
 use crate::memory::stack::{self, Stack};
-use crate::processor;
 use crate::sync::IrqLock;
+use crate::{processor, trace};
 use alloc::vec::Vec;
 use core::ops::Range;
 use heapless::String;
@@ -108,6 +108,10 @@ pub(crate) struct View {
     pub(crate) stack: Range<u64>,
     /// As it was when it last stopped running.
     pub(crate) stack_pointer: u64,
+    /// Rights that it took by the face, and that it gave up.
+    pub(crate) rights: (u32, u32),
+    /// Nanoseconds for which it ran; 0 where nothing is traced.
+    pub(crate) ran: u64,
 }
 
 /// Every thread's number is below this one.
@@ -164,6 +168,8 @@ unsafe fn view_in(directory: &Directory, thread: Number) -> Option<View> {
         own_priority,
         deadline,
         stack_pointer,
+        rights: rights::of(thread),
+        ran: trace::ran(thread),
     })
 }
 

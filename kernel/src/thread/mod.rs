@@ -12,6 +12,8 @@ pub mod scheduler;
 #[cfg(target_os = "none")]
 mod directory;
 #[cfg(target_os = "none")]
+pub(crate) mod rights;
+#[cfg(target_os = "none")]
 mod running;
 #[cfg(target_os = "none")]
 mod spawn;

@@ -7,7 +7,7 @@
 
 use super::directory::{DIRECTORY, Name};
 use super::running::{block, cancel, carry_out, current, limit_slice, wake};
-use super::{Number, ThreadId};
+use super::{Number, ThreadId, rights};
 use crate::arch::{self, context};
 use crate::limits::{LEAST_STACK, STACK, THREADS};
 use crate::memory::NoMemory;
@@ -152,6 +152,7 @@ where
         entry.stack = Some(stack);
         generation = entry.generation;
     }
+    rights::begin(thread);
     trace::name(thread, name);
     scheduler.start(thread, priority.min(7), stack_pointer);
     limit_slice(scheduler);

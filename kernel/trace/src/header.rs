@@ -120,6 +120,21 @@ impl Header {
         })
     }
 
+    /// The header as it lies in memory.
+    #[must_use]
+    pub fn bytes(&self) -> [u8; size_of::<Header>()] {
+        let words = [self.version, self.event, self.events, self.threads];
+        let longs = [self.address, self.written, self.rate];
+        let words = words.iter().flat_map(|word| word.to_le_bytes());
+        let longs = longs.iter().flat_map(|long| long.to_le_bytes());
+        let all = self.magic.into_iter().chain(words).chain(longs);
+        let mut bytes = [0; size_of::<Header>()];
+        for (place, byte) in bytes.iter_mut().zip(all.chain(self.node)) {
+            *place = byte;
+        }
+        bytes
+    }
+
     /// How many events were ever written.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -165,14 +180,7 @@ mod tests {
     use super::*;
 
     fn bytes(header: Header) -> Vec<u8> {
-        let mut bytes = header.magic.to_vec();
-        for word in [header.version, header.event, header.events, header.threads] {
-            bytes.extend(word.to_le_bytes());
-        }
-        for long in [header.address, header.written, header.rate] {
-            bytes.extend(long.to_le_bytes());
-        }
-        bytes.extend(header.node);
+        let mut bytes = header.bytes().to_vec();
         bytes.resize(HEADER, 0);
         bytes
     }
@@ -216,7 +224,7 @@ mod tests {
     #[test]
     fn other_bytes_are_refused() {
         let good = Header::new(0, "a");
-        for length in 0..72 {
+        for length in (0..72).step_by(if cfg!(miri) { 9 } else { 1 }) {
             assert_eq!(Header::parse(&bytes(good)[..length]), Err(Error::NoRing));
         }
         assert_eq!(Header::parse(&[0; HEADER]), Err(Error::NoRing));

@@ -23,6 +23,7 @@
 #[cfg(test)]
 extern crate alloc;
 
+mod codes;
 mod counters;
 pub mod limits;
 pub mod page;

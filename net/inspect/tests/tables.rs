@@ -95,6 +95,7 @@ fn whole<T: Row>(node: &Node<HeapPages>) -> Vec<T> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of ports take Miri minutes")]
 fn thousands_of_ports_are_each_seen_once_in_pieces_that_are_bounded() {
     let (mut node, space) = node();
     let names: Vec<_> = (0..5000)
@@ -120,6 +121,7 @@ fn thousands_of_ports_are_each_seen_once_in_pieces_that_are_bounded() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of ports take Miri minutes")]
 fn what_was_given_up_is_passed_over_a_bounded_number_at_a_time() {
     let (mut node, space) = node();
     let names: Vec<_> = (0..5000)
@@ -137,6 +139,7 @@ fn what_was_given_up_is_passed_over_a_bounded_number_at_a_time() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of ports take Miri minutes")]
 fn ports_that_come_and_go_between_pieces_hide_none_that_stays() {
     let (mut node, space) = node();
     let stay: Vec<_> = (0..300)
@@ -232,7 +235,7 @@ fn every_reason_for_which_a_frame_is_dropped_has_its_counter() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 3 } else { 300 }, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 1 } else { 300 }, failure_persistence: None, ..Default::default() })]
 
     /// A cursor comes from whoever asks.
     #[test]

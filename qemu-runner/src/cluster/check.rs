@@ -3,6 +3,7 @@
 use super::file::{ClusterFile, NodeEntry};
 use super::is_path;
 use crate::limits::{MEMORY_MIB, MIN_MTU, NETWORKS, NODE_NETWORKS, NODES};
+use crate::similar;
 use norma_faults::Faults;
 use std::path::Path;
 use toml::Spanned;
@@ -107,7 +108,7 @@ fn check_node(node: &NodeEntry, folder: &Path) -> Result<(), Mistake> {
         );
     }
     let memory = *node.memory.get_ref();
-    if !MEMORY_MIB.contains(&memory) {
+    if !u32::try_from(memory).is_ok_and(|mib| MEMORY_MIB.contains(&mib)) {
         let (least, most) = (MEMORY_MIB.start(), MEMORY_MIB.end());
         return mistake(
             &node.memory,
@@ -149,17 +150,20 @@ fn check_word(word: &Spanned<String>, what: &str, expected: &str) -> Result<(), 
     Ok(())
 }
 
-/// A device that offers less would have nodes send larger frames than it carries.
-fn check_mtu(mtu: &Spanned<u16>) -> Result<(), Mistake> {
+/// A device that offers less would have nodes send larger frames than it carries; virtio's field
+/// for it has 16 bits.
+fn check_mtu(mtu: &Spanned<i64>) -> Result<(), Mistake> {
     let bytes = *mtu.get_ref();
-    if bytes < MIN_MTU {
-        let text = format!(
-            "`mtu` is {bytes}; expected {MIN_MTU} to {} (bytes)",
-            u16::MAX
-        );
-        return mistake(mtu, text);
-    }
-    Ok(())
+    let most = u16::MAX;
+    let why = if bytes < MIN_MTU.into() {
+        "nodes send frames of that size in any case"
+    } else if bytes > most.into() {
+        "a virtio device cannot say more"
+    } else {
+        return Ok(());
+    };
+    let text = format!("`mtu` is {bytes}; expected {MIN_MTU} to {most} (bytes): {why}");
+    mistake(mtu, text)
 }
 
 /// Names travel in command lines and, of nodes, in 16 bytes of a frame.
@@ -223,13 +227,10 @@ fn members(file: &ClusterFile, names: &[Spanned<String>]) -> Result<Vec<usize>, 
     for name in names {
         match node_names(file).position(|known| known == name.get_ref()) {
             None => {
-                let known = node_names(file).collect::<Vec<_>>().join(", ");
+                let expected = similar::expected(name.get_ref(), node_names(file));
                 return mistake(
                     name,
-                    format!(
-                        "there is no node `{}`; expected one of: {known}",
-                        name.get_ref()
-                    ),
+                    format!("there is no node `{}`; {expected}", name.get_ref()),
                 );
             }
             Some(place) if members.contains(&place) => {

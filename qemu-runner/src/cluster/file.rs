@@ -1,7 +1,8 @@
 //! The form of a cluster file.
 //!
 //! Owns what may be written; `check.rs` owns whether it makes sense. Fields that checks complain
-//! about carry their place in the file.
+//! about carry their place in the file; numbers with a range are whole numbers of any size here, so
+//! that `check.rs` can say which.
 
 use crate::qemu::Machine;
 use norma_faults::Rule;
@@ -46,13 +47,13 @@ pub(super) struct NodeEntry {
     pub name: Spanned<String>,
     pub image: Spanned<String>,
     #[serde(default = "default_memory")]
-    pub memory: Spanned<u32>,
+    pub memory: Spanned<i64>,
     pub machine: Option<Machine>,
     #[serde(default)]
     pub arguments: Vec<Spanned<String>>,
     pub module: Option<Spanned<String>>,
     #[serde(default = "default_mtu")]
-    pub mtu: Spanned<u16>,
+    pub mtu: Spanned<i64>,
     #[serde(default)]
     pub service: bool,
     #[serde(default)]
@@ -66,7 +67,7 @@ pub(super) struct NetworkEntry {
     pub name: Spanned<String>,
     pub nodes: Spanned<Vec<Spanned<String>>>,
     #[serde(default = "default_mtu")]
-    pub mtu: Spanned<u16>,
+    pub mtu: Spanned<i64>,
     #[serde(default = "default_trust")]
     pub trusted: bool,
 }
@@ -79,7 +80,7 @@ fn default_daemon() -> Spanned<String> {
     Spanned::new(0..0, "linux".into())
 }
 
-fn default_memory() -> Spanned<u32> {
+fn default_memory() -> Spanned<i64> {
     Spanned::new(0..0, 64)
 }
 
@@ -87,6 +88,6 @@ fn default_trust() -> bool {
     true
 }
 
-fn default_mtu() -> Spanned<u16> {
-    Spanned::new(0..0, u16::MAX)
+fn default_mtu() -> Spanned<i64> {
+    Spanned::new(0..0, u16::MAX.into())
 }

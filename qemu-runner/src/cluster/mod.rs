@@ -11,13 +11,17 @@ use crate::daemon::DaemonPlan;
 use crate::images::Images;
 use crate::qemu::Machine;
 use crate::run::{NodePlan, Plan};
+use crate::similar;
 use file::{ClusterFile, NodeEntry};
+use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 
 /// A cluster file that was read and found good.
 #[derive(Debug)]
 pub struct Cluster {
     file: ClusterFile,
+    path: PathBuf,
+    text: String,
     folder: PathBuf,
     /// Networks by the places of their nodes.
     networks: Vec<(String, Vec<usize>)>,
@@ -25,12 +29,12 @@ pub struct Cluster {
 
 /// What is wrong with a cluster file, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}:{line}: {text}", file.display())]
+#[error("{}{}: {text}", file.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
 pub struct ClusterError {
     /// The file.
     pub file: PathBuf,
-    /// The line, from 1.
-    pub line: usize,
+    /// The line, from 1; none if there is no text to count them in.
+    pub line: Option<usize>,
     /// What is wrong and what was expected.
     pub text: String,
 }
@@ -41,14 +45,7 @@ impl Cluster {
     /// # Errors
     /// It cannot be read, is no TOML, or says something that makes no sense.
     pub fn read(path: &Path) -> Result<Self, ClusterError> {
-        let fail = |line, text| ClusterError {
-            file: path.into(),
-            line,
-            text,
-        };
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| fail(1, format!("cannot be read: {error}")))?;
-        Self::parse(&text, path)
+        Self::parse(&read_text(path)?, path)
     }
 
     /// Checks the text of a cluster file. `path` is used for messages, and its folder to find
@@ -57,23 +54,33 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::read`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ClusterError> {
-        let at = |offset: usize, message: String| ClusterError {
-            file: path.into(),
-            line: line_of(text, offset),
-            text: message,
-        };
-        let file: ClusterFile = toml::from_str(text).map_err(|error| {
-            let offset = error.span().map_or(0, |span| span.start);
-            at(offset, error.message().to_owned())
-        })?;
+        let at = |offset, message| error_at(path, text, offset, message);
+        let file: ClusterFile = from_toml(text, path)?;
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
         let networks =
             check::check(&file, &folder).map_err(|mistake| at(mistake.at, mistake.text))?;
         Ok(Self {
             file,
+            path: path.into(),
+            text: text.into(),
             folder,
             networks,
         })
+    }
+
+    /// Checks that there are the images that the file names.
+    ///
+    /// # Errors
+    /// The first that there is not.
+    pub fn check_images(&self, images: &Images) -> Result<(), ClusterError> {
+        let named = self.file.node.iter().map(|node| &node.get_ref().image);
+        for image in named.filter(|image| !is_path(image.get_ref())) {
+            if let Err(error) = images.get(image.get_ref()) {
+                let (at, message) = (image.span().start, error.to_string());
+                return Err(error_at(&self.path, &self.text, at, message));
+            }
+        }
+        Ok(())
     }
 
     /// The plan that the file describes. `machine` and `seed` are used where the file gives none.
@@ -96,7 +103,7 @@ impl Cluster {
             plan = plan.network(name, members.clone());
             // Without an entry in the file there is the one network of all nodes.
             if let Some(entry) = self.file.network.get(place).map(toml::Spanned::get_ref) {
-                plan = plan.network_mtu(*entry.mtu.get_ref());
+                plan = plan.network_mtu(mtu(&entry.mtu));
                 plan = if entry.trusted {
                     plan
                 } else {
@@ -162,8 +169,8 @@ impl Cluster {
         };
         let mut plan = NodePlan::new(node.name.get_ref(), &elf)
             .machine(node.machine.unwrap_or(machine))
-            .memory(*node.memory.get_ref())
-            .mtu(*node.mtu.get_ref())
+            .memory(u32::try_from(*node.memory.get_ref()).unwrap_or(u32::MAX))
+            .mtu(mtu(&node.mtu))
             .extra(node.qemu.iter().map(String::as_str));
         for word in &node.arguments {
             plan = plan.argument(word.get_ref());
@@ -211,6 +218,38 @@ impl Cluster {
 /// An image given by path has a slash in it; all others are names.
 fn is_path(image: &str) -> bool {
     image.contains('/')
+}
+
+/// Checked to be one (`check.rs`).
+fn mtu(mtu: &toml::Spanned<i64>) -> u16 {
+    u16::try_from(*mtu.get_ref()).unwrap_or(u16::MAX)
+}
+
+fn read_text(path: &Path) -> Result<String, ClusterError> {
+    std::fs::read_to_string(path).map_err(|error| ClusterError {
+        file: path.into(),
+        line: None,
+        text: format!("cannot be read: {error}"),
+    })
+}
+
+/// Reads TOML, with errors for people.
+fn from_toml<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T, ClusterError> {
+    toml::from_str(text).map_err(|error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        let message = error.message().replace("i64", "a whole number");
+        let message = message.replace("u64", "a whole number from 0 on");
+        let hint = similar::hint_for_unknown(&message);
+        error_at(path, text, offset, format!("{message}{hint}"))
+    })
+}
+
+fn error_at(file: &Path, text: &str, offset: usize, message: String) -> ClusterError {
+    ClusterError {
+        file: file.into(),
+        line: Some(line_of(text, offset)),
+        text: message,
+    }
 }
 
 fn line_of(text: &str, offset: usize) -> usize {

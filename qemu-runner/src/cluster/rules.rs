@@ -1,7 +1,7 @@
 //! A file of fault rules alone, for the simulation: the `[[fault]]` tables of a cluster file, and
 //! nothing else.
 
-use super::{ClusterError, line_of};
+use super::{ClusterError, error_at, from_toml, read_text};
 use norma_faults::{Faults, Rule};
 use std::path::Path;
 
@@ -17,31 +17,18 @@ struct RulesFile {
 /// # Errors
 /// The file cannot be read, or what is wrong in which of its lines.
 pub fn read(path: &Path, names: &[String]) -> Result<Vec<Rule>, ClusterError> {
-    let text = std::fs::read_to_string(path).map_err(|error| ClusterError {
-        file: path.into(),
-        line: 1,
-        text: format!("cannot read it: {error}"),
-    })?;
-    parse(&text, path, names)
+    parse(&read_text(path)?, path, names)
 }
 
 fn parse(text: &str, path: &Path, names: &[String]) -> Result<Vec<Rule>, ClusterError> {
-    let at = |offset: usize, message: String| ClusterError {
-        file: path.into(),
-        line: line_of(text, offset),
-        text: message,
-    };
-    let file: RulesFile = toml::from_str(text).map_err(|error| {
-        let offset = error.span().map_or(0, |span| span.start);
-        at(offset, error.message().to_owned())
-    })?;
+    let file: RulesFile = from_toml(text, path)?;
     let places: Vec<usize> = file.fault.iter().map(|rule| rule.span().start).collect();
     let rules = file.fault.into_iter().map(toml::Spanned::into_inner);
     let rules: Vec<Rule> = rules.collect();
     // The seed decides nothing about whether they make sense.
     match Faults::new(0, &rules, names) {
         Ok(_) => Ok(rules),
-        Err((rule, error)) => Err(at(places[rule], error.to_string())),
+        Err((rule, error)) => Err(error_at(path, text, places[rule], error.to_string())),
     }
 }
 

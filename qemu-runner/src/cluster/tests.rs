@@ -71,7 +71,7 @@ fn this_host_can_be_a_node() {
 }
 
 /// Each mistake, the line that must be named, and what must be said.
-const MISTAKES: [(&str, usize, &str); 27] = [
+const MISTAKES: [(&str, usize, &str); 28] = [
     (
         "name = ''\n[[node]]\nname = 'a'\nimage = 'demo'",
         1,
@@ -80,7 +80,7 @@ const MISTAKES: [(&str, usize, &str); 27] = [
     (
         "[[node]]\nname = 'a'\nimage = 'demo'\nmtu = 20",
         4,
-        "`mtu` is 20; expected 576 to 65535",
+        "`mtu` is 20; expected 576 to 65535 (bytes): nodes send",
     ),
     (
         "[[node]]\nname = 'a'\nimage = 'demo'\n[[network]]\nname = 'n'\nmtu = 100\nnodes = ['a']",
@@ -99,7 +99,12 @@ const MISTAKES: [(&str, usize, &str); 27] = [
     ),
     ("", 1, "expected at least one [[node]]"),
     ("name = ", 1, ""),
-    ("\nnoode = 3", 2, "unknown field `noode`, expected one of"),
+    ("\nnoode = 3", 2, "did you mean `node`?"),
+    (
+        "[[node]]\nname = 'a'\nimage = 'x'\nmemory = -1",
+        4,
+        "`memory` is -1; expected 8 to 65536 (MiB)",
+    ),
     ("[[node]]\nname = 'a'", 1, "missing field `image`"),
     ("[[node]]\nname = 3\nimage = 'x'", 2, "expected a string"),
     (
@@ -125,7 +130,7 @@ const MISTAKES: [(&str, usize, &str); 27] = [
     (
         "[[node]]\nname = 'a'\nimage = 'x'\nmemory = 'much'",
         4,
-        "expected u32",
+        "expected a whole number",
     ),
     (
         "[[node]]\nname = 'a'\nimage = 'x'\nmachine = 'pc'",
@@ -150,7 +155,7 @@ const MISTAKES: [(&str, usize, &str); 27] = [
     (
         "[[node]]\nname = 'a'\nimage = 'x'\nmtu = 70000",
         4,
-        "expected u16",
+        "`mtu` is 70000; expected 576 to 65535 (bytes): a virtio device cannot",
     ),
     (
         "[[node]]\nname = 'a'\nimage = 'x'\n[[node]]\nname = 'a'\nimage = 'x'",
@@ -190,7 +195,7 @@ fn each_mistake_is_named_with_its_line() {
     for (text, line, expected) in MISTAKES {
         let text = text.replace("TWO", TWO);
         let error = parse(&text).unwrap_err();
-        assert_eq!(error.line, line, "{text}\ngave {error}");
+        assert_eq!(error.line, Some(line), "{text}\ngave {error}");
         assert!(error.text.contains(expected), "{text}\ngave {error}");
         assert!(
             error
@@ -204,7 +209,21 @@ fn each_mistake_is_named_with_its_line() {
 #[test]
 fn a_file_that_is_not_there_is_named() {
     let error = Cluster::read(Path::new("/nowhere/zoo.toml")).unwrap_err();
-    assert!(error.to_string().contains("/nowhere/zoo.toml"), "{error}");
+    let error = error.to_string();
+    assert!(error.starts_with("/nowhere/zoo.toml: cannot"), "{error}");
+}
+
+#[test]
+fn an_image_that_there_is_not_is_named_with_its_line() {
+    let error = parse(TWO)
+        .unwrap()
+        .check_images(&Images::default())
+        .unwrap_err();
+    assert_eq!(error.line, Some(4));
+    assert!(error.text.contains("there is no image `demo`"), "{error}");
+    let given = parse("[[node]]\nname = 'a'\nimage = '/dev/null'");
+    // A path is not a name; whether there is such a file is checked at once.
+    assert_eq!(given.unwrap_err().line, Some(3));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::miri::nightly;
 use super::{data, succeeds};
 use crate::context::Context;
+use crate::similar;
 use crate::status::{Ended, Status};
 use std::path::PathBuf;
 
@@ -40,8 +41,8 @@ pub fn run(context: &Context, args: &FuzzArgs) -> anyhow::Result<Status> {
     let known = targets(&folder)?;
     if !known.contains(target) {
         let text = format!(
-            "there is no fuzz target `{target}`; expected one of: {}",
-            known.join(", ")
+            "there is no fuzz target `{target}`; {}",
+            similar::expected(target, known.iter().map(String::as_str))
         );
         return Err(Ended::usage(text).into());
     }

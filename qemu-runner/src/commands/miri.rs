@@ -10,7 +10,14 @@ use std::sync::Mutex;
 
 /// The crates that need no device, clock or system; those that take longest first, as each
 /// processor takes the next one when it is free.
-const PURE: [&str; 4] = ["norma-ipc", "norma-flip", "norma-net", "norma-wire"];
+const PURE: [&str; 6] = [
+    "norma-ipc",
+    "norma-flip",
+    "norma-net",
+    "norma-wire",
+    "norma-inspect",
+    "norma-trace",
+];
 
 /// Cases per property: Miri is a hundred times slower than the machine.
 const CASES: &str = "4";

@@ -25,6 +25,8 @@ pub mod environment {
     pub const ACCELERATOR: &str = "NORMA_ACCELERATOR";
     /// A file for a capture.
     pub const PCAP: &str = "NORMA_PCAP";
+    /// A file for a trace.
+    pub const TRACE: &str = "NORMA_TRACE";
     /// If set, the tests print QEMU's commands and start nothing.
     pub const DRY_RUN: &str = "NORMA_DRY_RUN";
 }
@@ -50,6 +52,10 @@ pub struct TestArgs {
     /// Write all frames between the nodes of VM tests to a pcapng file; best with a filter
     #[arg(long, value_name = "FILE", conflicts_with = "host")]
     pub pcap: Option<PathBuf>,
+    /// Write what the nodes of VM tests did to a file for Perfetto, each boot by itself; best with
+    /// a filter. Tests of what the command itself starts are not in it
+    #[arg(long, value_name = "FILE", conflicts_with = "host")]
+    pub trace: Option<PathBuf>,
     /// Print the commands of the tests, QEMU's among them, and run none
     #[arg(long)]
     pub dry_run: bool,
@@ -163,6 +169,9 @@ fn commands(context: &Context, args: &TestArgs) -> anyhow::Result<Vec<(&'static 
         command.env(environment::ACCELERATOR, context.accelerator.word());
         if let Some(path) = &args.pcap {
             command.env(environment::PCAP, std::path::absolute(path)?);
+        }
+        if let Some(path) = &args.trace {
+            command.env(environment::TRACE, std::path::absolute(path)?);
         }
         commands.push(("tests of virtual machines", command));
     }

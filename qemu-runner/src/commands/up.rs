@@ -24,8 +24,8 @@ pub struct UpArgs {
     /// nodes but services have ended
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<u64>,
-    /// Join two nodes by a socketpair instead of the runner's switch, where there is nothing to be
-    /// done to their frames: faster, but `cargo norma ps` and its like cannot come to such a network
+    /// Join two nodes by a socketpair instead of the runner's switch: faster, not with faults or
+    /// `--pcap`, but `cargo norma ps` and its like cannot come to such a network
     #[arg(long)]
     pub direct: bool,
 }
@@ -36,6 +36,9 @@ pub struct UpArgs {
 /// A mistake in the file, a node that cannot be started, a time-out.
 pub fn run(context: &Context, args: &UpArgs) -> anyhow::Result<Status> {
     let cluster = Cluster::read(&args.file).map_err(|error| Ended::usage(error.to_string()))?;
+    if args.direct {
+        check_direct(context, &cluster)?;
+    }
     let images = prepared(context, &cluster)?;
     let seed = cluster.seed().or(args.seed).unwrap_or_else(random_seed);
     let plan = cluster
@@ -63,6 +66,23 @@ pub fn run(context: &Context, args: &UpArgs) -> anyhow::Result<Status> {
         (&cluster, daemon),
         args.timeout.map(Duration::from_secs),
     )
+}
+
+/// What is done to frames, or with them, is done by the switch that `--direct` leaves out.
+fn check_direct(context: &Context, cluster: &Cluster) -> anyhow::Result<()> {
+    let asked = [
+        (cluster.has_faults(), "the file's [[fault]] entries"),
+        (cluster.has_daemon(), "the file's [netmsgd] entry"),
+        (context.capture.is_some(), "`--pcap`"),
+    ];
+    let Some((_, what)) = asked.iter().find(|(asked, _)| *asked) else {
+        return Ok(());
+    };
+    let text = format!(
+        "`--direct` joins nodes without the runner's switch, by which {what} would be carried out; \
+         leave out one of the two"
+    );
+    Err(Ended::usage(text).into())
 }
 
 /// The daemon that the file asks for, built; a dry run builds nothing.
@@ -97,8 +117,16 @@ fn prepared(context: &Context, cluster: &Cluster) -> anyhow::Result<Images> {
     prepare(context)?;
     Ok(match (cluster.image_names().is_empty(), context.dry_run) {
         (true, _) => Images::default(),
-        (false, true) => images::built(&context.workspace)?,
-        (false, false) => images::wanted(context, &cluster.image_names())?,
+        (false, _) => {
+            let known = images::built(&context.workspace)?;
+            cluster
+                .check_images(&known)
+                .map_err(|error| Ended::usage(error.to_string()))?;
+            match context.dry_run {
+                true => known,
+                false => images::wanted(context, &cluster.image_names())?,
+            }
+        }
     })
 }
 
@@ -139,7 +167,11 @@ fn watch(
             }
             Err(error @ RunError::TimedOut { .. }) => {
                 run.ask_what_they_do();
-                context.ui.error(&run.failure_reports());
+                let reports = match context.ui.is_quiet() {
+                    true => run.failure_reports(),
+                    false => run.failure_reports_in_short(),
+                };
+                context.ui.error(reports.trim_end());
                 return Err(error.into());
             }
             Err(error) => return Err(error.into()),

@@ -1,9 +1,11 @@
 //! `cargo norma ps`, `threads`, `ports`, `rights`, `sessions`, `memory`, `metrics` and `top`.
 
+use super::growth::Growth;
 use super::show;
 use super::{Model, Visit};
 use crate::context::Context;
 use crate::running;
+use crate::signals;
 use crate::status::Status;
 use norma_inspect::rows::Counters;
 use std::io::Write;
@@ -42,15 +44,43 @@ pub struct PsArgs {
     pub how: How,
 }
 
-/// Arguments of commands that leave things out unless told not to.
+/// Arguments of `cargo norma ports`.
 #[derive(Clone, Debug, clap::Args)]
-pub struct AllArgs {
+pub struct PortsArgs {
     /// Which node.
     #[command(flatten)]
     pub node: NodeArgs,
-    /// Show everything: ports for answers to calls; each right by itself
+    /// Show also the ports that are there for answers to calls
     #[arg(long)]
     pub all: bool,
+    /// Ask the other nodes how many of the rights that were sent to them they hold now
+    #[arg(long)]
+    pub peers: bool,
+}
+
+/// Arguments of `cargo norma sessions`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SessionsArgs {
+    /// Which node.
+    #[command(flatten)]
+    pub node: NodeArgs,
+    /// Show also those with commands that look into the node
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Arguments of `cargo norma rights`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RightsArgs {
+    /// Which node.
+    #[command(flatten)]
+    pub node: NodeArgs,
+    /// Show each right by itself
+    #[arg(long)]
+    pub all: bool,
+    /// The time between two looks, from which follows what grows; 0 for one look
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    pub interval: f64,
 }
 
 /// Arguments of `cargo norma metrics`.
@@ -82,6 +112,11 @@ fn visit(args: &NodeArgs) -> anyhow::Result<Visit> {
     Visit::new(&args.node, Duration::from_secs(args.how.timeout))
 }
 
+/// The time between two looks.
+pub(super) fn interval(seconds: f64) -> anyhow::Result<Duration> {
+    Ok(Duration::try_from_secs_f64(seconds.clamp(0.1, 3600.0))?)
+}
+
 /// Prints lines. A reader that has gone away is no error.
 fn print(lines: &[String]) {
     let mut stdout = std::io::stdout().lock();
@@ -103,7 +138,7 @@ fn shown(
     lines: impl FnOnce(&Model) -> Vec<String>,
 ) -> anyhow::Result<Status> {
     let visit = visit(args)?;
-    let model = Model::new(&visit)?;
+    let model = Model::new(&visit.node)?;
     if args.how.json {
         print_json(&show::with_node(&visit.cluster, &model, json(&model)))?;
     } else {
@@ -145,30 +180,60 @@ pub fn threads(_: &Context, args: &NodeArgs) -> anyhow::Result<Status> {
 ///
 /// # Errors
 /// As for [`ps`].
-pub fn ports(_: &Context, args: &AllArgs) -> anyhow::Result<Status> {
-    shown(
-        &args.node,
-        |model| show::ports_json(model, args.all),
-        |model| show::ports_lines(model, args.all),
-    )
+pub fn ports(_: &Context, args: &PortsArgs) -> anyhow::Result<Status> {
+    let visit = visit(&args.node)?;
+    let mut model = Model::new(&visit.node)?;
+    if args.peers {
+        model.ask_senders(&visit)?;
+    }
+    if args.node.how.json {
+        let json = show::ports_json(&model, args.all);
+        print_json(&show::with_node(&visit.cluster, &model, json))?;
+    } else {
+        print(&show::ports_lines(&model, args.all));
+    }
+    Ok(Status::Pass)
 }
 
 /// A node's rights.
 ///
 /// # Errors
 /// As for [`ps`].
-pub fn rights(_: &Context, args: &AllArgs) -> anyhow::Result<Status> {
-    shown(&args.node, show::rights_json, |model| {
-        show::rights_lines(model, args.all)
-    })
+pub fn rights(_: &Context, args: &RightsArgs) -> anyhow::Result<Status> {
+    let visit = visit(&args.node)?;
+    let mut before = None;
+    // The list of each right, for people, has no rates.
+    if args.interval > 0.0 && (args.node.how.json || !args.all) {
+        before = Some(Model::new(&visit.node)?);
+        if !signals::pause(interval(args.interval)?) {
+            return Ok(Status::Interrupted);
+        }
+    }
+    let now = Model::new(&visit.node)?;
+    let growth = Growth {
+        before: before.as_ref(),
+        now: &now,
+    };
+    if args.node.how.json {
+        print_json(&show::with_node(
+            &visit.cluster,
+            &now,
+            show::rights_json(&growth),
+        ))?;
+    } else {
+        print(&show::rights_lines(&growth, args.all));
+    }
+    Ok(Status::Pass)
 }
 
 /// A node's sessions.
 ///
 /// # Errors
 /// As for [`ps`].
-pub fn sessions(_: &Context, args: &NodeArgs) -> anyhow::Result<Status> {
-    shown(args, show::sessions_json, show::sessions_lines)
+pub fn sessions(_: &Context, args: &SessionsArgs) -> anyhow::Result<Status> {
+    shown(&args.node, show::sessions_json, |model| {
+        show::sessions_lines(model, args.all)
+    })
 }
 
 /// A node's memory.
@@ -177,8 +242,8 @@ pub fn sessions(_: &Context, args: &NodeArgs) -> anyhow::Result<Status> {
 /// As for [`ps`].
 pub fn memory(_: &Context, args: &NodeArgs) -> anyhow::Result<Status> {
     let visit = visit(args)?;
-    let model = Model::new(&visit)?;
-    let (counters, _) = visit.table::<Counters>()?;
+    let model = Model::new(&visit.node)?;
+    let (counters, _) = visit.node.table::<Counters>()?;
     if args.how.json {
         let json = show::memory_json(&model, &counters);
         print_json(&show::with_node(&visit.cluster, &model, json))?;
@@ -194,9 +259,9 @@ pub fn memory(_: &Context, args: &NodeArgs) -> anyhow::Result<Status> {
 /// As for [`ps`].
 pub fn metrics(_: &Context, args: &MetricsArgs) -> anyhow::Result<Status> {
     let visit = Visit::new(&args.node, Duration::from_secs(args.timeout))?;
-    let (counters, _) = visit.table::<Counters>()?;
-    let (sessions, _) = visit.table()?;
-    print(&show::metrics_lines(&visit.node, &counters, &sessions));
+    let (counters, _) = visit.node.table::<Counters>()?;
+    let (sessions, _) = visit.node.table()?;
+    print(&show::metrics_lines(&visit.node.name, &counters, &sessions));
     Ok(Status::Pass)
 }
 

@@ -7,6 +7,7 @@
 //! The visitor is a node as any other: `netmsgd`, inside this process, on a port of the switch.
 //! So a node is asked as another node would ask it, by messages to its host port.
 
+mod growth;
 mod model;
 mod show;
 mod visit;
@@ -15,4 +16,4 @@ pub mod commands;
 pub mod table;
 
 pub use model::Model;
-pub use visit::Visit;
+pub use visit::{Asked, Visit};

@@ -3,12 +3,13 @@
 //! Owns: whose a port is, who can send to it and from where, for whom a thread waits. The tables
 //! are not of one moment: a right may be seen in none of them, or in two, if it moved meanwhile.
 
-use super::Visit;
+use super::visit::VISITOR;
+use super::{Asked, Visit};
 use norma_inspect::rows::{
     Exports, Holder, Imports, Names, Node, Ports, Sessions, Threads, Wait, port, right,
 };
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The tables of a node.
@@ -30,6 +31,8 @@ pub struct Model {
     pub imports: Vec<Imports>,
     /// Its sessions.
     pub sessions: Vec<Sessions>,
+    /// What other nodes were asked: how many send rights each holds to ports of these identities.
+    pub held: BTreeMap<String, BTreeMap<u64, u64>>,
 }
 
 /// For what a thread waits.
@@ -52,8 +55,10 @@ pub struct Waits {
 pub struct Senders {
     /// References to send rights under names of this node.
     pub here: u64,
-    /// Send rights of other nodes, by their names.
+    /// Send rights that were sent to other nodes, by their names.
     pub nodes: BTreeMap<String, u64>,
+    /// Those of them that these hold now, as far as they were asked and answered.
+    pub held_nodes: BTreeMap<String, u64>,
     /// Send-once rights on this node.
     pub once_here: u64,
     /// Send-once rights of other nodes.
@@ -74,18 +79,50 @@ impl Model {
     ///
     /// # Errors
     /// The node does not answer.
-    pub fn new(visit: &Visit) -> anyhow::Result<Self> {
-        let (mut node, at) = visit.table::<Node>()?;
+    pub fn new(asked: &Asked) -> anyhow::Result<Self> {
+        let (mut node, at) = asked.table::<Node>()?;
         Ok(Self {
             node: node.pop().unwrap_or_default(),
             at,
-            threads: visit.table()?.0,
-            ports: visit.table()?.0,
-            names: visit.table()?.0,
-            exports: visit.table()?.0,
-            imports: visit.table()?.0,
-            sessions: visit.table()?.0,
+            threads: asked.table()?.0,
+            ports: asked.table()?.0,
+            names: asked.table()?.0,
+            exports: asked.table()?.0,
+            imports: asked.table()?.0,
+            sessions: asked.table()?.0,
+            held: BTreeMap::new(),
         })
+    }
+
+    /// Asks the other nodes how many of the rights that were sent to them they hold now. Of those
+    /// that do not answer nothing is known.
+    ///
+    /// # Errors
+    /// None do.
+    pub fn ask_senders(&mut self, visit: &Visit) -> anyhow::Result<()> {
+        let peers: BTreeSet<_> = (self.exports.iter())
+            .filter(|export| export.flags & (right::SEND_ONCE | right::PINNED) == 0)
+            .map(|export| export.peer.as_str())
+            .filter(|peer| !peer.is_empty() && !peer.starts_with(VISITOR))
+            .collect();
+        let mut failed = None;
+        for peer in &peers {
+            let held = visit.other(peer).and_then(|asked| {
+                let (ports, _) = asked.table()?;
+                let (names, _) = asked.table()?;
+                Ok(held_by_identity(&ports, &names))
+            });
+            match held {
+                Ok(held) => {
+                    self.held.insert((*peer).to_owned(), held);
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        match failed {
+            Some(error) if self.held.is_empty() => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// A port by its number.
@@ -101,6 +138,28 @@ impl Model {
         match name {
             "" => format!("#{}", place(number)),
             name => format!("#{} {name}", place(number)),
+        }
+    }
+
+    /// Where the port of a right is: its number, and the session of a right without one.
+    #[must_use]
+    pub fn whose(&self, port: u64, session: u64) -> String {
+        let row = self.port(port);
+        let session = match (row, session) {
+            (Some(row), _) => row.session,
+            (None, session) => session,
+        };
+        if session == 0 {
+            return "this node".into();
+        }
+        let of = |peer: &str| format!("node {peer}");
+        match row {
+            Some(row) if !row.peer.is_empty() => of(&row.peer),
+            _ => {
+                let mut sessions = self.sessions.iter();
+                let session = sessions.find(|row| row.session == session - 1);
+                session.map_or_else(|| of("?"), |session| of(&session.peer))
+            }
         }
     }
 
@@ -168,6 +227,12 @@ impl Model {
                 _ => &mut senders.once_nodes,
             };
             *of.entry(export.peer.to_string()).or_default() += export.rights;
+        }
+        for node in senders.nodes.keys() {
+            if let Some(held) = self.held.get(node) {
+                let held = held.get(&row.identity).copied().unwrap_or_default();
+                senders.held_nodes.insert(node.clone(), held);
+            }
         }
         let once_away: u64 = senders.once_nodes.values().sum();
         senders.once_here = row.send_onces.saturating_sub(once_away);
@@ -274,8 +339,46 @@ impl Model {
     }
 }
 
+/// References to send rights under names, by the identities of the ports.
+fn held_by_identity(ports: &[Ports], names: &[Names]) -> BTreeMap<u64, u64> {
+    let identities = ports.iter().filter(|port| port.identity > 0);
+    let identities: BTreeMap<u64, u64> =
+        identities.map(|port| (port.port, port.identity)).collect();
+    let mut held = BTreeMap::new();
+    for name in names {
+        if let Some(identity) = identities.get(&name.port) {
+            *held.entry(*identity).or_default() += name.sends;
+        }
+    }
+    held
+}
+
 /// What a thread is called.
 #[must_use]
 pub fn thread_text(thread: &Threads) -> String {
     format!("{} ({})", thread.name, thread.number)
+}
+
+/// What a right is, by its bits.
+#[must_use]
+pub fn kind(flags: u64) -> &'static str {
+    let is = |bit| flags & bit != 0;
+    match () {
+        () if is(right::DEAD) => "dead name",
+        () if is(right::SET) => "port set",
+        () if is(right::RECEIVE) && is(right::SEND) => "receive, send",
+        () if is(right::RECEIVE) => "receive",
+        () if is(right::SEND_ONCE) => "send-once",
+        () if is(right::PINNED) => "keeps the port",
+        () => "send",
+    }
+}
+
+/// Who holds what is under a name.
+#[must_use]
+pub fn holder(row: &Names) -> String {
+    match row.task.as_str() {
+        "" => format!("space {}", row.space),
+        task => task.to_owned(),
+    }
 }

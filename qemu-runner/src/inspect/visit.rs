@@ -2,6 +2,7 @@
 
 use crate::link::door::{self, Joined};
 use crate::running::{self, NETWORK};
+use crate::signals::Orderly;
 use crate::status::{Ended, Status};
 use anyhow::Context as _;
 use netmsgd::{Daemon, Identity, LinkArgument, Listener};
@@ -30,24 +31,35 @@ const ROWS: usize = 4 << 20;
 /// Pages of this process that what comes from the network may occupy, 16 MiB.
 const PAGES: usize = 4096;
 
+/// How the names of visitors begin; behind it is the process number.
+pub const VISITOR: &str = "visitor-";
+
 /// How long a visitor stays when it has nothing more to ask: twice what acknowledgements wait.
 const LEAVE: Duration = Duration::from_millis(20);
 
-/// A node that can be asked.
+/// A stay on the network of a node, which can be asked.
 pub struct Visit {
-    /// Its name.
-    pub node: String,
     /// The cluster's name.
     pub cluster: String,
+    /// The node.
+    pub node: Asked,
+    // Behind the right, which is given up through it.
+    client: Node,
+    _visitor: Visitor,
+}
+
+/// A node that can be asked.
+pub struct Asked {
+    /// Its name.
+    pub name: String,
     port: SendRight,
     patience: Duration,
-    // Behind the right, which is given up through it.
-    _client: Node,
-    _visitor: Visitor,
 }
 
 /// This process as a node, which ends with this value.
 struct Visitor {
+    // A request to end leaves it the time to say that it goes.
+    _orderly: Orderly,
     stop: OwnedFd,
     thread: Option<JoinHandle<()>>,
     _joined: Joined,
@@ -74,19 +86,33 @@ impl Visit {
             .with_context(|| format!("cannot join the network of cluster {}", cluster.name))?;
         let cluster = joined.welcome.cluster.clone();
         let (visitor, client) = Visitor::begin(joined)?;
-        let port = client
-            .special_port(&node.name, HOST_PORT)
-            .map_err(|failure| {
-                let text = format!("node {} does not answer: {failure}", node.name);
-                Ended::new(Status::TimedOut, text)
-            })?;
         Ok(Self {
-            node: node.name,
+            node: Asked::new(&client, &node.name, patience)?,
             cluster,
+            client,
+            _visitor: visitor,
+        })
+    }
+
+    /// Another node of the same cluster.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn other(&self, name: &str) -> anyhow::Result<Asked> {
+        Asked::new(&self.client, name, self.node.patience)
+    }
+}
+
+impl Asked {
+    fn new(client: &Node, name: &str, patience: Duration) -> anyhow::Result<Self> {
+        let port = client.special_port(name, HOST_PORT).map_err(|failure| {
+            let text = format!("node {name} does not answer: {failure}");
+            Ended::new(Status::TimedOut, text)
+        })?;
+        Ok(Self {
+            name: name.to_owned(),
             port,
             patience,
-            _client: client,
-            _visitor: visitor,
         })
     }
 
@@ -103,7 +129,7 @@ impl Visit {
                 return Ok((rows, Duration::from_nanos(ended.now)));
             }
             if ended.cursor <= cursor || rows.len() > ROWS {
-                anyhow::bail!("node {} answers without an end", self.node);
+                anyhow::bail!("node {} answers without an end", self.name);
             }
             cursor = ended.cursor;
         }
@@ -125,7 +151,7 @@ impl Visit {
                     Failure::TimedOut => Status::TimedOut,
                     _ => Status::Failed,
                 };
-                let text = format!("node {} gives no answer: {}", self.node, error.failure);
+                let text = format!("node {} gives no answer: {}", self.name, error.failure);
                 Ended::new(status, text)
             })?;
         match answer.id() {
@@ -134,15 +160,15 @@ impl Visit {
                 let text = format!(
                     "node {} does not tell about itself: its image was made with \
                      `image!(main, uninspected)`",
-                    self.node
+                    self.name
                 );
                 return Err(Ended::new(Status::Failed, text).into());
             }
-            id => anyhow::bail!("node {} refuses to answer (identifier {id})", self.node),
+            id => anyhow::bail!("node {} refuses to answer (identifier {id})", self.name),
         }
         let read = answer.read_items(|reader| read_page(reader, |row| rows.push(row)));
         read.map_err(|error: norma_ipc::typed::ReadError| {
-            anyhow::anyhow!("node {} answers with nonsense: {error}", self.node)
+            anyhow::anyhow!("node {} answers with nonsense: {error}", self.name)
         })
     }
 }
@@ -159,7 +185,7 @@ impl Visitor {
         };
         let link = format!("dgram:{}{untrusted}", joined.end.as_raw_fd());
         let link: LinkArgument = link.parse().map_err(anyhow::Error::msg)?;
-        let name = format!("visitor-{}", std::process::id());
+        let name = format!("{VISITOR}{}", std::process::id());
         let identity = Identity {
             name: NodeName::new(&name).unwrap_or_default(),
             cluster: joined.welcome.cluster.clone(),
@@ -185,6 +211,7 @@ impl Visitor {
             anyhow::bail!("this process cannot be a node: {error}");
         }
         let visitor = Self {
+            _orderly: Orderly::begin(),
             stop,
             thread: Some(thread),
             _joined: joined,

@@ -101,6 +101,10 @@ impl Run {
                 Ok(Event::Exit { node, .. }) if self.nodes[node].fated == Fated::Reboot => {
                     self.start_anew(node)?;
                 }
+                // What ends now was ended by that request.
+                Ok(Event::Exit { .. }) if signals::interrupted() => {
+                    return Err(RunError::Interrupted);
+                }
                 Ok(event) => return Ok(self.note(event)),
                 Err(_) if signals::interrupted() => return Err(RunError::Interrupted),
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => {
@@ -333,6 +337,20 @@ impl Run {
     #[must_use]
     pub fn failure_reports(&self) -> String {
         self.names().map(|name| self.failure_report(name)).collect()
+    }
+
+    /// The same for who has seen the consoles: of nodes that were stopped to say what their threads
+    /// do, that is all there is to say.
+    #[must_use]
+    pub fn failure_reports_in_short(&self) -> String {
+        let report = |node: &Node| match node.hung {
+            true => format!(
+                "node {} was still running; what its threads did is above\n",
+                node.name
+            ),
+            false => self.failure_report(&node.name),
+        };
+        self.nodes.iter().map(report).collect()
     }
 
     /// A name that is not in the plan is a mistake of the program, not of its user.

@@ -360,6 +360,12 @@ impl Plan {
     }
 
     /// Whether a node's events are taken: a Linux guest notes none.
+    /// Whether the events of its nodes are taken.
+    #[must_use]
+    pub fn is_traced(&self) -> bool {
+        self.trace.is_some()
+    }
+
     fn traces(&self, node: &NodePlan) -> bool {
         self.trace.is_some() && node.guest == Guest::Norma
     }

@@ -196,31 +196,23 @@ fn nothing_is_received_before_it_is_sent() {
         .frame(321, 0, Kind::FrameIn, control, (72, 1));
     let nodes = nodes([a, b, c]);
     let clocks = align(&nodes);
-    let mut sent = HashMap::new();
-    for ((_, _, ring), clock) in nodes.iter().zip(&clocks) {
-        for event in ring
-            .events
-            .iter()
-            .filter(|event| event.kind() == Some(Kind::FrameOut))
-        {
-            sent.insert((event.c, event.d), clock.time(event.ticks));
-        }
+    let frames = |kind: Kind| {
+        let events = nodes.iter().zip(&clocks).flat_map(|((_, _, ring), clock)| {
+            ring.events
+                .iter()
+                .map(|event| (event, clock.time(event.ticks)))
+        });
+        events
+            .filter(move |(event, _)| event.kind() == Some(kind))
+            .map(|(event, time)| ((event.c, event.d), time))
+            .collect::<Vec<_>>()
+    };
+    let sent: HashMap<_, _> = frames(Kind::FrameOut).into_iter().collect();
+    let received = frames(Kind::FrameIn);
+    for (frame, time) in &received {
+        assert!(*time >= sent[frame], "{frame:?}");
     }
-    let mut received = 0;
-    for ((_, _, ring), clock) in nodes.iter().zip(&clocks) {
-        for event in ring
-            .events
-            .iter()
-            .filter(|event| event.kind() == Some(Kind::FrameIn))
-        {
-            assert!(
-                clock.time(event.ticks) >= sent[&(event.c, event.d)],
-                "{event:?}"
-            );
-            received += 1;
-        }
-    }
-    assert_eq!(received, sent.len());
+    assert_eq!(received.len(), sent.len());
 }
 
 #[test]
@@ -388,14 +380,7 @@ fn memory(events: u64) -> std::fs::File {
         rate: RATE,
         ..Header::new(address, "a")
     };
-    let mut ring = header.magic.to_vec();
-    for word in [header.version, header.event, header.events, header.threads] {
-        ring.extend(word.to_le_bytes());
-    }
-    for long in [header.address, header.written, header.rate] {
-        ring.extend(long.to_le_bytes());
-    }
-    ring.extend(header.node);
+    let mut ring = header.bytes().to_vec();
     ring.resize(RING, 0);
     ring[HEADER..HEADER + NAME].copy_from_slice(&norma_trace::name("main"));
     for number in 0..events {

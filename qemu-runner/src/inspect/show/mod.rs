@@ -13,7 +13,7 @@ pub use memory::{memory_json, memory_lines, metrics_lines};
 pub use ports::{ports_json, ports_lines};
 pub use rights::{rights_json, rights_lines};
 pub use sessions::{sessions_json, sessions_lines};
-pub use threads::{ps_lines, threads_json, threads_lines};
+pub use threads::{ps_lines, short, threads_json, threads_lines};
 pub use top::top;
 
 use super::Model;

@@ -100,8 +100,13 @@ fn senders(senders: &Senders) -> String {
     if senders.here > 0 {
         parts.push(format!("{} here", count(senders.here)));
     }
+    // What it holds of them now, only the other node knows.
     for (node, rights) in &senders.nodes {
-        parts.push(format!("{} at {node}", count(*rights)));
+        let held = match senders.held_nodes.get(node) {
+            Some(held) => format!(" ({} held)", count(*held)),
+            None => String::new(),
+        };
+        parts.push(format!("{} sent to {node}{held}", count(*rights)));
     }
     if senders.elsewhere > 0 {
         parts.push(format!("{} held by the kernel", count(senders.elsewhere)));

@@ -1,56 +1,16 @@
 //! Rights: what each space has names for, what other nodes hold, what is held of theirs.
 //!
-//! In short they are put together by who has them and for whose ports they are: a service that
-//! forgets to give up a right for each call shows as one line whose count grows.
+//! In short they are put together by who has them and for whose ports they are, and by the thread
+//! that took them: a service that forgets to give up a right for each call shows as one line of
+//! each whose count grows.
 
 use super::headline;
 use crate::inspect::Model;
-use crate::inspect::model::place;
+use crate::inspect::growth::Growth;
+use crate::inspect::model::{holder, kind, place};
 use crate::inspect::table::{TextTable, count};
-use norma_inspect::rows::{Exports, Names, right};
+use norma_inspect::rows::{Exports, Names};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-
-fn kind(flags: u64) -> &'static str {
-    let is = |bit| flags & bit != 0;
-    match () {
-        () if is(right::DEAD) => "dead name",
-        () if is(right::SET) => "port set",
-        () if is(right::RECEIVE) && is(right::SEND) => "receive, send",
-        () if is(right::RECEIVE) => "receive",
-        () if is(right::SEND_ONCE) => "send-once",
-        () if is(right::PINNED) => "keeps the port",
-        () => "send",
-    }
-}
-
-fn holder(row: &Names) -> String {
-    match row.task.as_str() {
-        "" => format!("space {}", row.space),
-        task => task.to_owned(),
-    }
-}
-
-/// Where the port of a right is.
-fn whose(model: &Model, port: u64, session: u64) -> String {
-    let row = model.port(port);
-    let session = match (row, session) {
-        (Some(row), _) => row.session,
-        (None, session) => session,
-    };
-    if session == 0 {
-        return "this node".into();
-    }
-    let of = |peer: &str| format!("node {peer}");
-    match row {
-        Some(row) if !row.peer.is_empty() => of(&row.peer),
-        _ => {
-            let mut sessions = model.sessions.iter();
-            let session = sessions.find(|row| row.session == session - 1);
-            session.map_or_else(|| of("?"), |session| of(&session.peer))
-        }
-    }
-}
 
 fn name_json(model: &Model, row: &Names) -> Value {
     json!({
@@ -61,7 +21,7 @@ fn name_json(model: &Model, row: &Names) -> Value {
         "sends": row.sends,
         "port": (row.port > 0).then_some(row.port),
         "set": (row.set > 0).then(|| row.set - 1),
-        "of": (row.set == 0).then(|| whose(model, row.port, row.session)),
+        "of": (row.set == 0).then(|| model.whose(row.port, row.session)),
     })
 }
 
@@ -76,8 +36,48 @@ fn export_json(row: &Exports) -> Value {
     })
 }
 
+/// By how much something grows in a second.
+pub fn grown(per_second: Option<f64>) -> String {
+    match per_second {
+        None => String::new(),
+        Some(rate) if rate.abs() < 0.05 => "0".into(),
+        Some(rate) => format!("{rate:+.1}"),
+    }
+}
+
+/// What is held, put together, and how fast it grows.
+pub fn groups_json(growth: &Growth<'_>) -> Value {
+    let groups = growth.groups().into_iter().map(|(group, held)| {
+        json!({
+            "held_by": group.holder,
+            "kind": group.kind,
+            "of": (!group.of.is_empty()).then_some(group.of),
+            "names": held.names,
+            "references": held.references,
+            "references_per_s": held.per_second,
+        })
+    });
+    groups.collect()
+}
+
+/// What each thread took and kept.
+pub fn kept_json(growth: &Growth<'_>) -> Value {
+    let threads = growth.threads().into_iter().map(|thread| {
+        json!({
+            "number": thread.thread,
+            "name": thread.name,
+            "rights_taken": thread.taken,
+            "rights_given_up": thread.given_up,
+            "rights_kept": thread.kept,
+            "rights_kept_per_s": thread.per_second,
+        })
+    });
+    threads.collect()
+}
+
 /// Rights, for programs.
-pub fn rights_json(model: &Model) -> Value {
+pub fn rights_json(growth: &Growth<'_>) -> Value {
+    let model = growth.now;
     let imports = model.imports.iter().map(|row| {
         json!({
             "node": row.peer.as_str(),
@@ -93,46 +93,57 @@ pub fn rights_json(model: &Model) -> Value {
         "names": names.collect::<Vec<_>>(),
         "exports": model.exports.iter().map(export_json).collect::<Vec<_>>(),
         "imports": imports.collect::<Vec<_>>(),
+        "seconds": growth.seconds(),
+        "groups": groups_json(growth),
+        "threads": kept_json(growth),
     })
 }
 
 /// Rights, for people.
-pub fn rights_lines(model: &Model, all: bool) -> Vec<String> {
-    let mut lines = vec![headline(model)];
+pub fn rights_lines(growth: &Growth<'_>, all: bool) -> Vec<String> {
+    let mut lines = vec![headline(growth.now)];
     if all {
-        lines.extend(each(model));
+        lines.extend(each(growth.now));
         return lines;
     }
-    let mut groups: BTreeMap<(String, &'static str, String), (u64, u64)> = BTreeMap::new();
-    let mut add = |holder: String, kind, of: String, references: u64| {
-        let group = groups.entry((holder, kind, of)).or_default();
-        group.0 += 1;
-        group.1 += references;
-    };
-    for row in &model.names {
-        let of = match row.set {
-            0 => whose(model, row.port, row.session),
-            _ => String::new(),
-        };
-        add(holder(row), kind(row.flags), of, row.sends.max(1));
-    }
-    for row in &model.exports {
-        let holder = format!("node {}", row.peer);
-        add(
-            holder,
-            kind(row.flags),
-            whose(model, row.port, 0),
-            row.rights,
-        );
-    }
-    let mut groups: Vec<_> = groups.into_iter().collect();
-    groups.sort_by_key(|(_, (names, references))| std::cmp::Reverse((*names, *references)));
-    let mut table = TextTable::new(&["HELD BY", "RIGHT", "TO PORTS OF", ">NAMES", ">REFERENCES"]);
-    for ((holder, kind, of), (names, references)) in groups {
-        table.row([holder, kind.to_owned(), of, count(names), count(references)]);
+    let columns = [
+        "HELD BY",
+        "RIGHT",
+        "TO PORTS OF",
+        ">NAMES",
+        ">REFERENCES",
+        ">GROWN/S",
+    ];
+    let mut table = TextTable::new(&columns);
+    for (group, held) in growth.groups() {
+        table.row([
+            group.holder,
+            group.kind.to_owned(),
+            group.of,
+            count(held.names),
+            count(held.references),
+            grown(held.per_second),
+        ]);
     }
     lines.extend(table.lines());
-    lines.push("--all shows each by itself".into());
+    let threads = growth.threads();
+    if !threads.is_empty() {
+        lines.push(String::new());
+        let columns = [">#", "THREAD", ">TOOK", ">GAVE UP", ">KEPT", ">GROWN/S"];
+        let mut table = TextTable::new(&columns);
+        for thread in threads {
+            table.row([
+                thread.thread.to_string(),
+                thread.name,
+                count(thread.taken),
+                count(thread.given_up),
+                thread.kept.to_string(),
+                grown(thread.per_second),
+            ]);
+        }
+        lines.extend(table.lines());
+    }
+    lines.push("--all shows each right by itself".into());
     lines
 }
 
@@ -140,8 +151,8 @@ fn each(model: &Model) -> Vec<String> {
     let mut table = TextTable::new(&["HELD BY", ">AS", "RIGHT", ">REFERENCES", "PORT", "OF"]);
     for row in &model.names {
         let (port, of) = match (row.set, row.port) {
-            (0, 0) => (String::new(), whose(model, 0, row.session)),
-            (0, port) => (model.port_text(port), whose(model, port, 0)),
+            (0, 0) => (String::new(), model.whose(0, row.session)),
+            (0, port) => (model.port_text(port), model.whose(port, 0)),
             (set, _) => (format!("set {}", set - 1), String::new()),
         };
         table.row([
@@ -164,7 +175,7 @@ fn each(model: &Model) -> Vec<String> {
             kind(row.flags).to_owned(),
             count(row.rights),
             port,
-            whose(model, row.port, 0),
+            model.whose(row.port, 0),
         ]);
     }
     for row in &model.imports {

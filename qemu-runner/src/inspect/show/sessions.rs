@@ -3,6 +3,7 @@
 use super::headline;
 use crate::inspect::Model;
 use crate::inspect::table::{TextTable, count, time};
+use crate::inspect::visit::VISITOR;
 use norma_inspect::rows::{Sessions, Stage};
 use serde_json::{Value, json};
 
@@ -45,7 +46,7 @@ pub fn sessions_json(model: &Model) -> Value {
 }
 
 /// Sessions, for people.
-pub fn sessions_lines(model: &Model) -> Vec<String> {
+pub fn sessions_lines(model: &Model, all: bool) -> Vec<String> {
     let mut table = TextTable::new(&[
         "PEER",
         "STATE",
@@ -62,7 +63,9 @@ pub fn sessions_lines(model: &Model) -> Vec<String> {
         ">IN",
         ">SILENT",
     ]);
-    for row in &model.sessions {
+    let visitor = |row: &&Sessions| row.peer.starts_with(VISITOR);
+    let hidden = model.sessions.iter().filter(visitor).count();
+    for row in model.sessions.iter().filter(|row| all || !visitor(row)) {
         let peer = match row.peer.as_str() {
             "" => format!("{:016x}", row.address),
             peer => peer.to_owned(),
@@ -90,5 +93,10 @@ pub fn sessions_lines(model: &Model) -> Vec<String> {
     }
     let mut lines = vec![headline(model)];
     lines.extend(table.lines());
+    if hidden > 0 && !all {
+        lines.push(format!(
+            "and {hidden} of commands as this one, for some seconds: --all shows them"
+        ));
+    }
     lines
 }

@@ -1,8 +1,10 @@
 //! What goes on at a node: rates between two looks, again and again.
 
 use super::headline;
+use super::rights::{groups_json, grown, kept_json};
 use super::sessions::{loss, round_trip};
-use crate::inspect::commands::TopArgs;
+use crate::inspect::commands::{TopArgs, interval};
+use crate::inspect::growth::Growth;
 use crate::inspect::model::place;
 use crate::inspect::table::{TextTable, bytes, count, time};
 use crate::inspect::{Model, Visit};
@@ -12,13 +14,10 @@ use norma_inspect::rows::Counters;
 use serde_json::json;
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Rows of ports, and of sessions, that are shown.
 const SHOWN: usize = 12;
-
-/// How often it is looked whether the end was asked for.
-const STEP: Duration = Duration::from_millis(50);
 
 /// One look.
 struct Look {
@@ -29,8 +28,8 @@ struct Look {
 
 impl Look {
     fn new(visit: &Visit) -> anyhow::Result<Self> {
-        let model = Model::new(visit)?;
-        let (counters, at) = visit.table()?;
+        let model = Model::new(&visit.node)?;
+        let (counters, at) = visit.node.table()?;
         Ok(Self {
             model,
             counters,
@@ -161,7 +160,54 @@ impl Between<'_> {
         }
         lines.extend(table.lines());
         lines.push(String::new());
-        lines.extend(super::ps_lines(model).into_iter().skip(1));
+        lines.extend(self.growing());
+        let shares = self.growth().shares();
+        lines.extend(super::short(model, shares.as_ref()));
+        lines
+    }
+
+    fn growth(&self) -> Growth<'_> {
+        Growth {
+            before: Some(&self.before.model),
+            now: &self.now.model,
+        }
+    }
+
+    /// Which rights become more, and which thread keeps them; nothing when none do.
+    fn growing(&self) -> Vec<String> {
+        let grows = |rate: Option<f64>| rate.is_some_and(|rate| rate > 0.0);
+        let mut table = TextTable::new(&[">RIGHTS/S", "HELD BY", "RIGHT", "TO PORTS OF", ">NOW"]);
+        let groups = self.growth().groups().into_iter();
+        for (group, held) in groups
+            .filter(|(_, held)| grows(held.per_second))
+            .take(SHOWN)
+        {
+            table.row([
+                grown(held.per_second),
+                group.holder,
+                group.kind.to_owned(),
+                group.of,
+                count(held.references),
+            ]);
+        }
+        let threads = self.growth().threads().into_iter();
+        for thread in threads
+            .filter(|thread| grows(thread.per_second))
+            .take(SHOWN)
+        {
+            table.row([
+                grown(thread.per_second),
+                format!("thread {} ({})", thread.name, thread.thread),
+                String::new(),
+                String::new(),
+                thread.kept.to_string(),
+            ]);
+        }
+        if table.is_empty() {
+            return Vec::new();
+        }
+        let mut lines = table.lines();
+        lines.push(String::new());
         lines
     }
 
@@ -190,6 +236,19 @@ impl Between<'_> {
             "switches_per_s": self.rate("thread_switches"),
             "ports": ports.collect::<Vec<_>>(),
             "sessions": sessions.collect::<Vec<_>>(),
+            "rights": groups_json(&self.growth()),
+            "threads": kept_json(&self.growth()),
+            "processor": self.growth().shares().map(|shares| {
+                let threads = model.threads.iter().filter_map(|thread| {
+                    let share = shares.get(&thread.number)?;
+                    Some(json!({
+                        "number": thread.number,
+                        "name": thread.name.as_str(),
+                        "share": share,
+                    }))
+                });
+                threads.collect::<Vec<_>>()
+            }),
         })
     }
 }
@@ -204,16 +263,12 @@ fn ports(model: &Model) -> impl Iterator<Item = (u64, u64)> {
 /// # Errors
 /// The node does not answer any more.
 pub fn top(visit: &Visit, args: &TopArgs) -> anyhow::Result<Status> {
-    let interval = Duration::try_from_secs_f64(args.interval.clamp(0.1, 3600.0))?;
+    let interval = interval(args.interval)?;
     let lively = std::io::stdout().is_terminal() && !args.node.how.json;
     let mut before = Look::new(visit)?;
     for _ in 0..args.count.unwrap_or(u64::MAX) {
-        let until = Instant::now() + interval;
-        while Instant::now() < until {
-            if signals::interrupted() {
-                return Ok(Status::Interrupted);
-            }
-            std::thread::sleep(STEP.min(until.saturating_duration_since(Instant::now())));
+        if !signals::pause(interval) {
+            return Ok(Status::Interrupted);
         }
         let now = Look::new(visit)?;
         let between = Between {
