@@ -21,7 +21,7 @@ use norma_ipc::NoMemory;
 use norma_wire::session::credit_frames;
 
 use crate::congestion::Congestion;
-use crate::limits::{MAX_CREDIT, MAX_UNSETTLED, MAX_WAITING};
+use crate::limits::{MAX_CONTROLS, MAX_CREDIT, MAX_UNSETTLED, MAX_WAITING};
 use crate::outbox::Cargo;
 use crate::round_trip::RoundTrip;
 use crate::window::{Bits, before};
@@ -165,6 +165,32 @@ impl Flight {
         self.next != self.edge || self.find_edge()
     }
 
+    /// Whether a CONTROL frame may be sent where no message may: the table of frames whose fate is
+    /// not known does not hold it back. The fate of what the peer sends may depend on it, and the
+    /// fate of what is in the table on what the peer sends (W-144).
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn is_open_for_control(&mut self) -> bool {
+        let (by_credit, by_network) = self.by_peer_and_network();
+        by_credit.min(by_network) > 0
+    }
+
+    /// Numbers a CONTROL frame that is sent so.
+    #[cold]
+    pub(crate) fn launch_control(&mut self, now: Instant, cargo: Cargo, said: u32) -> Departure {
+        let departure = self.launch(now, cargo, said);
+        self.look_again();
+        departure
+    }
+
+    /// How many new frames the peer's credit and the network's window allow.
+    fn by_peer_and_network(&self) -> (u32, u32) {
+        let by_credit = credit_frames(self.credit).clamp(1, MAX_CREDIT);
+        let by_credit = by_credit.saturating_sub(self.next.wrapping_sub(self.acknowledged));
+        let by_network = self.congestion.window().saturating_sub(self.in_network());
+        (by_credit, by_network)
+    }
+
     /// Frames that the network has, as far as is known.
     fn in_network(&self) -> u32 {
         let unacknowledged = self.next.wrapping_sub(self.acknowledged);
@@ -181,9 +207,7 @@ impl Flight {
             false => self.acknowledged,
         };
         self.congestion.look(reached, self.next, round_trip);
-        let by_credit = credit_frames(self.credit).clamp(1, MAX_CREDIT);
-        let by_credit = by_credit.saturating_sub(self.next.wrapping_sub(self.acknowledged));
-        let by_network = self.congestion.window().saturating_sub(self.in_network());
+        let (by_credit, by_network) = self.by_peer_and_network();
         if by_network == 0 {
             self.congestion.limits();
         }
@@ -238,6 +262,9 @@ impl Flight {
 
     #[cold]
     fn grow(&mut self) -> Result<(), NoMemory> {
+        if self.frames.len() >= MAX_CONTROLS {
+            return Err(NoMemory);
+        }
         self.frames.try_reserve(1).map_err(|_| NoMemory)
     }
 

@@ -69,9 +69,15 @@ pub const MAX_BEGUN: usize = 8;
 /// is lost.
 pub const MAX_WAITING: usize = MAX_PARTIAL - 2 * MAX_BEGUN;
 
-/// Frames of a session whose fate may be unknown at one time. More than the window, because a
-/// frame that has arrived is not settled while something that the peer sent before is missing.
+/// Frames of a session whose fate may be unknown at one time, for messages to be sent. More than
+/// the window, because a frame that has arrived is not settled while something that the peer sent
+/// before is missing. CONTROL frames are sent beyond it: what they say settles the peer's.
 pub const MAX_UNSETTLED: usize = 1024;
+
+/// CONTROL frames that wait to be sent, and frames whose fate is unknown, these included: more
+/// than an honest peer ever causes, with three for each export. A peer that does not let them
+/// go has no more of its messages taken.
+pub const MAX_CONTROLS: usize = MAX_UNSETTLED + MAX_MESSAGES + 3 * MAX_EXPORTS;
 
 /// A list for so many rights is kept for the next message that has any; most have one or two.
 pub const KEEP_RIGHTS: usize = 16;

@@ -17,7 +17,7 @@ use norma_ipc::{NoMemory, Page, Step};
 use norma_wire::control::Control;
 
 use crate::flight::{Departure, Flight};
-use crate::limits::{MAX_BEGUN, MAX_MESSAGES};
+use crate::limits::{MAX_BEGUN, MAX_CONTROLS, MAX_MESSAGES};
 use crate::outbound::{Outbound, Verdict};
 use crate::queue::Queue;
 use crate::rights::NO_EXPORT;
@@ -92,6 +92,9 @@ impl<P: Page> Outbox<P> {
 
     #[cold]
     fn grow_controls(&mut self, needed: usize) -> Result<(), NoMemory> {
+        if self.controls.len() >= MAX_CONTROLS {
+            return Err(NoMemory);
+        }
         self.controls.try_reserve(needed).map_err(|_| NoMemory)
     }
 
@@ -186,7 +189,8 @@ impl<P: Page> Outbox<P> {
     /// Whether [`Outbox::take`] would give a frame, if there is memory.
     #[inline(always)]
     pub(crate) fn has_frame(&mut self) -> bool {
-        (self.has_news() && self.flight.is_open()) || self.flight.has_lost()
+        let news = self.has_news() && (self.flight.is_open() || self.may_send_control());
+        news || self.flight.has_lost()
     }
 
     /// Whether there is nothing at all to send, if the window were open: one look at all of it,
@@ -256,7 +260,10 @@ impl<P: Page> Outbox<P> {
             }
             return again;
         }
-        if !self.flight.is_open() || self.flight.reserve().is_err() {
+        if !self.flight.is_open() {
+            return self.take_control_alone(now, arrived);
+        }
+        if self.flight.reserve().is_err() {
             return None;
         }
         let cargo = if self.controls.is_empty() {
@@ -270,6 +277,26 @@ impl<P: Page> Outbox<P> {
             self.said = arrived;
         }
         Some(self.flight.launch(now, cargo, self.said))
+    }
+
+    /// A CONTROL frame, where no message may be sent.
+    #[cold]
+    #[inline(never)]
+    fn take_control_alone(&mut self, now: Instant, arrived: u32) -> Option<Departure> {
+        if !self.may_send_control() || self.flight.reserve().is_err() {
+            return None;
+        }
+        let cargo = Cargo::Control(self.take_control()?);
+        if self.controls.is_empty() {
+            self.said = arrived;
+        }
+        Some(self.flight.launch_control(now, cargo, self.said))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn may_send_control(&mut self) -> bool {
+        !self.controls.is_empty() && self.flight.is_open_for_control()
     }
 
     #[cold]
@@ -373,6 +400,7 @@ impl<P: Page> Outbox<P> {
 mod tests {
     use super::*;
     use crate::flight::Acknowledgement;
+    use crate::limits::MAX_UNSETTLED;
     use crate::outbound::Via;
     use alloc::vec::Vec;
     use norma_ipc::{HeapPage, HeapPages, Ipc, Memory, PageSource, RemoteToken};
@@ -506,5 +534,63 @@ mod tests {
             outbox.control(Control::Room { export });
         }
         assert_eq!(outbox.horizon(), 0);
+    }
+
+    /// CONTROL frames and as many messages as may be sent with everything acknowledged, and
+    /// nothing settled: the peer has more to say than has arrived here.
+    fn unsettled(outbox: &mut Outbox<HeapPage>, ipc: &mut Ipc<HeapPage>) -> [usize; 2] {
+        let to = via(ipc, 0);
+        let mut sent = [0; 2];
+        loop {
+            while outbox.messages.len() < 8 && outbox.reserve().is_ok() {
+                let message = outbound(ipc, to, 0);
+                outbox.enqueue(|| message);
+            }
+            let now = Instant::ZERO;
+            let Some(departure) = outbox.take(now, 0, |_, _| {}, |_, _| 1) else {
+                return sent;
+            };
+            match departure.cargo {
+                Cargo::Control(_) => sent[0] += 1,
+                Cargo::Pages { slot, .. } => {
+                    sent[1] += 1;
+                    outbox.messages.remove(slot);
+                }
+            }
+            let said = Acknowledgement {
+                acknowledged: departure.sequence.wrapping_add(1),
+                selective: 0,
+                credit: 4,
+                horizon: 1,
+            };
+            outbox.flight.acknowledge(now, said, 0);
+        }
+    }
+
+    #[test]
+    fn w_144_news_leaves_where_no_message_may() {
+        let (mut ipc, mut outbox) = (Ipc::new(), Outbox::new(0));
+        assert_eq!(unsettled(&mut outbox, &mut ipc), [0, MAX_UNSETTLED]);
+        assert!(!outbox.has_frame());
+        outbox.promise(2).unwrap();
+        for export in [5, 6] {
+            outbox.control(Control::Dead { export });
+        }
+        assert!(outbox.has_frame());
+        assert_eq!(unsettled(&mut outbox, &mut ipc), [2, 0]);
+        assert!(!outbox.has_frame());
+    }
+
+    #[test]
+    fn news_that_a_peer_does_not_let_go_of_is_bounded() {
+        let mut outbox: Outbox<HeapPage> = Outbox::new(0);
+        let mut count = 0;
+        while outbox.promise(1).is_ok() {
+            outbox.control(Control::Dead { export: 5 });
+            outbox.forgive(1);
+            count += 1;
+            assert!(count <= 2 * MAX_CONTROLS);
+        }
+        assert!(count >= MAX_CONTROLS);
     }
 }

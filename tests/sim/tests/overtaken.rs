@@ -11,8 +11,6 @@ use common::{Places, drained, must};
 use norma_faults::{Action, Rule};
 use norma_ipc::{Delivery, RightKind, RightTypes};
 use norma_sim::{CallError, Config, World};
-use norma_wire::layout::SESSION_AT;
-use norma_wire::session::{Flags, Header};
 
 fn run_to(w: &mut World, time: u64) {
     let elapsed = w.now();
@@ -90,21 +88,6 @@ fn a_right_that_was_overtaken_by_the_receive_right_is_the_local_one() {
     drained(&mut w);
 }
 
-/// Loses every STATE of a node while `closed` says so.
-fn lose_state(w: &mut World, node: usize, closed: &Rc<Cell<bool>>) {
-    let closed = Rc::clone(closed);
-    w.tamper(move |from, frame| {
-        let unidata = frame.get(15) == Some(&3);
-        let header = frame.get(SESSION_AT..).filter(|_| unidata && from == node);
-        let header = header.and_then(|bytes| Header::new_checked(bytes).ok());
-        let state = header.is_some_and(|h| h.flags().contains(Flags::NOTIFICATION) && h.id() == 7);
-        if state && closed.get() {
-            // Its check does not hold any more.
-            frame[SESSION_AT + 8] ^= 1;
-        }
-    });
-}
-
 /// A message that waits for the receive right in it has been accepted, so its sender may let go of
 /// the way by which it went, and get it anew: what it sends then comes behind, as it does from
 /// anybody who keeps a right (W-121). And as long as the message waits there is a sender.
@@ -121,7 +104,9 @@ fn w_121_order_holds_for_a_right_that_is_let_go_of_and_acquired_anew() {
         let moves = p.port(&mut w, 0);
         p.drop_own(&mut w, 0, moves);
         let closed = Rc::new(Cell::new(true));
-        lose_state(&mut w, 0, &closed);
+        lose(&mut w, &closed, |from, header| {
+            from == 0 && is_state(header)
+        });
         let space = w.machine(0).space();
         let ipc = w.machine(0).node().ipc();
         let right = ipc.extract(space, moves, RightKind::Receive).unwrap();

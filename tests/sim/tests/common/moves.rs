@@ -1,10 +1,14 @@
 //! What the tests of receive rights that move share.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use norma_flip::Instant;
 use norma_ipc::{Delivery, Name, Notification, RightKind, RightTypes};
 use norma_sim::{CallError, Config, World};
+use norma_wire::layout::SESSION_AT;
+use norma_wire::session::{Flags, Header};
 
 use super::{Places, must};
 
@@ -129,4 +133,27 @@ pub fn give_up_all(w: &mut World, node: usize, name: Name) {
     let ipc = w.machine(node).node().ipc();
     let _ = ipc.destroy(space, name);
     after(w, node);
+}
+
+/// Loses the frames of sessions that are `wanted`, by sender and header, while `closed` says so.
+pub fn lose(
+    w: &mut World,
+    closed: &Rc<Cell<bool>>,
+    wanted: impl Fn(usize, &Header<'_>) -> bool + 'static,
+) {
+    let closed = Rc::clone(closed);
+    w.tamper(move |from, frame| {
+        let unidata = frame.get(15) == Some(&3);
+        let header = frame.get(SESSION_AT..).filter(|_| unidata && closed.get());
+        let header = header.and_then(|bytes| Header::new_checked(bytes).ok());
+        if header.is_some_and(|header| wanted(from, &header)) {
+            // Its check does not hold any more.
+            frame[SESSION_AT + 8] ^= 1;
+        }
+    });
+}
+
+/// Whether a frame says what goes with a receive right.
+pub fn is_state(header: &Header<'_>) -> bool {
+    header.flags().contains(Flags::NOTIFICATION) && header.id() == 7
 }
