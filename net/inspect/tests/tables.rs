@@ -235,10 +235,11 @@ fn every_reason_for_which_a_frame_is_dropped_has_its_counter() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 1 } else { 300 }, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
 
     /// A cursor comes from whoever asks.
     #[test]
+    #[cfg_attr(miri, ignore = "takes Miri a minute")]
     fn no_cursor_harms(cursor in any::<u64>(), small in 0..40_u64) {
         let (mut node, space) = node();
         for _ in 0..30 {
@@ -262,6 +263,7 @@ proptest! {
 
     /// A question and an answer may come from anybody.
     #[test]
+    #[cfg_attr(miri, ignore = "takes Miri a minute")]
     fn no_bytes_harm(bytes in prop::collection::vec(any::<u8>(), 0..400), flip in any::<(u16, u8)>()) {
         let mut ipc: Ipc<norma_ipc::HeapPage> = Ipc::new();
         let mut message = ipc.new_message().unwrap();
