@@ -256,7 +256,7 @@ impl Tables {
     }
 
     /// Where the kernel sees the byte at `address`, if the program can read it there.
-    #[inline]
+    #[inline(always)]
     pub(super) fn readable(&self, address: u64) -> Option<*const u8> {
         self.seen(address, PRESENT | USER)
             .map(<*mut u8>::cast_const)
@@ -268,7 +268,7 @@ impl Tables {
         self.seen(address, PRESENT | USER | WRITABLE)
     }
 
-    #[inline]
+    #[inline(always)]
     fn seen(&self, address: u64, wanted: u64) -> Option<*mut u8> {
         let place = self.find(address)?;
         // SAFETY: an entry of ours.

@@ -22,3 +22,7 @@ pub const PRIORITY: u8 = 6;
 
 /// Empty messages that are kept to be filled again.
 pub const SPARE_MESSAGES: usize = 16;
+
+/// Pages that are kept to be filled again: as many as a peer may have under way, in frames of nine
+/// thousand bytes.
+pub const SPARE_PAGES: usize = 1024;

@@ -3,9 +3,10 @@
 //! Owns: the bound of the former. Memory that a program sends is never copied before it is
 //! written into a frame.
 
-use crate::limits::PAGES;
+use crate::limits::{PAGES, SPARE_PAGES};
 use alloc::rc::Rc;
-use core::cell::Cell;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
 use norma_ipc::{PAGE_SIZE, PageSource};
 use norma_user::Memory;
 
@@ -21,12 +22,31 @@ pub enum Page {
 #[derive(Debug)]
 pub struct Sheet {
     bytes: [u8; PAGE_SIZE],
-    held: Rc<Cell<usize>>,
+    shelf: Rc<Shelf>,
 }
 
-impl Drop for Sheet {
+/// Where pages of the heap come from.
+#[derive(Debug, Default)]
+struct Shelf {
+    /// How many are in use.
+    used: Cell<usize>,
+    /// Those that are kept for the next frame: a page that is made is zeroed and moved, which
+    /// costs as much as two copies.
+    spare: RefCell<Vec<Rc<Sheet>>>,
+}
+
+impl Drop for Page {
     fn drop(&mut self) {
-        self.held.set(self.held.get() - 1);
+        if let Page::Sheet(sheet) = self
+            && Rc::strong_count(sheet) == 1
+        {
+            let shelf = &sheet.shelf;
+            shelf.used.set(shelf.used.get() - 1);
+            let mut spare = shelf.spare.borrow_mut();
+            if spare.len() < SPARE_PAGES && spare.try_reserve(1).is_ok() {
+                spare.push(Rc::clone(sheet));
+            }
+        }
     }
 }
 
@@ -54,24 +74,28 @@ impl norma_ipc::Page for Page {
     }
 }
 
-/// Gives pages of the heap, up to a bound.
+/// Gives pages of the heap, up to a bound. What is in them is of no meaning.
 #[derive(Debug, Default)]
 pub struct Pages {
-    held: Rc<Cell<usize>>,
+    shelf: Rc<Shelf>,
 }
 
 impl PageSource for Pages {
     type Page = Page;
 
     fn allocate(&mut self) -> Option<Page> {
-        let held = self.held.get();
-        if held >= PAGES {
+        let used = self.shelf.used.get();
+        if used >= PAGES {
             return None;
         }
-        self.held.set(held + 1);
-        Some(Page::Sheet(Rc::new(Sheet {
-            bytes: [0; PAGE_SIZE],
-            held: Rc::clone(&self.held),
-        })))
+        self.shelf.used.set(used + 1);
+        let spare = self.shelf.spare.borrow_mut().pop();
+        let sheet = spare.unwrap_or_else(|| {
+            Rc::new(Sheet {
+                bytes: [0; PAGE_SIZE],
+                shelf: Rc::clone(&self.shelf),
+            })
+        });
+        Some(Page::Sheet(sheet))
     }
 }
