@@ -1,7 +1,7 @@
 //! Messages, as programs hold them: dropping one releases every right in it.
 //!
 //! Leaves to others: rights in messages ([`crate::carry`]), items ([`crate::read`],
-//! [`crate::write`]), and what is said to the kernel (`passing.rs`).
+//! [`mod@crate::write`]), and what is said to the kernel (`passing.rs`).
 //!
 //! A message is the program's own until it is sent: its data, the names of the rights in it, its
 //! memory. The kernel reads all that from a header when the message goes, and writes it there
