@@ -64,8 +64,13 @@ impl Daemon {
             }
             Operation::Receive => self.receive(place, space, name, &request),
             Operation::Release => {
+                let ipc = self.core.ipc();
+                let set = ipc.right_types(space, name) == Ok(RightTypes::PORT_SET);
                 // A name whose right is gone already denotes nothing: nothing to release.
-                let _ = self.core.ipc().deallocate(space, name, request.kind);
+                let _ = match (set, request.kind) {
+                    (true, RightKind::Receive) => ipc.destroy(space, name),
+                    _ => ipc.deallocate(space, name, request.kind),
+                };
             }
             Operation::CheckIn | Operation::Claim | Operation::CheckOut | Operation::LookUp => {
                 match std::str::from_utf8(tail) {

@@ -5,7 +5,8 @@ mod common;
 use common::{Daemon, PATIENCE, service};
 use norma_client::protocol::{MessageHead, Operation, Request, VERSION};
 use norma_client::{
-    Context, Delivery, Failure, Message, Node, Notification, ReceiveRight, Right, SendRight,
+    Context, Delivery, Failure, Message, Node, Notification, PortSet, ReceiveError, ReceiveRight,
+    Right, SendRight,
 };
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketType};
 use std::os::fd::OwnedFd;
@@ -76,6 +77,42 @@ fn threads_of_a_program_share_its_rights_and_wait_by_themselves() {
         .into_iter()
         .for_each(|caller| caller.join().unwrap());
     server.join().unwrap();
+}
+
+#[test]
+fn a_set_is_received_from_as_one_port_and_leaves_its_ports_alone() {
+    let daemon = alone();
+    let node = daemon.connect();
+    let (orders, order) = service(&node, "orders");
+    let (control, stop) = service(&node, "control");
+    let set = PortSet::new(&node).unwrap();
+    set.add(&orders).unwrap();
+    set.add(&control).unwrap();
+    for (port, right) in [(&control, &stop), (&orders, &order), (&control, &stop)] {
+        right.send(Message::new()).unwrap();
+        assert!(port.received(&set.receive().unwrap()));
+    }
+    assert!(matches!(
+        set.try_receive(),
+        Err(ReceiveError::Failure(Failure::Empty))
+    ));
+    // Out of the set a port is heard alone.
+    set.remove(&control).unwrap();
+    assert_eq!(set.remove(&control), Err(Failure::NotInSet));
+    stop.send(Message::new()).unwrap();
+    assert!(set.try_receive().is_err());
+    assert!(control.received(&control.try_receive().unwrap()));
+    // A name of another task's says nothing here.
+    let other = daemon.connect();
+    let foreign = ReceiveRight::new(&other).unwrap();
+    assert_eq!(set.add(&foreign), Err(Failure::InvalidName));
+    // A set that is dropped is gone, and as many can be made as one likes; its ports live on.
+    drop(set);
+    for _ in 0..5000 {
+        PortSet::new(&node).unwrap();
+    }
+    order.send(Message::new()).unwrap();
+    assert!(orders.received(&orders.receive().unwrap()));
 }
 
 #[test]

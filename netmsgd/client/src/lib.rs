@@ -37,6 +37,7 @@ pub mod protocol;
 mod receive;
 mod rights;
 mod send;
+mod set;
 
 pub use connection::{ConnectError, Node};
 pub use delivery::{Delivery, Notification};
@@ -45,3 +46,4 @@ pub use memory::Memory;
 pub use message::{Message, Right};
 pub use norma_ipc::{ByteOrder, Context, Disposition, Format, Name, RightKind};
 pub use rights::{AnyRight, ReceiveRight, SendOnceRight, SendRight};
+pub use set::PortSet;

@@ -57,7 +57,8 @@ numbered! {
         Hello = 1,
         /// A new port. Answer: the name of its receive right.
         NewPort = 2,
-        /// Gives up a right of `kind` under `name`. There is no answer.
+        /// Gives up a right of `kind` under `name`; as a receive right, also a set. There is no
+        /// answer.
         Release = 3,
         /// Makes a right of `kind` from the receive right under `name`. Answer: its name.
         Make = 4,
