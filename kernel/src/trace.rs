@@ -253,6 +253,18 @@ pub(crate) fn interrupt_ends() {
     note(Kind::InterruptEnd, 0, 0, 0, 0, 0);
 }
 
+/// A program calls the kernel.
+#[inline(always)]
+pub(crate) fn system_call(number: u64) {
+    note(Kind::SystemCall, 0, number as u32, 0, 0, 0);
+}
+
+/// It goes on.
+#[inline(always)]
+pub(crate) fn system_call_ends() {
+    note(Kind::SystemCallEnd, 0, 0, 0, 0, 0);
+}
+
 /// The running thread takes what was waiting for it.
 #[inline(always)]
 pub(crate) fn taken(delivery: &Delivery<Frame>) {

@@ -194,6 +194,14 @@ pub fn built(workspace: &Workspace) -> Result<Images, ImageError> {
     built_in(workspace, &target_folder(workspace))
 }
 
+/// As [`built`], of images that note their events.
+///
+/// # Errors
+/// The workspace has no images at all.
+pub fn built_traced(workspace: &Workspace) -> Result<Images, ImageError> {
+    built_in(workspace, &traced_folder(workspace))
+}
+
 fn built_in(workspace: &Workspace, folder: &Path) -> Result<Images, ImageError> {
     let folder = folder.join(TARGET).join("release");
     let image = |program: Program| {

@@ -15,7 +15,7 @@ use crate::face::Failure;
 use crate::limits::{TASK_PRINT, TASK_RESERVE};
 use crate::memory::{NoMemory, free_frames};
 use crate::thread::{self, SpawnError, Wake};
-use crate::{arch, timer};
+use crate::{arch, timer, trace};
 use norma_abi::{Code, HIGHEST, SENT, call};
 
 /// What a program finds in RAX and RDX: 0 and a value, or a [`Code`] and what comes with it.
@@ -110,10 +110,12 @@ pub(crate) extern "C" fn dispatch(
 ) -> Answer {
     // SAFETY: from a system call, the first thing that happens.
     let context = unsafe { run::current() };
+    trace::system_call(number);
     let outcome = carry_out(context, number, &[a, b, c, d, e, f]);
     // Some waits switch them on.
     arch::interrupts_disable();
     thread::leave_interrupt();
+    trace::system_call_ends();
     match outcome {
         Ok(value) => Answer { code: 0, value },
         Err(refusal) => Answer {

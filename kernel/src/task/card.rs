@@ -20,7 +20,7 @@ use crate::limits::{RECEIVE_BUFFERS, SETTLE_PATIENCE, SETTLE_STEP};
 use crate::memory::{FRAME, Frame};
 use crate::node::{self, NodeError};
 use crate::sync::IrqLock;
-use crate::{thread, timer};
+use crate::{thread, timer, trace};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use norma_abi::Code;
@@ -198,6 +198,7 @@ impl Shared {
                 break;
             };
             let length = self.copy_out(self.taken, task, slot.head, slot.pages);
+            trace::frame_out(slot.head, length);
             // A frame that is none is lost, as on any network.
             let _ = slot.commit(length);
             self.taken = self.taken.wrapping_add(1);
@@ -274,6 +275,7 @@ impl Shared {
             }
             let place = self.come.wrapping_add(come);
             let taken = device.receive(|head, length, pages| {
+                trace::frame_in(head, length);
                 self.copy_in(place, head, length, pages);
             });
             if taken.is_some() {

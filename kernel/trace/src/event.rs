@@ -81,6 +81,10 @@ kinds! {
     /// A right goes with a message. `b`: the message; `detail`: 1 for a receive right, 2 send, 3
     /// send-once; `c`, `d`: the port, its place and generation; of another node: 0.
     Right = 16,
+    /// A program of the thread's task calls the kernel. `a`: the call's number.
+    SystemCall = 17,
+    /// It goes on.
+    SystemCallEnd = 18,
 }
 
 impl Kind {
@@ -189,6 +193,8 @@ impl fmt::Display for Event {
                 };
                 write!(f, "{right} to port {c}.{d} goes with message {b:x}")
             }
+            Kind::SystemCall => write!(f, "system call {a}"),
+            Kind::SystemCallEnd => f.write_str("system call ends"),
         }
     }
 }

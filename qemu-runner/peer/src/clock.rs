@@ -13,13 +13,19 @@ const SPAN: Duration = Duration::from_millis(100);
 /// Tries at each end; the one that was interrupted least counts.
 const TRIES: usize = 50;
 
+/// The counter.
+#[must_use]
+pub fn ticks() -> u64 {
+    // SAFETY: every x86-64 processor has this instruction, and no system forbids it to us.
+    unsafe { std::arch::x86_64::_rdtsc() }
+}
+
 /// A moment by both clocks. The counter is read between two looks at the clock; of several tries
 /// the shortest says most.
 fn moment() -> (Instant, u64) {
     let tries = (0..TRIES).map(|_| {
         let before = Instant::now();
-        // SAFETY: every x86-64 processor has this instruction, and no system forbids it to us.
-        let ticks = unsafe { std::arch::x86_64::_rdtsc() };
+        let ticks = ticks();
         let after = Instant::now();
         (after - before, before + (after - before) / 2, ticks)
     });

@@ -6,6 +6,7 @@
 //! Why this way: nothing travels on this connection while something is measured.
 
 use crate::relays::Relay;
+use crate::tracing::Tracing;
 use crate::{datagrams, frames, guest, local, streams, stretch, sys};
 use anyhow::{Context, Result, bail, ensure};
 use norma_peer::plan::{Carrier, Item, Plan};
@@ -85,7 +86,8 @@ pub fn serve(plan: &Plan) -> Result<()> {
     for _ in 0..plan.rounds {
         for item in &plan.items {
             line.expect(&item.name)?;
-            serve_item(&mut line, item).with_context(|| format!("serving {}", item.name))?;
+            serve_item(&mut line, item, plan.marked)
+                .with_context(|| format!("serving {}", item.name))?;
         }
     }
     line.expect("bye")?;
@@ -99,9 +101,10 @@ pub fn serve(plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-fn serve_item(line: &mut Line, item: &Item) -> Result<()> {
+fn serve_item(line: &mut Line, item: &Item, marked: bool) -> Result<()> {
     sys::set_mtu(item.mtu).context("setting the MTU")?;
     let relay = Relay::of(item, true)?;
+    let tracing = marked.then(Tracing::begin).transpose()?;
     match item.carrier {
         Carrier::Raw => {
             let server = frames::Server::new(item)?;
@@ -130,6 +133,7 @@ fn serve_item(line: &mut Line, item: &Item) -> Result<()> {
         }
     }
     line.expect("end")?;
+    tracing.map_or(Ok(()), |tracing| tracing.end(&item.name))?;
     if item.carrier == Carrier::Unix {
         sys::close_serving();
     }
@@ -151,16 +155,18 @@ pub fn call(plan: &Plan) -> Result<()> {
     }
     for round in 0..plan.rounds {
         for item in &plan.items {
-            call_item(&mut line, item, round).with_context(|| format!("calling {}", item.name))?;
+            let called = call_item(&mut line, item, round, plan.marked);
+            called.with_context(|| format!("calling {}", item.name))?;
         }
     }
     line.ask("bye", "bye")
 }
 
-fn call_item(line: &mut Line, item: &Item, round: usize) -> Result<()> {
+fn call_item(line: &mut Line, item: &Item, round: usize, marked: bool) -> Result<()> {
     sys::set_mtu(item.mtu).context("setting the MTU")?;
     let relay = Relay::of(item, false)?;
     line.ask(&item.name, "ready")?;
+    let tracing = marked.then(Tracing::begin).transpose()?;
     let mut outcome = match item.carrier {
         Carrier::Raw => frames::call(item),
         Carrier::Udp => datagrams::call(item),
@@ -168,6 +174,7 @@ fn call_item(line: &mut Line, item: &Item, round: usize) -> Result<()> {
         Carrier::Unix => local::call(item),
         Carrier::Relay => relay.as_ref().context("no daemon")?.call(item),
     }?;
+    tracing.map_or(Ok(()), |tracing| tracing.end(&item.name))?;
     line.ask("end", "ended")?;
     relay.map_or(Ok(()), Relay::end)?;
     stretch::print(item, round, &mut outcome);

@@ -3,7 +3,8 @@
 //! Owns: the order of a guest's life. It is `/init`: it loads the drivers, brings the network
 //! up, and then serves or calls as the plan says, until the virtual machine ends.
 //! Leaves to others: the guest (`guest`), what is agreed between the two (`control`), the
-//! carriers (`frames`, `datagrams`, `streams`, `local`, `relays`), system calls (`sys`).
+//! carriers (`frames`, `datagrams`, `streams`, `local`, `relays`), system calls (`sys`), what tells where
+//! time goes (`tracing`).
 //! Why this way: nothing else runs in the guest, so nothing else is measured; and one static
 //! program needs no root file system.
 
@@ -17,7 +18,9 @@ mod relays;
 mod streams;
 mod stretch;
 mod sys;
+mod tracing;
 
+use norma_peer::plan::Plan;
 use std::process::ExitCode;
 
 /// What the exit device is told: all is well; something failed.
@@ -56,7 +59,10 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> anyhow::Result<()> {
     let role = guest::Role::parse(arguments)?;
     guest::prepare(&role)?;
-    let plan = std::fs::read_to_string(norma_peer::plan::FILE)?.parse()?;
+    let plan: Plan = std::fs::read_to_string(norma_peer::plan::FILE)?.parse()?;
+    if plan.marked {
+        tracing::Tracing::prepare()?;
+    }
     println!("peer: ready");
     match role.serving {
         true => control::serve(&plan),

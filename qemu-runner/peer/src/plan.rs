@@ -23,6 +23,9 @@ pub const HEADER: usize = 16;
 /// The largest message's payload: what buffers are made for.
 pub const LARGEST: usize = 1 << 20;
 
+/// Behind the number of rounds: the plan is marked.
+const MARKED: &str = " marked";
+
 /// What carries messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carrier {
@@ -86,6 +89,8 @@ pub struct Item {
 pub struct Plan {
     /// How often each item has its turn.
     pub rounds: usize,
+    /// Whether the guests tell what they did when: marks of each item.
+    pub marked: bool,
     /// The items, in their order.
     pub items: Vec<Item>,
 }
@@ -196,7 +201,8 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.rounds)?;
+        let marked = if self.marked { MARKED } else { "" };
+        writeln!(f, "{}{marked}", self.rounds)?;
         self.items.iter().try_for_each(|item| writeln!(f, "{item}"))
     }
 }
@@ -207,9 +213,17 @@ impl FromStr for Plan {
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let mut lines = text.lines();
         let first = lines.next().unwrap_or_default();
-        let rounds = first.parse().map_err(|_| Malformed(first.to_owned()))?;
+        let (number, marked) = match first.strip_suffix(MARKED) {
+            Some(number) => (number, true),
+            None => (first, false),
+        };
+        let rounds = number.parse().map_err(|_| Malformed(first.to_owned()))?;
         let items = lines.map(str::parse).collect::<Result<_, _>>()?;
-        Ok(Self { rounds, items })
+        Ok(Self {
+            rounds,
+            marked,
+            items,
+        })
     }
 }
 
@@ -236,6 +250,7 @@ mod tests {
     fn a_plan_is_read_as_it_was_written() {
         let plan = Plan {
             rounds: 3,
+            marked: false,
             items: vec![
                 item(),
                 Item {
@@ -246,7 +261,12 @@ mod tests {
                 },
             ],
         };
-        assert_eq!(plan.to_string().parse(), Ok(plan));
+        assert_eq!(plan.to_string().parse(), Ok(plan.clone()));
+        let marked = Plan {
+            marked: true,
+            ..plan
+        };
+        assert_eq!(marked.to_string().parse(), Ok(marked));
     }
 
     #[test]

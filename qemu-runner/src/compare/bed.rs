@@ -6,7 +6,8 @@
 //! Why this way: one boot carries out everything that one kind of machine can, in turns, so that
 //! the host's drift meets all of it; and what the machines are is the same for all of it.
 
-use super::systems::{Operation, Runs, System, Waits, shortened, warmup};
+use super::operations::{Operation, shortened, warmup};
+use super::systems::{FLOOR, Runs, System, Waits};
 use crate::context::Context;
 use crate::images::Images;
 use crate::linux::{Kit, Role};
@@ -38,6 +39,8 @@ pub enum Pass {
     Timing(usize),
     /// Under the plugin, one round of what is counted.
     Counting,
+    /// One round of empty calls, in which the machines note what they do when.
+    Steps,
 }
 
 /// A kind of machine.
@@ -141,6 +144,11 @@ impl Bed {
             Pass::Timing(_) => true,
             // Who polls executes as many instructions as there is time.
             Pass::Counting => task.operation.counted && task.system.waits == Waits::Blocking,
+            // Who polls has no steps between which nothing happens, and a bare frame has none.
+            Pass::Steps => {
+                let blocking = task.system.waits == Waits::Blocking;
+                task.operation.name == "null" && blocking && task.system.name != FLOOR
+            }
         };
         self.tasks.iter().filter(wanted).collect()
     }
@@ -195,11 +203,13 @@ impl Bed {
             items.filter_map(|task| task.system.peer_item(task.operation, &task.item, task.n));
         let work = Work {
             rounds: pass.rounds(),
+            marked: pass == Pass::Steps,
             items: items.collect(),
         };
         let word = match pass {
             Pass::Timing(_) => "timing",
             Pass::Counting => "counting",
+            Pass::Steps => "steps",
         };
         let archive = material.folder.join(format!("{word}.cpio"));
         if !material.context.dry_run {
@@ -216,7 +226,7 @@ impl Pass {
     pub fn rounds(self) -> usize {
         match self {
             Self::Timing(rounds) => rounds,
-            Self::Counting => 1,
+            Self::Counting | Self::Steps => 1,
         }
     }
 }

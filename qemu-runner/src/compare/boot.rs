@@ -11,8 +11,10 @@ use crate::qemu::Accelerator;
 use crate::run::{Event, NodePlan, Outcome, Plan, Run, RunError};
 use crate::status::{Ended, Status};
 use anyhow::{Context as _, Result, bail, ensure};
+use norma_peer::marks::{self, Mark};
 use norma_peer::plan::SHARES;
 use serde::Deserialize;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -44,6 +46,10 @@ pub struct Boot {
     pub stretches: Vec<Stretch>,
     /// Milliseconds from the start of the calling node's QEMU to the first answer.
     pub first_call_ms: Option<f64>,
+    /// What Linux guests did when, by node (the serving one is 0) and item.
+    pub marks: HashMap<(usize, String), Vec<Mark>>,
+    /// How many ticks each of these took itself, by node.
+    pub mark_costs: HashMap<usize, u64>,
 }
 
 /// What a counting boot has given, task by task.
@@ -57,8 +63,18 @@ pub struct Counted {
 
 impl Boot {
     /// Takes a console line.
-    fn take(&mut self, line: &str, at: Duration) -> Result<()> {
+    fn take(&mut self, node: usize, line: &str, at: Duration) -> Result<()> {
         let line = line.trim_end();
+        if let Some(read) = marks::of_console(line) {
+            let (item, marks) = read?;
+            let known = self.marks.entry((node, item.to_owned())).or_default();
+            known.extend(marks);
+            return Ok(());
+        }
+        if let Some(ticks) = marks::cost_of_console(line) {
+            self.mark_costs.insert(node, ticks);
+            return Ok(());
+        }
         // What a task prints begins with its name.
         let line = line.strip_prefix("task bench: ").unwrap_or(line);
         if let Some(json) = line.strip_prefix("@bench ") {
@@ -118,7 +134,7 @@ pub fn plan(bed: &Bed, material: &Material<'_>, pass: Pass, plugin: &Path) -> Re
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let dress = |node: NodePlan, name: &str, processor: usize| {
         let node = match pass {
-            Pass::Timing(_) => node,
+            Pass::Timing(_) | Pass::Steps => node,
             Pass::Counting => {
                 let counts = counts_file(material.folder, name);
                 let file = format!("file={},out={}", plugin.display(), counts.display());
@@ -133,7 +149,7 @@ pub fn plan(bed: &Bed, material: &Material<'_>, pass: Pass, plugin: &Path) -> Re
     };
     let [serving, calling] = bed.pair(material, pass)?;
     let accelerator = match pass {
-        Pass::Timing(_) => material.context.accelerator,
+        Pass::Timing(_) | Pass::Steps => material.context.accelerator,
         Pass::Counting => Accelerator::Tcg,
     };
     let pair = Plan::pair(dress(serving, "b", 1), dress(calling, "a", 0));
@@ -142,6 +158,7 @@ pub fn plan(bed: &Bed, material: &Material<'_>, pass: Pass, plugin: &Path) -> Re
         .cluster("bench")
         .accelerator(accelerator)
         .capture(material.context.capture.as_ref())
+        .trace(material.context.trace.as_ref())
         .quiet(true))
 }
 
@@ -201,7 +218,7 @@ fn gather(run: &mut Run) -> Result<Boot> {
     let mut left = run.names().count();
     while left > 0 {
         match run.next(end.min(Instant::now() + SILENCE))? {
-            Event::Line { text, at, .. } => boot.take(&text, at)?,
+            Event::Line { node, text, at } => boot.take(node, &text, at)?,
             Event::Exit { node, outcome } => {
                 if outcome != Outcome::Pass {
                     let name = run.names().nth(node).unwrap_or("?").to_owned();
@@ -249,7 +266,7 @@ mod tests {
         let bed = &beds(system("linux-unix").into_iter(), false)[0];
         let mut boot = Boot::default();
         for line in lines {
-            boot.take(line, Duration::from_millis(5))?;
+            boot.take(0, line, Duration::from_millis(5))?;
         }
         boot.check(&bed.tasks(Pass::Timing(1)), 1)
     }

@@ -8,7 +8,8 @@
 
 use super::bed::{Bed, Pass, Task};
 use super::boot::{Boot, Counted, Stretch};
-use super::systems::{FLOOR, NORMA, Unit, Waits};
+use super::operations::Unit;
+use super::systems::{FLOOR, NORMA, Waits};
 use crate::bench::merge::nearest;
 use norma_peer::plan::SHARES;
 use serde::Serialize;
@@ -266,6 +267,6 @@ fn sorted(mut numbers: Vec<f64>) -> Vec<f64> {
 }
 
 /// Four decimals: what follows is noise.
-fn rounded(number: f64) -> f64 {
+pub fn rounded(number: f64) -> f64 {
     (number * 10_000.0).round() / 10_000.0
 }

@@ -5,6 +5,7 @@
 
 use super::figures::{Ratio, Spread};
 use super::report::{Described, Report};
+use super::steps::table;
 use super::systems::Waits;
 use std::fmt::Write;
 
@@ -35,6 +36,7 @@ pub fn text(report: &Report) -> String {
     for operation in &report.operations {
         table(&mut out, report, operation);
     }
+    steps(&mut out, report);
     counts(&mut out, report);
     starts(&mut out, report);
     targets(&mut out, report);
@@ -85,6 +87,19 @@ fn table(out: &mut String, report: &Report, operation: &Described) {
         } else {
             writeln!(out, "| {name} | {value} | {floor} | {norma} |")
         };
+    }
+}
+
+fn steps(out: &mut String, report: &Report) {
+    if report.steps.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n## {}\n\n{}\n", table::TITLE, table::NOTE);
+    for (place, row) in table::rows(&report.steps).iter().enumerate() {
+        let _ = writeln!(out, "| {} |", row.join(" | "));
+        if place == 0 {
+            let _ = writeln!(out, "| --- |{}", " ---: |".repeat(row.len() - 1));
+        }
     }
 }
 
@@ -171,7 +186,8 @@ pub fn number(value: f64) -> String {
     }
 }
 
-fn optional(value: Option<f64>) -> String {
+/// The same, where there is one.
+pub fn optional(value: Option<f64>) -> String {
     value.map_or("-".into(), number)
 }
 

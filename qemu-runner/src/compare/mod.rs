@@ -12,8 +12,10 @@ mod boot;
 mod figures;
 mod history;
 mod markdown;
+mod operations;
 mod page;
 mod report;
+mod steps;
 mod systems;
 mod targets;
 
@@ -26,6 +28,7 @@ use crate::images;
 use crate::linux::Kit;
 use crate::programs;
 use crate::status::{Ended, Status};
+use crate::trace::Trace;
 use anyhow::{Context as _, Result};
 use bed::{Bed, Material, Pass, beds};
 use boot::{Boot, Counted};
@@ -87,6 +90,8 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<Status> {
         return Ok(Status::Pass);
     }
     campaign::build_plugin(context)?;
+    // The shortest pass is the first, and needs all that has to be built.
+    let steps = steps::measure(&beds, &material, &plugin)?;
     let boots = time(&beds, &material, &plugin, boots, rounds)?;
     let counted = count(&beds, &material, &plugin)?;
     let measured = beds.iter().zip(&boots).zip(&counted);
@@ -100,6 +105,7 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<Status> {
         Host::of(context, kit.as_ref()),
         &chosen,
         figures(&measured),
+        steps,
         measured
             .iter()
             .map(|measured| Start::of(measured))
@@ -195,9 +201,19 @@ fn command_lines(
         context: &context,
         ..*material
     };
+    let traced = images::built_traced(&context.workspace)?;
+    let traced_context = steps::traced(&context, &Trace::gather());
     let mut lines = Vec::new();
     for bed in beds {
-        for pass in [Pass::Timing(rounds), Pass::Counting] {
+        for pass in [Pass::Timing(rounds), Pass::Counting, Pass::Steps] {
+            let material = match pass {
+                Pass::Steps => Material {
+                    context: &traced_context,
+                    images: &traced,
+                    ..material
+                },
+                Pass::Timing(_) | Pass::Counting => Material { ..material },
+            };
             if !bed.tasks(pass).is_empty() {
                 lines.extend(boot::plan(bed, &material, pass, plugin)?.command_lines());
             }

@@ -7,7 +7,9 @@
 
 use super::figures::{Figure, Measured, Spread, median};
 use super::history::{PUBLISHED, Published};
-use super::systems::{OPERATIONS, System, Waits};
+use super::operations::OPERATIONS;
+use super::steps::Steps;
+use super::systems::{System, Waits};
 use super::targets::{Target, judge};
 use crate::bench::merge::nearest;
 use crate::bench::report::{distinct, host};
@@ -30,6 +32,8 @@ pub struct Report {
     pub shares: [usize; SHARES.len()],
     /// One per system and operation.
     pub figures: Vec<Figure>,
+    /// Where the time of an empty call goes, of systems that wait asleep.
+    pub steps: Vec<Steps>,
     /// How long each kind of machine takes to its first call.
     pub starts: Vec<Start>,
     /// The figures to reach, judged.
@@ -124,6 +128,7 @@ impl Report {
         host: Host,
         systems: &[&'static System],
         figures: Vec<Figure>,
+        steps: Vec<Steps>,
         starts: Vec<Start>,
         qemu: Vec<String>,
     ) -> Self {
@@ -143,6 +148,10 @@ impl Report {
             operations: described.collect(),
             shares: SHARES,
             targets: judge(&figures),
+            steps: steps
+                .into_iter()
+                .map(|steps| steps.beside(&figures))
+                .collect(),
             figures,
             starts,
             published: &PUBLISHED,

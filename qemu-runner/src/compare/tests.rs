@@ -3,9 +3,10 @@
 use super::bed::{Pass, beds};
 use super::boot::{Boot, Counted};
 use super::figures::{Figure, Measured, figures, median};
+use super::operations::Unit;
 use super::report::{Host, Report, Start};
-use super::systems::{System, Unit};
-use super::{markdown, select};
+use super::systems::System;
+use super::{markdown, select, steps};
 use crate::bench::markers::Executed;
 use norma_peer::plan::SHARES;
 
@@ -48,6 +49,7 @@ fn made_up_with(only: &[&str], time: impl Fn(&System) -> u64) -> Report {
         Boot {
             stretches: stretches.collect(),
             first_call_ms: Some(50.0 + repetition as f64),
+            ..Boot::default()
         }
     };
     let boots: Vec<Vec<Boot>> = beds
@@ -81,11 +83,15 @@ fn made_up_with(only: &[&str], time: impl Fn(&System) -> u64) -> Report {
         linux: Some("a-kernel.deb".into()),
         captured: false,
     };
+    let stamped = beds.iter().flat_map(|bed| bed.tasks(Pass::Steps));
+    let steps = stamped.map(|task| steps::tests::made_up(task, time(task.system) / 13));
+    let steps = steps.collect();
     let starts = measured.iter().map(Start::of).collect();
     Report::new(
         host,
         &systems,
         figures(&measured),
+        steps,
         starts,
         vec!["qemu".into(); 2],
     )
@@ -196,6 +202,35 @@ fn markdown_has_every_figure_and_every_row_the_same_columns() {
         }
     }
     assert!(text.contains("3.68 times") && text.contains("Barrera"));
+}
+
+#[test]
+fn steps_of_all_who_wait_asleep_add_up_and_stand_beside_what_was_timed() {
+    let report = made_up(&[]);
+    let names: Vec<_> = report.steps.iter().map(|steps| steps.system).collect();
+    let expected = [
+        "norma",
+        "norma-tasks",
+        "ring3-server",
+        "linux-raw",
+        "linux-udp",
+        "linux-tcp",
+        "netmsgd",
+    ];
+    assert_eq!(names, expected);
+    let text: serde_json::Value = serde_json::from_str(&report.json().unwrap()).unwrap();
+    for (place, steps) in report.steps.iter().enumerate() {
+        let own = steps.calling.iter().chain(&steps.serving);
+        let sum = own.map(|(_, time)| time).sum::<f64>() + steps.flight;
+        assert!((sum - steps.total).abs() < 0.001, "{steps:?}");
+        let timed = find(&report, steps.system, "null").value;
+        assert_eq!(steps.timed, Some(timed));
+        assert!((steps.above.unwrap() - (steps.total - timed)).abs() < 0.001);
+        let json = &text["steps"][place];
+        assert_eq!(json["system"], steps.system);
+        assert!(json["calling"]["program"].is_f64() && json["flight"].is_f64());
+    }
+    assert!(made_up(&["linux-unix"]).steps.len() == 1, "of norma alone");
 }
 
 #[test]

@@ -93,6 +93,12 @@ impl Kit {
         &self.kernel
     }
 
+    /// Of the time-stamp counter.
+    #[must_use]
+    pub fn nanoseconds_per_tick(&self) -> f64 {
+        1e6 / self.counter_khz as f64
+    }
+
     /// The memory file system: the program as `/init`, the drivers in their order, the plan.
     ///
     /// # Errors

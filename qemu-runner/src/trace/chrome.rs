@@ -196,6 +196,7 @@ impl Page<'_> {
                     event.thread.into(),
                     format!("wakes {}", self.ring.thread_name(event.a as u16)),
                 ),
+                Some(Kind::SystemCall) => (event.thread.into(), format!("system call {}", event.a)),
                 Some(Kind::Right) => (event.thread.into(), format!("moves {}", right(event))),
                 _ => continue,
             };

@@ -18,7 +18,7 @@ mod story;
 mod tests;
 
 use crate::ui::Ui;
-use ring::Ring;
+pub(crate) use ring::Ring;
 use rustix::fs::{MemfdFlags, memfd_create};
 use std::fs::File;
 use std::io::Write as _;
@@ -32,7 +32,8 @@ use std::time::Instant;
 pub struct Trace(Arc<Inner>);
 
 struct Inner {
-    path: PathBuf,
+    /// Where it goes; nothing if the rings themselves are wanted.
+    path: Option<PathBuf>,
     begun: Instant,
     state: Mutex<State>,
 }
@@ -66,11 +67,30 @@ impl Trace {
     /// It cannot be made.
     pub fn create(path: &Path) -> std::io::Result<Self> {
         File::create(path)?;
-        Ok(Self(Arc::new(Inner {
-            path: path.into(),
+        Ok(Self::new(Some(path.into())))
+    }
+
+    /// A trace that goes to no file: what it has taken is asked for.
+    pub(crate) fn gather() -> Self {
+        Self::new(None)
+    }
+
+    fn new(path: Option<PathBuf>) -> Self {
+        Self(Arc::new(Inner {
+            path,
             begun: Instant::now(),
             state: Mutex::default(),
-        })))
+        }))
+    }
+
+    /// The rings that were taken since this was last asked, with the names of their nodes; or why
+    /// there is none.
+    pub(crate) fn take(&self) -> Vec<(String, Result<Ring, String>)> {
+        let nodes = std::mem::take(&mut self.state().nodes);
+        nodes
+            .into_iter()
+            .map(|taken| (taken.name, taken.ring))
+            .collect()
     }
 
     /// The number of a new run of nodes, from 1.
@@ -105,6 +125,9 @@ impl Trace {
     /// # Errors
     /// It cannot be written.
     pub fn finish(&self, ui: &Ui) -> std::io::Result<()> {
+        let Some(path) = &self.0.path else {
+            return Ok(());
+        };
         let nodes = std::mem::take(&mut self.state().nodes);
         let mut rings = Vec::new();
         for Taken {
@@ -132,9 +155,9 @@ impl Trace {
             .map(|(_, _, ring)| story::tell(ring))
             .collect::<Vec<_>>();
         let text = chrome::write(&rings, &clocks, &stories);
-        let mut file = File::create(&self.0.path)?;
+        let mut file = File::create(path)?;
         file.write_all(text.as_bytes())?;
-        let path = self.0.path.display();
+        let path = path.display();
         ui.progress(&format!(
             "trace: wrote {path}; open it at https://ui.perfetto.dev"
         ));

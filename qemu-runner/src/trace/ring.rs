@@ -10,16 +10,16 @@ const SEARCHED: u64 = 64 << 20;
 
 /// The events of a node, the oldest first.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Ring {
+pub(crate) struct Ring {
     /// The node's own name.
-    pub(super) node: String,
+    pub(crate) node: String,
     /// Nanoseconds per tick, times 2^32; 0 if the node never knew.
-    pub(super) rate: u64,
+    pub(crate) rate: u64,
     /// Events that were overwritten, or only half written when the node ended.
-    pub(super) lost: u64,
+    pub(crate) lost: u64,
     /// The names of its threads, by their numbers; empty for those that there never were.
-    pub(super) names: Vec<String>,
-    pub(super) events: Vec<Event>,
+    pub(crate) names: Vec<String>,
+    pub(crate) events: Vec<Event>,
 }
 
 impl Ring {
@@ -75,7 +75,7 @@ impl Ring {
     }
 
     /// What a thread is called.
-    pub(super) fn thread_name(&self, thread: u16) -> String {
+    pub(crate) fn thread_name(&self, thread: u16) -> String {
         match self.names.get(usize::from(thread)) {
             Some(name) if !name.is_empty() => name.clone(),
             _ => format!("thread {thread}"),

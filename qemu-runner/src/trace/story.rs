@@ -184,7 +184,12 @@ impl Teller {
                 self.under_way
                     .insert(event.b, Origin::There((event.c, event.d)));
             }
-            Kind::FrameOut | Kind::FrameIn | Kind::Retransmit | Kind::Right => {}
+            Kind::FrameOut
+            | Kind::FrameIn
+            | Kind::Retransmit
+            | Kind::Right
+            | Kind::SystemCall
+            | Kind::SystemCallEnd => {}
         }
     }
 

@@ -8,12 +8,14 @@
 
 pub mod browser;
 mod plot;
+mod steps;
 mod tables;
 
 use super::figures::Figure;
 use super::markdown::number;
+use super::operations::{Unit, operation};
 use super::report::Report;
-use super::systems::{FLOOR, Unit, Waits, operation};
+use super::systems::{FLOOR, Waits};
 use plot::{Bar, Line, Style};
 use std::fmt::Write;
 
@@ -39,15 +41,16 @@ pub fn html(report: &Report) -> String {
     head(&mut out, report);
     tables::targets(&mut out, report);
     out.push_str("<section class=plots>\n");
-    for (title, note, plot, keys) in plots(report) {
+    for (title, plot, keys) in plots(report) {
         if !plot.is_empty() {
-            figure(&mut out, report, (title, note), &plot, &keys);
+            figure(&mut out, title, &plot, &keys);
         }
     }
     out.push_str("</section>\n");
     for described in &report.operations {
         tables::table(&mut out, report, described.name);
     }
+    tables::steps(&mut out, report);
     tables::counts(&mut out, report);
     tables::published(&mut out, report);
     tables::commands(&mut out, report);
@@ -127,11 +130,12 @@ fn swatch(style: Style) -> String {
     )
 }
 
-type Plot = ((&'static str, &'static str), String, Vec<&'static str>);
+/// Title and note, drawing, and what its colours mean, as markup.
+type Plot = ((&'static str, &'static str), String, Vec<String>);
 
-/// Title, note, drawing, and the systems in it.
-fn plots(report: &Report) -> Vec<(&'static str, &'static str, String, Vec<&'static str>)> {
-    let all: Vec<Plot> = vec![
+/// All plots, in their order.
+fn plots(report: &Report) -> Vec<Plot> {
+    vec![
         by_place(
             report,
             (
@@ -162,11 +166,9 @@ fn plots(report: &Report) -> Vec<(&'static str, &'static str, String, Vec<&'stat
             "1m",
         ),
         parts(report),
+        steps::plot(report),
         instructions(report),
-    ];
-    all.into_iter()
-        .map(|((title, note), plot, keys)| (title, note, plot, keys))
-        .collect()
+    ]
 }
 
 fn figure_of<'a>(report: &'a Report, system: &str, operation: &str) -> Option<&'a Figure> {
@@ -208,7 +210,11 @@ fn draw(
     unit: &str,
     values: Vec<(&'static str, Vec<Option<f64>>)>,
 ) -> Plot {
-    let keys = values.iter().map(|(system, _)| *system).collect();
+    let keys = values.iter().map(|(system, _)| {
+        let swatch = swatch(style(report, system));
+        format!("{swatch}{}", escape(system))
+    });
+    let keys = keys.collect();
     let lines = values.into_iter().map(|(system, values)| Line {
         name: system.into(),
         style: style(report, system),
@@ -324,13 +330,7 @@ fn instructions(report: &Report) -> Plot {
     )
 }
 
-fn figure(
-    out: &mut String,
-    report: &Report,
-    (title, note): (&str, &str),
-    plot: &str,
-    keys: &[&str],
-) {
+fn figure(out: &mut String, (title, note): (&str, &str), plot: &str, keys: &[String]) {
     let _ = write!(
         out,
         "<figure>\n<figcaption><h2>{title}</h2><p>{note}</p></figcaption>\n{plot}\n"
@@ -338,12 +338,7 @@ fn figure(
     if !keys.is_empty() {
         out.push_str("<ul class=keys>");
         for key in keys {
-            let _ = write!(
-                out,
-                "<li>{}{}</li>",
-                swatch(style(report, key)),
-                escape(key)
-            );
+            let _ = write!(out, "<li>{key}</li>");
         }
         out.push_str("</ul>\n");
     }
@@ -377,7 +372,7 @@ mod tests {
     fn every_plot_is_drawn_and_every_figure_is_in_a_table() {
         let report = made_up(&[]);
         let page = html(&report);
-        assert_eq!(page.matches("<figure>").count(), 7);
+        assert_eq!(page.matches("<figure>").count(), 8);
         for figure in &report.figures {
             let cell = format!(
                 "<th scope=row>{}</th><td>{}",

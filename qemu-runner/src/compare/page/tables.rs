@@ -5,9 +5,10 @@
 
 use super::escape;
 use crate::compare::figures::Ratio;
-use crate::compare::markdown::number;
+use crate::compare::markdown::{number, optional};
+use crate::compare::operations::{Unit, operation};
 use crate::compare::report::Report;
-use crate::compare::systems::{Unit, operation};
+use crate::compare::steps::table as steps;
 use std::fmt::Write;
 
 // Writing to a String cannot fail, so the results of `write!` are dropped throughout.
@@ -47,7 +48,6 @@ pub fn table(out: &mut String, report: &Report, name: &str) {
         escape(operation.title),
         operation.unit.word()
     );
-    let optional = |value: Option<f64>| value.map_or("-".into(), number);
     let spread = |[least, most]: [f64; 2]| format!("{} to {}", number(least), number(most));
     let ratio = |ratio: Option<Ratio>| {
         ratio.map_or("-".into(), |r| {
@@ -87,6 +87,18 @@ pub fn table(out: &mut String, report: &Report, name: &str) {
             ["system", "figure", "spread", "to floor", "to norma"],
             rows,
         );
+    }
+}
+
+/// Where the time of an empty call goes.
+pub fn steps(out: &mut String, report: &Report) {
+    if report.steps.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "<h2>{}</h2>\n<p>{}</p>", steps::TITLE, steps::NOTE);
+    let rows = steps::rows(&report.steps);
+    if let [heads, rows @ ..] = &rows[..] {
+        table_of(out, heads, rows.iter().map(Vec::as_slice));
     }
 }
 
@@ -166,9 +178,19 @@ fn rows_of<const N: usize>(
     heads: [&str; N],
     rows: impl Iterator<Item = [String; N]>,
 ) {
+    let rows: Vec<_> = rows.collect();
+    table_of(out, &heads, rows.iter().map(<[String; N]>::as_slice));
+}
+
+/// The same, of any width.
+fn table_of<'a>(
+    out: &mut String,
+    heads: &[impl AsRef<str>],
+    rows: impl Iterator<Item = &'a [String]>,
+) {
     out.push_str("<div class=wide tabindex=0><table>\n<thead><tr>");
     for head in heads {
-        let _ = write!(out, "<th scope=col>{}</th>", escape(head));
+        let _ = write!(out, "<th scope=col>{}</th>", escape(head.as_ref()));
     }
     out.push_str("</tr></thead>\n<tbody>\n");
     for row in rows {
