@@ -71,13 +71,14 @@ fn old_processor(lab: &Lab) -> Result<()> {
     passes(lab, node.argument("network=off"), "faults")
 }
 
-/// Programs on two nodes call each other as if they were on one.
+/// Programs on two nodes call each other as if they were on one, and one learns of the other's node
+/// what a thread of the kernel can.
 fn remote(lab: &Lab) -> Result<()> {
-    let (server, client) = (node(lab, "a", "server")?, node(lab, "b", "client")?);
+    let (server, client) = (node(lab, "a", "asked")?, node(lab, "b", "asking")?);
     lab.run(Plan::pair(server, client), |run| {
         run.expect("b", "task trial: all answers came", deadline())?;
-        run.expect("b", &passed("client"), deadline())?;
-        run.expect("a", &passed("server"), deadline())?;
+        run.expect("b", &passed("asking"), deadline())?;
+        run.expect("a", &passed("asked"), deadline())?;
         ends(run, "b", Outcome::Pass)?;
         ends(run, "a", Outcome::Pass)
     })

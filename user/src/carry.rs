@@ -47,6 +47,15 @@ impl Right {
             RightKind::SendOnce => Right::SendOnce(SendOnceRight::from_name(name)),
         }
     }
+
+    /// Gives the value up and keeps the right under its name.
+    pub(crate) fn into_name(self) -> Name {
+        match self {
+            Right::Receive(right) => right.into_name(),
+            Right::Send(right) => right.into_name(),
+            Right::SendOnce(right) => right.into_name(),
+        }
+    }
 }
 
 impl From<ReceiveRight> for Right {

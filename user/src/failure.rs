@@ -1,12 +1,14 @@
 //! Errors of the face, as services in an image have them.
 
 use crate::message::Message;
+use crate::names::node_name;
 use crate::notify::Notification;
 use crate::system::Refused;
 use core::fmt;
 use norma_abi::Code;
 use norma_ipc::Name;
 use norma_ipc::typed::ReadError;
+use norma_wire::hello::NodeName;
 
 /// Why an operation failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub enum Failure {
     Unanswered,
     /// The node on which the receiver lives is dead.
     NodeDied {
+        /// Its name, empty if it was never known.
+        name: NodeName,
         /// Its FLIP address.
         address: u64,
     },
@@ -32,8 +36,13 @@ pub enum Failure {
     NameUnknown,
     /// A name has 1 to 63 bytes.
     BadName,
-    /// The name has been checked in already.
+    /// This node has checked that name in already.
     NameTaken,
+    /// Another node has checked that name in.
+    NameTakenBy {
+        /// Which.
+        node: NodeName,
+    },
     /// There was no memory, or a quota is used up.
     NoMemory,
     /// The right cannot be used for that.
@@ -61,6 +70,8 @@ pub enum Failure {
     RightHeld(Name),
     /// A notification came in place of a message.
     Notified,
+    /// The node has no entry of that name for threads of others.
+    NoSuchEntry,
     /// What was asked does not exist there.
     NotSupported,
     /// An address does not denote memory that can be used like that.
@@ -82,10 +93,16 @@ impl Failure {
             Code::Empty => Failure::Empty,
             Code::PortDied => Failure::PortDied,
             Code::Unanswered => Failure::Unanswered,
-            Code::NodeDied => Failure::NodeDied { address: detail },
+            Code::NodeDied => Failure::NodeDied {
+                name: node_name(detail),
+                address: detail,
+            },
             Code::NameUnknown => Failure::NameUnknown,
             Code::BadName => Failure::BadName,
             Code::NameTaken => Failure::NameTaken,
+            Code::NameTakenBy => Failure::NameTakenBy {
+                node: NodeName::default(),
+            },
             Code::NoMemory => Failure::NoMemory,
             Code::InvalidRight => Failure::InvalidRight,
             // What was wrong with it stays with whoever read it.
@@ -112,7 +129,7 @@ impl Failure {
     /// The code that says so, and what comes with it.
     pub(crate) const fn reason(self) -> (Code, u64) {
         match self {
-            Failure::NodeDied { address } => (Code::NodeDied, address),
+            Failure::NodeDied { address, .. } => (Code::NodeDied, address),
             failure => (failure.code(), 0),
         }
     }
@@ -127,9 +144,10 @@ impl Failure {
             Failure::PortDied => Code::PortDied,
             Failure::Unanswered => Code::Unanswered,
             Failure::NodeDied { .. } => Code::NodeDied,
-            Failure::NameUnknown => Code::NameUnknown,
+            Failure::NameUnknown | Failure::NoSuchEntry => Code::NameUnknown,
             Failure::BadName => Code::BadName,
             Failure::NameTaken => Code::NameTaken,
+            Failure::NameTakenBy { .. } => Code::NameTakenBy,
             Failure::NoMemory => Code::NoMemory,
             Failure::InvalidRight => Code::InvalidRight,
             Failure::BadMessage(_) => Code::BadMessage,
@@ -164,10 +182,16 @@ impl fmt::Display for Failure {
             Failure::Empty => "the queue is empty",
             Failure::PortDied => "the port was destroyed",
             Failure::Unanswered => "the receiver dropped the call without a reply",
-            Failure::NodeDied { address } => return write!(f, "node {address:#018x} died"),
+            Failure::NodeDied { name, address } if name.as_str().is_empty() => {
+                return write!(f, "node {address:#018x} died");
+            }
+            Failure::NodeDied { name, .. } => return write!(f, "node {name} died"),
             Failure::NameUnknown => "nobody has checked that name in",
             Failure::BadName => "a name has 1 to 63 bytes",
-            Failure::NameTaken => "that name has been checked in already",
+            Failure::NameTaken => "this node has checked that name in already",
+            Failure::NameTakenBy { node } => {
+                return write!(f, "node {node} has checked that name in");
+            }
             Failure::NoMemory => "out of memory",
             Failure::InvalidRight => "the right cannot be used for that",
             Failure::BadMessage(error) => return error.fmt(f),
@@ -180,6 +204,7 @@ impl fmt::Display for Failure {
             Failure::NameInUse => "the name is in use",
             Failure::RightHeld(name) => return write!(f, "the task holds the port as {name:?}"),
             Failure::Notified => "a notification came in place of a message",
+            Failure::NoSuchEntry => "the node has no such entry",
             Failure::NotSupported => "not known there",
             Failure::BadAddress => "not memory of the task that can be used like that",
             Failure::TooManyThreads => "there are as many threads as there can be",
@@ -240,6 +265,39 @@ impl ReceiveError {
         }
     }
 }
+
+macro_rules! displayed {
+    ($($type:ty),*) => {$(
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.failure.fmt(f)
+            }
+        }
+
+        impl core::error::Error for $type {}
+    )*};
+}
+
+displayed!(SendError, CallError);
+
+impl<R> fmt::Display for MoveError<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.failure.fmt(f)
+    }
+}
+
+impl<R: fmt::Debug> core::error::Error for MoveError<R> {}
+
+impl fmt::Display for ReceiveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReceiveError::Failure(failure) => failure.fmt(f),
+            ReceiveError::Notification(notification) => notification.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for ReceiveError {}
 
 impl From<SendError> for Failure {
     fn from(error: SendError) -> Self {

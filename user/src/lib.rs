@@ -29,6 +29,8 @@ mod carry;
 #[cfg(target_os = "none")]
 mod clock;
 #[cfg(target_os = "none")]
+mod confirm;
+#[cfg(target_os = "none")]
 mod console;
 #[cfg(target_os = "none")]
 mod failure;
@@ -38,6 +40,8 @@ mod heap;
 mod memory;
 #[cfg(target_os = "none")]
 mod message;
+#[cfg(target_os = "none")]
+mod names;
 #[cfg(target_os = "none")]
 pub mod network;
 #[cfg(target_os = "none")]
@@ -49,11 +53,15 @@ mod read;
 #[cfg(target_os = "none")]
 mod receive;
 #[cfg(target_os = "none")]
+mod remote;
+#[cfg(target_os = "none")]
 mod rights;
 #[cfg(target_os = "none")]
 mod send;
 #[cfg(target_os = "none")]
 mod set;
+#[cfg(target_os = "none")]
+mod space;
 #[cfg(target_os = "none")]
 mod start;
 #[cfg(target_os = "none")]
@@ -73,14 +81,21 @@ mod face {
     pub use crate::card::{Arrived, Card, PageBytes, Slot};
     pub use crate::carry::Right;
     pub use crate::clock::Clock;
+    pub use crate::confirm::Fate;
     pub use crate::console::write;
     pub use crate::failure::{CallError, Failure, MoveError, ReceiveError, SendError};
     pub use crate::memory::Memory;
     pub use crate::message::Message;
-    pub use crate::notify::{Delivery, Notification};
+    pub use crate::names::{Location, NAME_TAKEN};
+    pub use crate::notify::{Delivery, Notification, ReturnedRight};
     pub use crate::read::{Items, Reader, Rights, Values};
+    pub use crate::remote::{
+        NetCounters, NetworkCard, NodeInformation, PortStatus, RemoteEntry, RemoteNode,
+        RemoteThread, node,
+    };
     pub use crate::rights::{AnyRight, ReceiveRight, SendOnceRight, SendRight, destroy_name};
     pub use crate::set::PortSet;
+    pub use crate::space::Space;
     pub use crate::start::__start;
     pub use crate::task::Task;
     pub use crate::thread::{JoinHandle, exit_thread, sleep, spawn, yield_now};
@@ -88,7 +103,9 @@ mod face {
     pub use norma_abi::{FAULT, Fault};
     pub use norma_ipc::typed::{Array, Item, Kind, Number, ReadError, Scalar};
     pub use norma_ipc::{
-        ByteOrder, Context, Disposition, Format, Name, PAGE_SIZE, ReceiveStatus, RightKind,
+        About, ByteOrder, Context, Disposition, Format, Name, PAGE_SIZE, ReceiveStatus, RightKind,
         RightTypes,
     };
+    pub use norma_wire::hello::NodeName;
+    pub use norma_wire::special::{DEVICE_PORT, FIRST_SERVICE_PORT, HOST_PORT, NAME_PORT};
 }

@@ -40,6 +40,15 @@ macro_rules! receiving {
                 message(receive(self.name, 0))
             }
 
+            /// Waits for a message of at most `limit` bytes of inline data.
+            ///
+            /// # Errors
+            /// As without a limit, and [`Failure::TooLarge`]: the message stays in the queue, the
+            /// first there.
+            pub fn receive_within(&self, limit: usize) -> Result<Message, ReceiveError> {
+                message(receive_within(self.name, limit, FOREVER))
+            }
+
             /// Waits for a message or a notification.
             ///
             /// # Errors
@@ -97,8 +106,21 @@ macro_rules! receiving {
             ///
             /// # Errors
             /// As without a reply.
+            #[inline]
             pub fn reply_and_receive(&self, reply: Message) -> Result<Message, ReceiveError> {
                 answer(self.name, reply)
+            }
+
+            /// As [`Self::reply_and_receive`], for notifications too.
+            ///
+            /// # Errors
+            /// As without a reply.
+            pub fn reply_and_receive_any(&self, reply: Message) -> Result<Delivery, Failure> {
+                match answer(self.name, reply) {
+                    Ok(message) => Ok(Delivery::Message(message)),
+                    Err(ReceiveError::Notification(news)) => Ok(Delivery::Notification(news)),
+                    Err(ReceiveError::Failure(failure)) => Err(failure),
+                }
             }
         }
     };
@@ -122,6 +144,15 @@ fn receive(from: Name, timeout: u64) -> Result<Delivery, Failure> {
     came(message, result)
 }
 
+/// As [`receive`], of at most so many bytes of data.
+pub(crate) fn receive_within(from: Name, limit: usize, timeout: u64) -> Result<Delivery, Failure> {
+    let mut message = Message::new()?;
+    let arguments = |at| [from.raw().into(), at, timeout, limit as u64];
+    let result = with(call::RECEIVE_WITHIN, arguments, &mut message);
+    came(message, result)
+}
+
+#[inline(always)]
 fn answer(from: Name, mut reply: Message) -> Result<Message, ReceiveError> {
     let arguments = |at| [from.raw().into(), at, 0, 0];
     let result = with(call::REPLY_AND_RECEIVE, arguments, &mut reply);

@@ -119,9 +119,14 @@ pub(crate) fn named(number: u64) -> Name {
     Name::from_raw(number as u32)
 }
 
-fn make<R: AnyRight>(name: Name, how: u32) -> Result<R, Failure> {
+fn made<R: AnyRight>(name: Name, how: u32) -> Result<R, Failure> {
+    make(name, how).map(R::from_name)
+}
+
+/// Makes or copies a right; its name.
+pub(crate) fn make(name: Name, how: u32) -> Result<Name, Failure> {
     let made = plain(call::MAKE, [name.raw().into(), how.into(), 0, 0])?;
-    Ok(R::from_name(named(made)))
+    Ok(named(made))
 }
 
 impl ReceiveRight {
@@ -139,7 +144,7 @@ impl ReceiveRight {
     /// # Errors
     /// [`Failure::NoMemory`].
     pub fn make_send(&self) -> Result<SendRight, Failure> {
-        make(self.name, disposition::MAKE_SEND)
+        made(self.name, disposition::MAKE_SEND)
     }
 
     /// Makes a send-once right to the port.
@@ -147,7 +152,7 @@ impl ReceiveRight {
     /// # Errors
     /// [`Failure::NoMemory`].
     pub fn make_send_once(&self) -> Result<SendOnceRight, Failure> {
-        make(self.name, disposition::MAKE_SEND_ONCE)
+        made(self.name, disposition::MAKE_SEND_ONCE)
     }
 
     /// Sets how many messages the port's queue holds before senders must wait.
@@ -254,24 +259,12 @@ impl SendRight {
     /// # Errors
     /// The port may be dead; [`Failure::NoMemory`].
     pub fn copy(&self) -> Result<SendRight, Failure> {
-        make(self.name, disposition::COPY_SEND)
+        made(self.name, disposition::COPY_SEND)
     }
 
     /// Whether the port is dead.
     pub fn is_dead(&self) -> bool {
         let types = plain(call::TYPES, [self.name.raw().into(), 0, 0, 0]);
         types.is_err() || types.is_ok_and(|types| types as u8 & RightTypes::DEAD_NAME.bits() != 0)
-    }
-
-    /// Makes a copy of this right known to the whole cluster under `name`, of 1 to 63 bytes.
-    ///
-    /// # Errors
-    /// [`Failure::BadName`], [`Failure::NameTaken`], [`Failure::NoMemory`], the port's death.
-    pub fn check_in(&self, name: &str) -> Result<(), Failure> {
-        let (address, length) = (name.as_ptr() as u64, name.len() as u64);
-        let arguments = [address, length, self.name.raw().into(), 0];
-        // SAFETY: the kernel reads the name.
-        unsafe { system::call(call::CHECK_IN, arguments) }?;
-        Ok(())
     }
 }

@@ -122,6 +122,7 @@ impl SendRight {
     ///
     /// # Errors
     /// [`CallError`]; with the message, if it was not sent.
+    #[inline]
     pub fn call(&self, message: Message) -> Result<Message, CallError> {
         call(self.name, message, FOREVER)
     }
@@ -134,20 +135,42 @@ impl SendRight {
         call(self.name, message, nanoseconds(timeout))
     }
 
-    /// Sends a message with a right to reply to `port`, and waits for what comes there first.
+    /// Sends a message with a right to reply to `port`, and waits for what comes there first: the
+    /// reply, news that there will be none
+    /// ([`SendOnce`](crate::Notification::SendOnce)), or something else.
     ///
     /// # Errors
-    /// [`CallError`]; with the message, if it was not sent.
-    pub fn exchange(
+    /// [`CallError`]; with the message, if it was not sent. It must have no right to reply yet
+    /// ([`Failure::InvalidRight`]).
+    pub fn exchange(&self, message: Message, port: &ReceiveRight) -> Result<Delivery, CallError> {
+        exchange(self.name, message, port, FOREVER)
+    }
+
+    /// As [`SendRight::exchange`], until `timeout` has passed: a reply may still come to `port`
+    /// when the message was sent.
+    ///
+    /// # Errors
+    /// As [`SendRight::exchange`], and [`Failure::TimedOut`].
+    pub fn exchange_timeout(
         &self,
-        mut message: Message,
+        message: Message,
         port: &ReceiveRight,
+        timeout: Duration,
     ) -> Result<Delivery, CallError> {
-        let arguments = |at| [self.name.raw().into(), at, FOREVER, port.name.raw().into()];
-        match with(call::EXCHANGE, arguments, &mut message) {
-            Err(refused) if !refused.sent => Err(unsent(message, refused)),
-            result => received(message, result),
-        }
+        exchange(self.name, message, port, nanoseconds(timeout))
+    }
+}
+
+fn exchange(
+    to: Name,
+    mut message: Message,
+    port: &ReceiveRight,
+    timeout: u64,
+) -> Result<Delivery, CallError> {
+    let arguments = |at| [to.raw().into(), at, timeout, port.name.raw().into()];
+    match with(call::EXCHANGE, arguments, &mut message) {
+        Err(refused) if !refused.sent => Err(unsent(message, refused)),
+        result => received(message, result),
     }
 }
 
@@ -191,7 +214,7 @@ pub(crate) fn with(
     unsafe { system::call(number, arguments(at)) }
 }
 
-fn send(to: Name, mut message: Message, timeout: u64) -> Result<(), SendError> {
+pub(crate) fn send(to: Name, mut message: Message, timeout: u64) -> Result<(), SendError> {
     let arguments = |at| [to.raw().into(), at, timeout, 0];
     sent(with(call::SEND, arguments, &mut message), message)
 }
@@ -236,7 +259,7 @@ fn sent(result: Result<u64, Refused>, mut message: Message) -> Result<(), SendEr
 }
 
 #[cold]
-fn not_sent(mut message: Message, refused: Refused) -> SendError {
+pub(crate) fn not_sent(mut message: Message, refused: Refused) -> SendError {
     message.stayed();
     SendError {
         failure: refused.into(),
@@ -258,6 +281,7 @@ impl From<SendError> for CallError {
     }
 }
 
+#[inline(always)]
 fn call(to: Name, mut message: Message, timeout: u64) -> Result<Message, CallError> {
     if message.expects_reply() {
         return Err(CallError {

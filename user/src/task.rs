@@ -1,8 +1,8 @@
 //! The task, as `main` is given it.
 
 use crate::failure::Failure;
-use crate::rights::{AnyRight, ReceiveRight, SendRight, named};
-use crate::send::nanoseconds;
+use crate::rights::{AnyRight, ReceiveRight, SendRight};
+use crate::space::Space;
 use crate::start::exit;
 use crate::system::{self, plain};
 use core::time::Duration;
@@ -38,6 +38,11 @@ impl Task {
         &self.port
     }
 
+    /// The task's rights by their names.
+    pub const fn space(&self) -> Space {
+        Space::own()
+    }
+
     /// What it was started with.
     pub fn arguments(&self) -> &str {
         core::str::from_utf8(&self.arguments[..self.length]).unwrap_or_default()
@@ -46,6 +51,14 @@ impl Task {
     /// Nanoseconds since the machine was started.
     pub fn now(&self) -> u64 {
         plain(call::CLOCK, [0; 4]).unwrap_or(0)
+    }
+
+    /// Waits.
+    ///
+    /// # Errors
+    /// [`Failure::Cancelled`].
+    pub fn sleep(&self, time: Duration) -> Result<(), Failure> {
+        crate::thread::sleep(time)
     }
 
     /// Ends the task.
@@ -65,35 +78,4 @@ impl Task {
         )?;
         Ok(())
     }
-
-    /// Looks a name up: on this node, then in the cluster, once.
-    ///
-    /// # Errors
-    /// [`Failure::NameUnknown`], [`Failure::TimedOut`].
-    pub fn look_up(&self, name: &str) -> Result<SendRight, Failure> {
-        look_up(name, 0)
-    }
-
-    /// Looks a name up until somebody has checked it in, for at most `timeout`.
-    ///
-    /// # Errors
-    /// [`Failure::NameUnknown`] when the time is up.
-    pub fn wait_for(&self, name: &str, timeout: Duration) -> Result<SendRight, Failure> {
-        look_up(name, nanoseconds(timeout).max(1))
-    }
-
-    /// Makes a name unknown again. Tells whether it was checked in on this node.
-    pub fn check_out(&self, name: &str) -> bool {
-        let (address, length) = (name.as_ptr() as u64, name.len() as u64);
-        // SAFETY: the kernel reads the name.
-        let known = unsafe { system::call(call::CHECK_OUT, [address, length, 0, 0]) };
-        known.is_ok_and(|known| known != 0)
-    }
-}
-
-fn look_up(name: &str, wait: u64) -> Result<SendRight, Failure> {
-    let (address, length) = (name.as_ptr() as u64, name.len() as u64);
-    // SAFETY: the kernel reads the name.
-    let found = unsafe { system::call(call::LOOK_UP, [address, length, wait, 0]) }?;
-    Ok(SendRight::from_name(named(found)))
 }

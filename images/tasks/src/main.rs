@@ -6,7 +6,11 @@
 #![no_std]
 #![no_main]
 
+extern crate alloc;
+
 mod bench;
+#[path = "../../../user/programs/trial/src/both.rs"]
+mod both;
 mod card;
 mod ends;
 mod relay;
@@ -15,6 +19,11 @@ mod talk;
 use core::fmt;
 use norma_boot::{Node, println};
 use norma_kernel::task::{End, Options, Programs, StartError, Task};
+
+/// Whose face `both.rs` is written against.
+mod face {
+    pub use norma_boot::*;
+}
 
 norma_boot::image!(main);
 
@@ -87,7 +96,9 @@ fn main(node: Node) -> Result<(), Failure> {
         "preemption" => ends::preemption(&node),
         "threads" => succeeds(&node, "threads"),
         "vectors" => succeeds(&node, "vectors"),
-        "ports" => succeeds(&node, "ports"),
+        "ports" => both::all(&face::Space::new()?)
+            .map_err(Failure::from)
+            .and_then(|()| succeeds(&node, "ports")),
         "typed" => talk::typed(&node),
         "memory" => succeeds(&node, "memory"),
         "handled" => succeeds(&node, "handled"),
@@ -107,6 +118,8 @@ fn main(node: Node) -> Result<(), Failure> {
         "bench-relayed" => bench::run(&node, true),
         "server" => succeeds(&node, "echo far"),
         "client" => succeeds(&node, "client far"),
+        "asked" => talk::asked(&node),
+        "asking" => succeeds(&node, "other-node far").and_then(|()| succeeds(&node, "client far")),
         _ => Err(Failure("no such test")),
     }?;
     println!("@result {{\"test\":\"{name}\",\"passed\":true}}");

@@ -98,3 +98,21 @@ fn understood(program: &SendRight) -> Result<bool, norma_boot::Failure> {
     let whole = memory.read_at(0, &mut bytes) && bytes == numbers;
     Ok(values && whole && right.name() == port.name())
 }
+
+/// The side of a test on two nodes that is asked: by programs, and of what its kernel does.
+pub fn asked(node: &Node) -> Result<(), Failure> {
+    let holder = trial(node, "hold")?;
+    // It answers when the name is surely its own.
+    let held = holder.port().call(Message::new()?);
+    held.map_err(|error| error.failure)?;
+    node.register_entry("worker", 3, |start| {
+        let right = start.message.take_right().ok().flatten();
+        let told = Message::with_data(start.message.data());
+        if let (Some(right), Ok(told)) = (right, told) {
+            // Whoever began this waits, and notices if nothing comes.
+            let _ = right.send(told);
+        }
+    })?;
+    crate::succeeds(node, "echo far")?;
+    check(holder.ended().is_none(), "the name was held all the time")
+}

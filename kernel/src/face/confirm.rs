@@ -12,7 +12,7 @@ use crate::memory::Frame;
 use crate::node::{self, EngineGuard, Patience};
 use crate::thread;
 use core::time::Duration;
-use norma_ipc::{Name, ThreadId};
+use norma_ipc::{Name, SpaceId, ThreadId};
 use norma_net::{Confirmation, Posted};
 
 /// What became of a message.
@@ -35,7 +35,7 @@ impl SendRight {
     /// # Errors
     /// The message comes back whole when it was not sent: it is not delivered.
     pub fn send_confirmed(&self, message: Message) -> Result<Fate, SendError> {
-        send_confirmed(self.name, message, Patience::Forever)
+        send_confirmed(None, self.name, message, Patience::Forever)
     }
 
     /// As [`SendRight::send_confirmed`], until `timeout` has passed.
@@ -47,14 +47,21 @@ impl SendRight {
         message: Message,
         timeout: Duration,
     ) -> Result<Fate, SendError> {
-        send_confirmed(self.name, message, Patience::of(timeout))
+        send_confirmed(None, self.name, message, Patience::of(timeout))
     }
 }
 
-fn send_confirmed(name: Name, message: Message, patience: Patience) -> Result<Fate, SendError> {
+/// Sends to what is under a name of a space, or of the kernel's own.
+pub(crate) fn send_confirmed(
+    space: Option<SpaceId>,
+    name: Name,
+    message: Message,
+    patience: Patience,
+) -> Result<Fate, SendError> {
     let thread = thread::current();
     let mut engine = node::lock();
-    match begin(&mut engine, thread, name, message.unwrap(), patience) {
+    let to = (space.unwrap_or(engine.space), name);
+    match begin(&mut engine, thread, to, message.unwrap(), patience) {
         Ok(false) => Ok(Fate::Delivered),
         Ok(true) => match await_reply(&mut engine, thread, None, patience) {
             Ok(receipt) => {
@@ -78,12 +85,11 @@ fn send_confirmed(name: Name, message: Message, patience: Patience) -> Result<Fa
 fn begin(
     engine: &mut EngineGuard,
     thread: ThreadId,
-    name: Name,
+    (space, name): (SpaceId, Name),
     message: norma_ipc::Message<Frame>,
     patience: Patience,
 ) -> Result<bool, (Failure, norma_ipc::Message<Frame>)> {
     let now = node::now();
-    let space = engine.space;
     let sent = engine
         .core
         .send_confirmed(now, space, name, message, thread);

@@ -30,9 +30,11 @@ mod write;
 pub(crate) use call::call_from;
 pub use carry::Right;
 pub use confirm::Fate;
+pub(crate) use confirm::send_confirmed;
 pub use delivery::{Delivery, Notification, ReturnedRight};
 pub use error::{CallError, Failure, MoveError, ReceiveError, SendError};
 pub use message::Message;
+pub(crate) use names::{claim, look_up};
 pub use node::{Counts, Node, RawCard};
 pub use norma_ipc::typed::{Array, Item, Items, Kind, Number, ReadError, Scalar};
 pub use norma_ipc::{
@@ -42,7 +44,7 @@ pub use norma_net::{
     CheckInError, DEVICE_PORT, FIRST_SERVICE_PORT, HOST_PORT, NAME_PORT, NAME_TAKEN, NodeName,
 };
 pub use read::{Reader, Rights};
-pub(crate) use receive::{Received, complete, take};
+pub(crate) use receive::{Received, complete, take, take_within};
 pub use remote::{NodeInformation, RemoteEntry, RemoteNode, RemoteThread, Start, node};
 pub use rights::{AnyRight, ReceiveRight, SendOnceRight, SendRight};
 pub(crate) use send::answer;

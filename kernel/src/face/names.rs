@@ -11,7 +11,7 @@ use crate::node::{self, Patience};
 use crate::thread::{self, rights as held};
 use core::time::Duration;
 use norma_flip::Instant;
-use norma_ipc::{RightError, RightKind, ThreadId};
+use norma_ipc::{Name, RightError, RightKind, SpaceId, ThreadId};
 use norma_net::{CheckInError, Interest, LookUp, NAME_TAKEN, NodeName};
 
 impl SendRight {
@@ -78,26 +78,31 @@ impl SendRight {
     /// [`Failure::PortDied`] if the port died meanwhile. When it fails, the name is not
     /// this node's, unless it was before ([`Failure::NameTaken`]).
     pub fn claim(&self, name: &str) -> Result<(), Failure> {
-        let thread = thread::current();
-        let mut engine = node::lock();
-        let (space, now) = (engine.space, node::now());
-        engine.core.claim(now, thread, space, self.name, name)?;
-        engine.act(now);
-        let answer = await_reply(&mut engine, thread, None, Patience::Forever);
-        if answer.is_err() {
-            // Whatever ended the wait, nobody is left to hear of the claim.
-            engine.core.check_out(name);
-            engine.act(now);
-        }
-        drop(engine);
-        let answer = Message::wrap(answer?);
-        if answer.id() == NAME_TAKEN {
-            return Err(Failure::NameTakenBy {
-                node: node_name(answer.data()),
-            });
-        }
-        Ok(())
+        claim(None, self.name, name)
     }
+}
+
+/// The same for what is under a name of a space, or of the kernel's own.
+pub(crate) fn claim(space: Option<SpaceId>, right: Name, name: &str) -> Result<(), Failure> {
+    let thread = thread::current();
+    let mut engine = node::lock();
+    let (space, now) = (space.unwrap_or(engine.space), node::now());
+    engine.core.claim(now, thread, space, right, name)?;
+    engine.act(now);
+    let answer = await_reply(&mut engine, thread, None, Patience::Forever);
+    if answer.is_err() {
+        // Whatever ended the wait, nobody is left to hear of the claim.
+        engine.core.check_out(name);
+        engine.act(now);
+    }
+    drop(engine);
+    let answer = Message::wrap(answer?);
+    if answer.id() == NAME_TAKEN {
+        return Err(Failure::NameTakenBy {
+            node: node_name(answer.data()),
+        });
+    }
+    Ok(())
 }
 
 /// The name of a node, as a message has it.

@@ -343,7 +343,12 @@ fn give_notification(
     if let Err(code) = writable {
         return Err((code.into(), notification));
     }
-    let reason = |failure: Failure| Refusal::from(failure).code.number();
+    let mut died = 0;
+    let mut reason = |failure: Failure| {
+        let Refusal { code, detail, .. } = failure.into();
+        died = detail;
+        code.number()
+    };
     let (news, subject, reason) = match notification {
         Notification::SendOnce(failure) => (News::SendOnce, 0, reason(failure)),
         Notification::DeadName { name, failure } => (News::DeadName, name.raw(), reason(failure)),
@@ -362,7 +367,7 @@ fn give_notification(
         id: 0,
         data_length: 0,
         rights_length: 0,
-        memory: 0,
+        memory: died,
         memory_length: 0,
         reply: 0,
         sequence: 0,

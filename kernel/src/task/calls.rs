@@ -10,7 +10,7 @@
 use super::life::{self, End};
 use super::memory::Pages;
 use super::run::{self, Context};
-use super::{card, messages, ports};
+use super::{card, cluster, messages, ports};
 use crate::face::Failure;
 use crate::limits::{TASK_PRINT, TASK_RESERVE};
 use crate::memory::{NoMemory, free_frames};
@@ -69,7 +69,8 @@ impl From<Failure> for Refusal {
             Failure::NodeDied { address, .. } => (Code::NodeDied, address),
             Failure::NameUnknown | Failure::NoSuchEntry => (Code::NameUnknown, 0),
             Failure::BadName => (Code::BadName, 0),
-            Failure::NameTaken | Failure::NameTakenBy { .. } => (Code::NameTaken, 0),
+            Failure::NameTaken => (Code::NameTaken, 0),
+            Failure::NameTakenBy { .. } => (Code::NameTakenBy, 0),
             Failure::NoMemory => (Code::NoMemory, 0),
             Failure::InvalidRight => (Code::InvalidRight, 0),
             Failure::BadMessage(_) => (Code::BadMessage, 0),
@@ -142,7 +143,8 @@ fn carry_out(context: &mut Context, number: u64, arguments: &Arguments) -> Outco
 }
 
 #[inline(never)]
-fn plain(context: &mut Context, number: u64, &[a, b, c, d, ..]: &Arguments) -> Outcome {
+fn plain(context: &mut Context, number: u64, arguments: &Arguments) -> Outcome {
+    let &[a, b, c, d, ..] = arguments;
     match number {
         call::EXIT => life::end_own(context, End::Exited(a)),
         call::THREAD_EXIT => run::end(context),
@@ -159,9 +161,12 @@ fn plain(context: &mut Context, number: u64, &[a, b, c, d, ..]: &Arguments) -> O
         }
         call::MAP => map(context, a),
         call::UNMAP => unmap(context, a, b),
-        call::ARGUMENTS => arguments(context, a, b),
+        call::ARGUMENTS => started_with(context, a, b),
         call::OPEN_CARD => card::open(context, a, b, c),
         call::EXCHANGE_FRAMES => card::exchange(context),
+        call::SEND_CONFIRMED => messages::send_confirmed(context, arguments),
+        call::RECEIVE_WITHIN => messages::receive_within(context, arguments),
+        call::CLAIM..=call::NODE_NAME => cluster::carry_out(context, number, arguments),
         _ => Err(Code::NoSuchCall.into()),
     }
 }
@@ -223,7 +228,7 @@ fn unmap(context: &Context, address: u64, length: u64) -> Outcome {
     Ok(0)
 }
 
-fn arguments(context: &Context, address: u64, room: u64) -> Outcome {
+fn started_with(context: &Context, address: u64, room: u64) -> Outcome {
     let text = context.task.arguments.as_bytes();
     let memory = context.task.memory();
     let memory = memory.as_ref().ok_or(Code::BadAddress)?;

@@ -12,7 +12,9 @@ use super::calls::{Arguments, Outcome, Refusal, afford};
 use super::content::{self, CoreMessage, Plain};
 use super::ports::name;
 use super::run::Context;
-use crate::face::{CallError, Failure, Message, Name, RightKind, call_from, take};
+use crate::face::{
+    self, CallError, Failure, Fate, Message, Name, RightKind, call_from, take, take_within,
+};
 use crate::node::{self, EngineGuard, Patience};
 use crate::thread;
 use core::time::Duration;
@@ -81,6 +83,27 @@ fn send_request(
     Ok(())
 }
 
+/// `SEND_CONFIRMED(name, message, timeout)`: what became of it is the code, once it was sent.
+pub(super) fn send_confirmed(context: &Context, &[to, at, time, ..]: &Arguments) -> Outcome {
+    let (to, mut header) = (name(to)?, content::header(context, at)?);
+    afford()?;
+    let message = content::take(context, &mut header)?;
+    let patience = match time {
+        FOREVER => Patience::Forever,
+        nanoseconds => Patience::of(Duration::from_nanos(nanoseconds)),
+    };
+    match face::send_confirmed(Some(context.task.space), to, message, patience) {
+        Ok(Fate::Delivered) => Ok(0),
+        Ok(Fate::NotDelivered(failure) | Fate::Unknown(failure)) => {
+            Err(Refusal::from(failure).after_sending())
+        }
+        Err(error) => {
+            content::put_back(context, at, &header, error.message);
+            Err(error.failure.into())
+        }
+    }
+}
+
 /// `RECEIVE(name, message, timeout)`
 pub(super) fn receive(context: &mut Context, &[from, at, time, ..]: &Arguments) -> Outcome {
     let from = name(from)?;
@@ -88,6 +111,20 @@ pub(super) fn receive(context: &mut Context, &[from, at, time, ..]: &Arguments) 
     let taken: Result<Came, Failure> =
         take(&mut engine, context.task.space, from, None, patience(time));
     deliver_taken(context, at, engine, taken?)
+}
+
+/// `RECEIVE_WITHIN(name, message, timeout, bytes)`
+pub(super) fn receive_within(
+    context: &mut Context,
+    &[from, at, time, limit, ..]: &Arguments,
+) -> Outcome {
+    let from = name(from)?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let came: Result<Came, Failure> = {
+        let mut engine = node::lock();
+        take_within(&mut engine, context.task.space, from, limit, patience(time))
+    };
+    deliver(context, at, came?)
 }
 
 /// `CALL(name, message, timeout)`

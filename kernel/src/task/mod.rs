@@ -22,6 +22,8 @@ pub(crate) mod calls;
 #[cfg(target_os = "none")]
 mod card;
 #[cfg(target_os = "none")]
+mod cluster;
+#[cfg(target_os = "none")]
 mod content;
 #[cfg(target_os = "none")]
 pub(crate) mod fault;

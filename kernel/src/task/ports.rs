@@ -2,21 +2,15 @@
 //! [`Space`].
 
 use super::calls::{Arguments, Outcome, Refusal, afford};
+use super::cluster;
 use super::run::Context;
 use crate::face::{
-    About, Disposition, Failure, Name, Node, Right, RightKind, SendOnceRight, SendRight, Space,
+    About, Disposition, Failure, Name, Right, RightKind, SendOnceRight, SendRight, Space,
 };
 use crate::limits::TASK_QUEUE;
-use crate::{arch, node};
-use core::time::Duration;
+use crate::node;
 use norma_abi::{Code, Entry, Status, UNMADE, about, call, disposition, kind};
 use norma_ipc::Reason;
-
-/// Bytes of the longest name in the cluster, and one more, which is too long.
-const LONGEST_NAME: usize = 64;
-
-/// Nanoseconds after which nobody is left who waits: a year. More could not be added to the time.
-const LONG: u64 = 365 * 24 * 3600 * 1_000_000_000;
 
 #[inline(never)]
 pub(super) fn carry_out(context: &Context, number: u64, arguments: &Arguments) -> Outcome {
@@ -25,7 +19,9 @@ pub(super) fn carry_out(context: &Context, number: u64, arguments: &Arguments) -
         call::REQUEST => request(context, arguments),
         call::DEALLOCATE if arguments[2] != 0 => give_up(context, arguments),
         call::WITHDRAW => withdraw(context, arguments),
-        call::CHECK_IN | call::CHECK_OUT | call::LOOK_UP => known(context, number, arguments),
+        call::CHECK_IN | call::CHECK_OUT | call::LOOK_UP => {
+            cluster::carry_out(context, number, arguments)
+        }
         call::SET_EXCEPTION_PORT => set_exception_port(context, arguments),
         _ => Ok(change(context, number, arguments)?),
     }
@@ -37,7 +33,7 @@ pub(super) fn name(number: u64) -> Result<Name, Failure> {
     Ok(Name::from_raw(raw))
 }
 
-fn small<T: TryFrom<u64>>(number: u64) -> Result<T, Failure> {
+pub(super) fn small<T: TryFrom<u64>>(number: u64) -> Result<T, Failure> {
     T::try_from(number).map_err(|_| Failure::OutOfRange)
 }
 
@@ -239,7 +235,7 @@ fn take_once(space: &Space, name: Name) -> Result<SendOnceRight, Failure> {
 }
 
 /// The name of a right that goes to the task, or 0.
-fn give<R: Into<Right>>(space: &Space, right: Option<R>) -> Result<u64, Failure> {
+pub(super) fn give<R: Into<Right>>(space: &Space, right: Option<R>) -> Result<u64, Failure> {
     match right {
         // One that does not fit is given up.
         Some(right) => Ok(u64::from(space.insert(right)?.raw())),
@@ -290,37 +286,6 @@ fn withdraw(context: &Context, &[what, about, ..]: &Arguments) -> Outcome {
         give(space, right?)
     })?;
     Ok(before)
-}
-
-/// Names for the whole cluster.
-fn known(context: &Context, number: u64, &[address, length, c, ..]: &Arguments) -> Outcome {
-    let mut text = [0; LONGEST_NAME];
-    let length = usize::try_from(length).unwrap_or(usize::MAX);
-    let text = text.get_mut(..length).ok_or(Failure::BadName)?;
-    {
-        let memory = context.task.memory();
-        let memory = memory.as_ref().ok_or(Code::BadAddress)?;
-        memory.read(address, text)?;
-    }
-    let text = core::str::from_utf8(text).map_err(|_| Failure::BadName)?;
-    let node = Node::started();
-    match number {
-        call::CHECK_IN => {
-            let name = name(c)?;
-            let right = context.task.with_space(|space| send_right(space, name))?;
-            right.check_in(text).map_err(Failure::from)?;
-            Ok(0)
-        }
-        call::CHECK_OUT => Ok(u64::from(node.check_out(text))),
-        _ => {
-            let found = match c {
-                0 => node.look_up(text),
-                nanoseconds => node.wait_for(text, Duration::from_nanos(nanoseconds.min(LONG))),
-            }?;
-            arch::interrupts_disable();
-            Ok(context.task.with_space(|space| give(space, Some(found)))?)
-        }
-    }
 }
 
 /// A copy of a send right, in the kernel's hands.

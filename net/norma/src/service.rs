@@ -27,17 +27,7 @@ pub(crate) mod operation {
     pub(crate) const SPECIAL_PORT: u32 = 16;
 }
 
-/// What an answer of the node says by its `id` (W-91).
-pub(crate) mod answer {
-    /// It is done; what was asked for is in the message.
-    pub(crate) const DONE: u32 = 0;
-    /// What was asked for is not there.
-    pub(crate) const UNKNOWN: u32 = 1;
-    /// The node does not know the operation.
-    pub(crate) const NO_OPERATION: u32 = 2;
-    /// Another node has it.
-    pub(crate) const TAKEN: u32 = 3;
-}
+pub(crate) use norma_wire::special::answer;
 
 /// Identifier of an answer that says that the name is not known.
 pub const NAME_UNKNOWN: u32 = answer::UNKNOWN;

@@ -16,14 +16,7 @@ use crate::lookups::{LookUp, Want};
 use crate::node::Node;
 use crate::rights::parse_token;
 
-/// The slot of the port that leads to a node's network cards.
-pub const DEVICE_PORT: u32 = 1;
-/// The slot of the port that leads to a node itself.
-pub const HOST_PORT: u32 = 2;
-/// The slot of the port that leads to a node's names.
-pub const NAME_PORT: u32 = 3;
-/// The first slot for services.
-pub const FIRST_SERVICE_PORT: u32 = 4;
+pub use norma_wire::special::{DEVICE_PORT, FIRST_SERVICE_PORT, HOST_PORT, NAME_PORT};
 
 /// Where a port is, as far as this node knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -28,6 +28,7 @@ pub mod hash;
 pub mod hello;
 pub mod layout;
 pub mod session;
+pub mod special;
 
 pub use error::Error;
 pub use flip::Address;

@@ -74,6 +74,8 @@ codes! {
     NoSuchCall = 25,
     /// There are as many threads as there can be.
     TooManyThreads = 26,
+    /// Another node has checked that name in.
+    NameTakenBy = 27,
 }
 
 impl Code {

@@ -11,7 +11,7 @@ mod code;
 mod message;
 
 pub use code::Code;
-pub use message::{Entry, Header, InContext, News, Status};
+pub use message::{Entry, Header, InContext, News, Status, Whereabouts};
 
 /// The lowest address that a program may use.
 pub const LOWEST: u64 = 0x1_0000;
@@ -99,7 +99,7 @@ pub mod call {
     pub const EXCHANGE: u64 = 35;
     /// Takes a message that did not fit at first.
     pub const FETCH: u64 = 36;
-    /// Makes a send right known to the cluster.
+    /// Makes a send right known to the cluster, and perhaps asks to be told when that is over.
     pub const CHECK_IN: u64 = 37;
     /// Takes that back.
     pub const CHECK_OUT: u64 = 38;
@@ -111,8 +111,20 @@ pub mod call {
     pub const OPEN_CARD: u64 = 41;
     /// Has frames that were written sent, and takes what has come.
     pub const EXCHANGE_FRAMES: u64 = 42;
+    /// Sends a message, and waits until it is known what became of it.
+    pub const SEND_CONFIRMED: u64 = 43;
+    /// Receives a message of no more data than so many bytes.
+    pub const RECEIVE_WITHIN: u64 = 44;
+    /// Makes a send right known to the cluster, and waits until nobody else can have the name.
+    pub const CLAIM: u64 = 45;
+    /// Looks up what is in a slot of a node.
+    pub const LOOK_UP_SPECIAL: u64 = 46;
+    /// Tells where the port of a right is.
+    pub const LOCATE: u64 = 47;
+    /// Tells the name of a node.
+    pub const NODE_NAME: u64 = 48;
     /// How many calls there are.
-    pub const COUNT: u64 = 43;
+    pub const COUNT: u64 = 49;
 }
 
 /// What [`call::REQUEST`] and [`call::WITHDRAW`] are about.

@@ -23,7 +23,8 @@ pub struct Header {
     pub rights_length: u32,
     /// For how many there is room.
     pub rights_capacity: u32,
-    /// The address of the out-of-line memory, that of a page; 0 if there is none.
+    /// The address of the out-of-line memory, that of a page; 0 if there is none. Received as news
+    /// with a node's death as the reason: that node's address.
     pub memory: u64,
     /// Its bytes.
     pub memory_length: u64,
@@ -132,6 +133,18 @@ pub struct Status {
     pub flags: u32,
 }
 
+/// What [`call::LOCATE`](crate::call::LOCATE) writes.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Whereabouts {
+    /// The node's FLIP address.
+    pub address: u64,
+    /// Its name, filled up with zeros.
+    pub name: [u8; 16],
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +155,7 @@ mod tests {
         assert_eq!(size_of::<Entry>(), 8);
         assert_eq!(size_of::<InContext>(), 32);
         assert_eq!(size_of::<Status>(), 32);
+        assert_eq!(size_of::<Whereabouts>(), 24);
         assert_eq!(size_of::<crate::Fault>(), 176);
     }
 }

@@ -42,6 +42,9 @@ static DONE_ONCE: AtomicU64 = AtomicU64::new(0);
 /// A name in the cluster.
 const NAME: &str = "prize";
 
+/// This node: where its name is, how long that is, and its address.
+static HERE: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+
 /// Names that the kernel gave.
 static GIVEN: [AtomicU32; 32] = [const { AtomicU32::new(0) }; 32];
 
@@ -62,6 +65,14 @@ fn main(task: Task) -> Result<(), Failure> {
     let mut number = || words.next().and_then(|word| word.parse().ok()).unwrap_or(1);
     let (calls, seed): (u64, u64) = (number(), number());
     LEFT.store(calls, Ordering::Relaxed);
+    let here = task.port().make_send()?.location()?;
+    let name: &str = alloc::boxed::Box::leak(here.node.as_str().into());
+    for (place, value) in HERE
+        .iter()
+        .zip([name.as_ptr() as u64, name.len() as u64, here.address])
+    {
+        place.store(value, Ordering::Relaxed);
+    }
     let prey = Memory::zeroed(PREY as usize)?;
     PREY_AT.store(prey.address(), Ordering::Relaxed);
     core::mem::forget(prey);
@@ -191,15 +202,41 @@ fn one_call(random: &mut Random) {
             arguments[0] = random.next();
             arguments[1] = header(random);
         }
+        call::SEND_CONFIRMED | call::RECEIVE_WITHIN => {
+            arguments[1] = header(random);
+            arguments[2] = random.below(50_000);
+            if number == call::SEND_CONFIRMED && random.below(2) == 0 {
+                arguments[0] = u64::from(ANSWERS.load(Ordering::Relaxed));
+            }
+        }
         call::REPLY | call::FETCH => arguments[0] = header(random),
-        call::CHECK_IN | call::CHECK_OUT | call::LOOK_UP => {
+        call::CHECK_IN | call::CHECK_OUT | call::LOOK_UP | call::CLAIM | call::LOOK_UP_SPECIAL => {
+            // They may wait for a second.
+            let waits = matches!(number, call::CLAIM | call::LOOK_UP_SPECIAL);
+            if waits && random.below(16) > 0 {
+                return;
+            }
             if random.below(2) == 0 {
                 (arguments[0], arguments[1]) = (NAME.as_ptr() as u64, NAME.len() as u64);
+                if number == call::LOOK_UP_SPECIAL {
+                    (arguments[0], arguments[1]) = (
+                        HERE[0].load(Ordering::Relaxed),
+                        HERE[1].load(Ordering::Relaxed),
+                    );
+                }
             }
+            // Else most checks in would be refused for want of a right to tell by.
+            arguments[3] *= random.below(4) / 3;
             arguments[2] = match number {
                 call::LOOK_UP => 1 + random.below(1000),
+                call::LOOK_UP_SPECIAL => random.below(40),
                 _ => u64::from(any_name(random)),
             };
+        }
+        call::STATUS | call::LOCATE => arguments[1] = scratch(random.below(1000)),
+        call::NODE_NAME if random.below(2) == 0 => {
+            (arguments[0], arguments[1]) =
+                (HERE[2].load(Ordering::Relaxed), scratch(random.below(1000)));
         }
         call::MAP if random.below(16) > 0 => arguments[0] = random.below(20_000),
         // What the program runs on stays.

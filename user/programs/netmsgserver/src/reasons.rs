@@ -1,13 +1,13 @@
 //! Why something came to nothing, as the core says it and as the kernel does.
 
 use norma_ipc::{Reason, RightError, SendFailure};
-use norma_user::Failure;
+use norma_user::{Failure, NodeName};
 
 /// What the kernel's failure is to the core.
 pub fn reason(failure: Failure) -> Reason {
     match failure {
         Failure::PortDied => Reason::Destroyed,
-        Failure::NodeDied { address } => Reason::NodeDied(address),
+        Failure::NodeDied { address, .. } => Reason::NodeDied(address),
         Failure::NoMemory => Reason::NoMemory,
         Failure::Moved => Reason::Moved,
         Failure::Circular => Reason::Circular,
@@ -21,7 +21,10 @@ pub fn failure(reason: Reason) -> Failure {
         Reason::Destroyed => Failure::PortDied,
         Reason::Moved => Failure::Moved,
         Reason::Unanswered => Failure::Unanswered,
-        Reason::NodeDied(address) => Failure::NodeDied { address },
+        Reason::NodeDied(address) => Failure::NodeDied {
+            name: NodeName::default(),
+            address,
+        },
         Reason::NameUnknown => Failure::NameUnknown,
         Reason::NoMemory => Failure::NoMemory,
         Reason::Circular => Failure::Circular,

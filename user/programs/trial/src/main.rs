@@ -6,6 +6,8 @@
 
 extern crate alloc;
 
+mod both;
+mod cluster;
 mod faults;
 mod frames;
 mod measure;
@@ -16,6 +18,11 @@ mod vectors;
 
 use core::time::Duration;
 use norma_user::{Failure, Task, println, sleep, spawn, yield_now};
+
+/// Whose face `both.rs` is written against.
+mod face {
+    pub use norma_user::*;
+}
 
 norma_user::program!(main);
 
@@ -39,7 +46,9 @@ fn main(task: Task) -> Result<(), Failure> {
         "relayed-burst" => relayed::burst(&task),
         "relayed-visitor" => relayed::visitor(&task),
         "measure" => measure::null(&task, rest),
-        "ports" => ports::all(),
+        "ports" => ports::all(&task),
+        "other-node" => cluster::other(&task, rest),
+        "hold" => cluster::hold(&task),
         "typed" => typed::all(&task),
         "memory" => ports::memory(),
         "frames-echo" => frames::echo(&task),

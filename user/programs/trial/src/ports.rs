@@ -1,5 +1,6 @@
 //! Ports from ring 3: servers, clients, and what the face can do.
 
+use crate::{both, cluster};
 use alloc::vec;
 use core::time::Duration;
 use norma_user::network::Network;
@@ -97,13 +98,15 @@ fn call_all(service: &SendRight) -> Result<(), Failure> {
 }
 
 /// What one task can do with ports by itself.
-pub fn all() -> Result<(), Failure> {
+pub fn all(task: &Task) -> Result<(), Failure> {
     queue()?;
     sets()?;
     notifications()?;
     dead()?;
     large()?;
-    given_back()
+    given_back()?;
+    both::all(&task.space())?;
+    cluster::names(task)
 }
 
 fn queue() -> Result<(), Failure> {

@@ -122,7 +122,7 @@ pub fn keeper(task: &Task) -> Result<(), Failure> {
 fn mourn(news: &ReceiveRight, right: &SendRight) -> Result<(), Failure> {
     let told = news.receive_any()?;
     let died =
-        |failure: &Failure| matches!(failure, Failure::NodeDied { address } if *address != 0);
+        |failure: &Failure| matches!(failure, Failure::NodeDied { address, .. } if *address != 0);
     check(
         matches!(&told, Delivery::Notification(Notification::DeadName { name, failure })
             if *name == right.name() && matches!(failure, Failure::NodeDied { .. })),

@@ -1,15 +1,13 @@
 //! Typed messages: what a program writes another reads, whoever it is, and whatever its machine.
+//! What needs no memory is in `both.rs`.
 
 use crate::ports::check;
 use alloc::vec;
-use norma_user::{
-    Failure, Format, Kind, Memory, Message, Name, PAGE_SIZE, ReadError, ReceiveRight, Task,
-};
+use norma_user::{Failure, Format, Memory, Message, PAGE_SIZE, ReadError, ReceiveRight, Task};
 
 /// All that one task can do by itself, and then a call from outside.
 pub fn all(task: &Task) -> Result<(), Failure> {
-    values()?;
-    rights()?;
+    unwritten()?;
     memory()?;
     foreign()?;
     nonsense()?;
@@ -23,97 +21,15 @@ fn sent(message: Message) -> Result<Message, Failure> {
     Ok(port.receive()?)
 }
 
-fn values() -> Result<(), Failure> {
-    let mut message = Message::with_data(b"given up")?;
-    let mut writer = message.write();
-    writer
-        .u8(1)?
-        .i16(-2)?
-        .u128(3 << 100)?
-        .f64(0.5)?
-        .bool(true)?;
-    writer.text("seven")?.bytes(b"raw")?.list(1)?;
-    writer.array(&[5u32, 6, 7])?;
-    let mut message = sent(message)?;
-    check(message.format().is_typed(), "it says that it is typed")?;
-    let items = message.items()?.filter_map(Result::ok);
-    check(items.count() == 9, "there are nine items to look at")?;
-    let mut reader = message.read()?;
-    check(reader.u8()? == 1, "a small number")?;
-    check(reader.u16().is_err(), "a number has a sign or has none")?;
-    check(reader.i16()? == -2, "what was not read is still next")?;
-    check(reader.u128()? == 3 << 100, "a large number")?;
-    check(reader.f64()? == 0.5, "a fraction")?;
-    check(reader.bool()?, "a truth")?;
-    check(reader.text()? == "seven", "a text")?;
-    check(reader.bytes()? == b"raw", "bytes")?;
-    check(reader.list()? == 1, "a list")?;
-    check(reader.array::<u32>()?.eq([5, 6, 7]), "an array")?;
-    Ok(reader.end()?)
-}
-
-fn rights() -> Result<(), Failure> {
-    let port = ReceiveRight::new()?;
-    let (one, two) = (port.make_send()?, port.make_send()?);
-    let moved = ReceiveRight::new()?;
+/// What does not fit is given back.
+fn unwritten() -> Result<(), Failure> {
     let mut message = Message::new()?;
     let mut writer = message.write();
-    writer.send_rights(vec![one, two])?.make_send_once(&port)?;
-    writer.receive_right(moved)?.u32(9)?;
-    let mut message = sent(message)?;
-    let mut reader = message.read()?;
-    check(
-        matches!(
-            reader.send_once_right(),
-            Err(ReadError::Unexpected(Kind::SendRights))
-        ),
-        "rights are read as what they are",
-    )?;
-    let mut names = vec![];
-    for right in reader.send_rights()? {
-        names.push(right?);
-    }
-    check(
-        names.len() == 2 && names.iter().all(|right| right.name() == port.name()),
-        "both are rights to that port",
-    )?;
-    let once = reader.send_once_right()?;
-    reader.skip()?;
-    check(reader.u32()? == 9, "what is skipped is passed")?;
-    reader.end()?;
-    once.send(Message::with_data(b"once")?)?;
-    check(port.receive()?.data() == b"once", "it leads there")?;
-    check(
-        matches!(message.read()?.send_rights().err(), Some(ReadError::Opened)),
-        "what was taken out is not there for a second reader",
-    )?;
-    check(
-        message.read()?.end() == Err(ReadError::Leftover),
-        "who stops early is told",
-    )?;
-    let left = message.take_receive()?.ok_or(Failure::Empty)?;
-    let (name, full) = (left.name(), Message::new()?);
-    check(name != Name::from_raw(0), "what was left is in the message")?;
-    unwritten(full)
-}
-
-/// What does not fit is given back, and the message is as it was.
-fn unwritten(mut message: Message) -> Result<(), Failure> {
-    let port = ReceiveRight::new()?;
-    let mut writer = message.write();
-    writer.bytes(&[1; 8000])?.bytes(&[2; 158])?;
-    let refused = writer.bytes(&[3; 64]).err();
-    check(refused == Some(Failure::NoMemory), "the data are full")?;
-    let right = port.make_send()?;
-    writer.u8(1)?;
-    let Err(error) = writer.send_right(right) else {
+    writer.bytes(&[1; 8184])?;
+    let Err(error) = writer.memory(Memory::copy_from(b"pages")?) else {
         return check(false, "there is no room for a descriptor");
     };
-    check(error.value.name() == port.name(), "the right comes back")?;
-    let Err(error) = writer.memory(Memory::copy_from(b"pages")?) else {
-        return check(false, "nor for one of memory");
-    };
-    check(error.value.bytes() == b"pages", "so does the memory")
+    check(error.value.bytes() == b"pages", "the memory comes back")
 }
 
 fn filled(length: usize, seed: u8) -> Result<Memory, Failure> {
