@@ -35,6 +35,8 @@ mod audit_network;
 #[allow(clippy::disallowed_methods, clippy::disallowed_macros)] // For tests, on hosts.
 mod audit_onces;
 mod backlog;
+#[cfg(test)]
+mod bounds_tests;
 mod carry;
 mod check;
 mod circle;

@@ -123,6 +123,8 @@ impl<S: PageSource> Node<S> {
         let Some(outbound) = session.out.messages.remove(slot) else {
             return;
         };
+        // There was no memory to set it aside, unless where it went is gone.
+        let gone = via.is_none_or(|via| session.imports.of(via).is_none());
         if verdict == Verdict::Dead && outbound.flags.contains(Flags::NOTIFICATION) {
             // STATE, or what followed it: DEAD may have come before Y was known here.
             self.import_died(now, place, outbound.destination);
@@ -130,6 +132,9 @@ impl<S: PageSource> Node<S> {
         match verdict {
             Verdict::Accepted => self.accepted(place, outbound),
             Verdict::NoMemory => self.failed(place, outbound, Reason::NoMemory),
+            Verdict::Full | Verdict::Moved if !gone => {
+                self.failed(place, outbound, Reason::NoMemory)
+            }
             Verdict::Dead | Verdict::Full | Verdict::Moved => {
                 self.failed(place, outbound, Reason::Destroyed)
             }
