@@ -7,9 +7,11 @@
 mod boot;
 mod captures;
 mod daemon;
+mod deaths;
 mod demo;
 mod faults;
 mod gdb;
+mod hostile;
 mod inspect;
 mod kernel;
 mod lab;
@@ -18,6 +20,7 @@ mod machine;
 mod messages;
 mod migration;
 mod network;
+mod routers;
 mod runner;
 mod setup;
 mod tasks;
@@ -47,6 +50,9 @@ fn main() -> ExitCode {
         faults::tests(),
         messages::tests(),
         network::tests(),
+        deaths::tests(),
+        hostile::tests(),
+        routers::tests(),
         migration::tests(),
         linux::tests(),
         daemon::tests(),

@@ -4,8 +4,9 @@
 //! What the nodes do is in the image `nettest`: `moving`, `wandering`, `mortal`.
 
 use crate::Test;
+use crate::deaths::pass_frames;
 use crate::lab::{Lab, deadline, ends};
-use crate::network::{SEED, asks, bad_network, client, pass_frames, passes};
+use crate::network::{SEED, asks, bad_network, client, passes};
 use anyhow::{Result, ensure};
 use norma_faults::{Random, Rule};
 use qemu_runner::qemu::Outcome;
