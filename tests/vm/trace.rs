@@ -87,7 +87,7 @@ fn three(lab: &Lab) -> Result<()> {
 /// to each with which it talked.
 fn arrows(events: &[Value]) -> Result<()> {
     let phase = |wanted: &'static str| events.iter().filter(move |event| event["ph"] == wanted);
-    let drawn: BTreeSet<_> = phase("X")
+    let drawn: BTreeSet<_> = phase("B")
         .filter(|event| event["cat"] == "message")
         .map(|event| (event["tid"].as_u64(), event["ts"].to_string()))
         .collect();

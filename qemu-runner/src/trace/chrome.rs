@@ -64,11 +64,8 @@ pub(super) fn write(nodes: &[(String, u64, Ring)], clocks: &[Clock], stories: &[
         }));
     }
     arrows(clocks, stories, &mut drawn);
-    // What lasts longer comes first: it encloses what begins with it.
-    drawn.sort_by_key(|one| (one.at, std::cmp::Reverse(one.length), one.row));
-    let first = drawn.first().map_or(0, |one| one.at);
-    let events = drawn.into_iter().map(|one| one.finish(first));
-    let events: Vec<Value> = heads.into_iter().chain(events).collect();
+    let mut events = heads;
+    events.extend(in_order(drawn));
     let mut text = serde_json::to_string(&json!({
         "displayTimeUnit": "ns",
         "otherData": {
@@ -82,23 +79,49 @@ pub(super) fn write(nodes: &[(String, u64, Ring)], clocks: &[Clock], stories: &[
     text
 }
 
-impl Drawn {
-    fn finish(self, first: i64) -> Value {
-        let mut value = self.value;
-        let process = self.row / ROWS;
-        value["pid"] = json!(process);
-        value["tid"] = json!(self.row);
-        value["ts"] = microseconds(self.at - first);
-        if let Some(length) = self.length {
-            value["ph"] = json!("X");
-            value["dur"] = microseconds(length);
+/// The events row by row, what lasts as its begin and its end, each within what it began in.
+///
+/// Why not one event with a length (`X`): whoever adds it to the begin, both being decimal
+/// fractions, comes to another number than that at which the next thing begins, and has the two
+/// overlap. Equal times stay equal, whatever a reader makes of them.
+fn in_order(mut drawn: Vec<Drawn>) -> Vec<Value> {
+    // What lasts longer comes first: it encloses what begins with it. What does not last comes
+    // behind what begins at the same time: an arrow is that one's.
+    drawn.sort_by_key(|one| (one.row, one.at, std::cmp::Reverse(one.length)));
+    let first = drawn.iter().map(|one| one.at).min().unwrap_or_default();
+    let event = |mut value: Value, phase: Option<&str>, row: u64, at: i64| {
+        value["pid"] = json!(row / ROWS);
+        value["tid"] = json!(row);
+        value["ts"] = json!((at - first) as f64 / 1e3);
+        if let Some(phase) = phase {
+            value["ph"] = json!(phase);
         }
         value
+    };
+    let mut events = Vec::new();
+    // What has begun on a row and not ended: its row, begin and end, and what its end says. Some
+    // readers look by that for what ends.
+    let mut open: Vec<(u64, i64, i64, Value)> = Vec::new();
+    for one in drawn {
+        let ended = |(row, begin, end, _): &mut (u64, i64, i64, Value)| {
+            *row != one.row || *end <= one.at && *begin < one.at
+        };
+        while let Some((row, _, end, value)) = open.pop_if(ended) {
+            events.push(event(value, Some("E"), row, end));
+        }
+        let Some(length) = one.length else {
+            events.push(event(one.value, None, one.row, one.at));
+            continue;
+        };
+        let within = open.last().map_or(i64::MAX, |(_, _, end, _)| *end);
+        let value = one.value.clone();
+        open.push((one.row, one.at, (one.at + length).min(within), value));
+        events.push(event(one.value, Some("B"), one.row, one.at));
     }
-}
-
-fn microseconds(nanoseconds: i64) -> Value {
-    json!(nanoseconds as f64 / 1e3)
+    while let Some((row, _, end, value)) = open.pop() {
+        events.push(event(value, Some("E"), row, end));
+    }
+    events
 }
 
 /// One node.

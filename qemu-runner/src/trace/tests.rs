@@ -140,20 +140,30 @@ fn arrows(events: &[Value]) -> Vec<(u64, f64, u64, f64)> {
     arrows
 }
 
-/// On one row, what begins within another ends within it.
+/// On each row times do not go back, what begins ends, and an arrow has something to hold on to
+/// that began or ended with it.
 fn nests(events: &[Value]) {
-    let mut rows: HashMap<u64, Vec<f64>> = HashMap::new();
-    for event in phase(events, "X") {
-        let (from, length) = (
-            event["ts"].as_f64().unwrap(),
-            event["dur"].as_f64().unwrap(),
-        );
-        let open = rows.entry(event["tid"].as_u64().unwrap()).or_default();
-        open.retain(|end| *end > from + 1e-6);
-        let encloses = open.iter().all(|end| from + length <= end + 1e-6);
-        assert!(encloses, "{event} does not end within what it began in");
-        open.push(from + length);
+    let mut rows: HashMap<u64, (f64, Vec<&Value>)> = HashMap::new();
+    for event in events.iter().filter(|event| event["ph"] != "M") {
+        let (last, open) = rows.entry(event["tid"].as_u64().unwrap()).or_default();
+        let at = event["ts"].as_f64().unwrap();
+        assert!(at >= *last, "{event} is before {last}");
+        *last = at;
+        match event["ph"].as_str().unwrap() {
+            "B" => open.push(event),
+            "E" => {
+                let begun = open.pop().unwrap();
+                assert!(begun["ts"].as_f64() <= Some(at), "{event}");
+                assert_eq!(
+                    (&begun["name"], &begun["args"]),
+                    (&event["name"], &event["args"])
+                );
+            }
+            "s" | "f" => assert_eq!(open.last().unwrap()["ts"], at, "{event}"),
+            other => assert_eq!(other, "i"),
+        }
     }
+    assert!(rows.values().all(|(_, open)| open.is_empty()), "{rows:?}");
 }
 
 #[test]
@@ -266,7 +276,7 @@ fn a_call_over_the_network_is_two_arrows() {
         .iter()
         .flat_map(|(from, at, to, then)| [(from, at), (to, then)])
     {
-        let drawn = phase(&events, "X").filter(|event| event["cat"] == "message");
+        let drawn = phase(&events, "B").filter(|event| event["cat"] == "message");
         let mut drawn = drawn.filter(|event| event["tid"] == *row && event["ts"] == *at);
         assert!(drawn.next().is_some(), "nothing at {at} on {row}");
     }
