@@ -83,14 +83,10 @@ impl<P: Page> Session<P> {
     ) -> Result<(), Drop> {
         let plan = MessageLayout::parse_message(header, length).map_err(|_| Drop::Malformed)?;
         let memory = header.memory() as usize;
-        let inline = usize::from(header.inline());
-        // Such a message will never have memory: its sender learns that, and does not repeat it.
-        let too_large =
-            inline > MAX_INLINE || usize::from(header.rights()) > MAX_RIGHTS || memory > MAX_MEMORY;
         // Room for REFUSED, should it come to that.
         self.out.promise(1).map_err(|_| Drop::NoMemory)?;
         let label = Label::of(header);
-        let here = too_large || plan.page_bytes >= memory;
+        let here = is_too_large(header) || plan.page_bytes >= memory;
         let now_or_later = here && self.inbox.may_deliver(label);
         let Ok(mut message) = desk.ipc.new_message() else {
             self.out.forgive(1);
@@ -100,10 +96,7 @@ impl<P: Page> Session<P> {
             0 => Vec::new(),
             _ => core::mem::take(&mut self.spare),
         };
-        let read = match too_large {
-            true => Err(Drop::NoMemory),
-            false => read_message(header, &plan, frame, here, &mut message, desk, spare),
-        };
+        let read = read_message(header, &plan, frame, here, &mut message, desk, spare);
         if message.has_context() {
             let now = self.liveness.heard_at().nanos();
             message.set_context(message.context().until(now));
@@ -208,6 +201,14 @@ fn read_header<P>(header: &Header<'_>, message: &mut Message<P>) {
     message.set_format(Format::from_bits(flags));
 }
 
+/// There will never be memory for such a message: its sender learns that, and does not repeat it.
+#[inline(always)]
+fn is_too_large(header: &Header<'_>) -> bool {
+    (usize::from(header.inline()) > MAX_INLINE)
+        | (usize::from(header.rights()) > MAX_RIGHTS)
+        | (header.memory() as usize > MAX_MEMORY)
+}
+
 /// Reads a message off its frame; with `whole`, its memory too. Returns its rights.
 #[inline(always)]
 fn read_message<S: PageSource>(
@@ -219,6 +220,9 @@ fn read_message<S: PageSource>(
     desk: &mut Desk<'_, S>,
     spare: Vec<descriptor::Repr>,
 ) -> Result<Vec<descriptor::Repr>, Drop> {
+    if is_too_large(header) {
+        return Err(Drop::NoMemory);
+    }
     let inline = usize::from(header.inline());
     if inline > 0 {
         read_inline(frame, plan, inline, message)?;
