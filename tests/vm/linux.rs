@@ -59,7 +59,11 @@ fn item(name: &str, carrier: Carrier) -> Item {
 
 /// Two guests measure these, and every one has a result.
 fn measured(lab: &Lab, items: Vec<Item>) -> Result<()> {
-    let work = Work { rounds: 1, items };
+    let work = Work {
+        rounds: 1,
+        items,
+        marked: false,
+    };
     let folder = tempfile::tempdir()?;
     let (kit, archive) = if lab.is_dry() {
         (

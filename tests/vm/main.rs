@@ -83,10 +83,13 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
+/// What a test does.
+type Body = Box<dyn FnOnce(&Lab) -> anyhow::Result<()> + Send>;
+
 /// One test.
 struct Test {
     name: String,
-    body: Box<dyn FnOnce(&Lab) -> anyhow::Result<()> + Send>,
+    body: Body,
 }
 
 impl Test {

@@ -64,6 +64,17 @@ fn checks(context: &Context) -> Vec<(&'static str, Command)> {
             ]),
         ),
         (
+            "lints of the tests of virtual machines",
+            cargo(&[
+                "clippy",
+                "--package=norma-tests",
+                "--test=vm",
+                "--",
+                "-D",
+                "warnings",
+            ]),
+        ),
+        (
             "lints of images",
             bare(context, "clippy", &["--keep-going", "--", "-D", "warnings"]),
         ),
