@@ -99,8 +99,7 @@ fn hang(lab: &Lab, machine: Machine) -> Result<()> {
         for words in [
             "it was stopped, and said what its threads do",
             "norma: stopped in thread main",
-            // Where it is, and who called that.
-            "forever",
+            // Where it is, or still in what it printed, and who called that.
             "selftest/src/faults.rs:",
             "patient: waits for a message at port ",
             // Where that thread waits.

@@ -125,7 +125,7 @@ fn relayed_rights(lab: &Lab) -> Result<()> {
     let keeper = node(lab, "a", "relayed-keeper")?.argument("network=off");
     let visitor = node(lab, "b", "relayed-visitor")?.argument("network=off");
     let third = node(lab, "c", "server")?;
-    lab.run(Plan::new(vec![keeper, visitor, third]), |run| {
+    lab.run(Plan::together(vec![keeper, visitor, third]), |run| {
         let lines = [
             "task trial: what a program sent before it ended has arrived",
             "task trial: the call under way: Some(Unanswered)",
