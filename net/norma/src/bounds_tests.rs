@@ -137,6 +137,7 @@ fn fill(node: &mut Node<HeapPages>, now: Instant, state: State, count: usize) ->
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "goes to the bounds, which takes Miri minutes")]
 fn with_all_sessions_taken_a_look_up_fails_and_the_next_one_does_not() {
     let mut pair = Pair::new();
     let places = fill(
@@ -160,6 +161,7 @@ fn with_all_sessions_taken_a_look_up_fails_and_the_next_one_does_not() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "goes to the bounds, which takes Miri minutes")]
 fn with_all_offers_made_hello_is_dropped_until_some_have_expired() {
     let mut pair = Pair::new();
     fill(&mut pair.nodes[1], pair.now, State::Offered, MAX_OFFERS);
@@ -183,6 +185,7 @@ fn with_all_offers_made_hello_is_dropped_until_some_have_expired() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "goes to the bounds, which takes Miri minutes")]
 fn a_right_for_which_the_session_has_no_export_comes_back_with_its_message() {
     let mut pair = Pair::new();
     let name = pair.look_up(100).unwrap();

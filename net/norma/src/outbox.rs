@@ -568,6 +568,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "goes to the bounds, which takes Miri minutes")]
     fn w_144_news_leaves_where_no_message_may() {
         let (mut ipc, mut outbox) = (Ipc::new(), Outbox::new(0));
         assert_eq!(unsettled(&mut outbox, &mut ipc), [0, MAX_UNSETTLED]);
@@ -582,6 +583,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "goes to the bounds, which takes Miri minutes")]
     fn news_that_a_peer_does_not_let_go_of_is_bounded() {
         let mut outbox: Outbox<HeapPage> = Outbox::new(0);
         let mut count = 0;
