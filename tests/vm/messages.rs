@@ -99,7 +99,7 @@ fn hang(lab: &Lab, machine: Machine) -> Result<()> {
         for words in [
             "it was stopped, and said what its threads do",
             "norma: stopped in thread main",
-            // Where it is, or still in what it printed, and who called that.
+            // Who called where it is.
             "selftest/src/faults.rs:",
             "patient: waits for a message at port ",
             // Where that thread waits.
@@ -108,6 +108,9 @@ fn hang(lab: &Lab, machine: Machine) -> Result<()> {
         ] {
             ensure!(report.contains(words), "no `{words}`: {report}");
         }
+        // In its loop, or still in the line that was waited for.
+        let named = report.contains("forever") || report.contains("  hang (");
+        ensure!(named, "no function is named: {report}");
         ensure!(!report.contains("frame 0x0\n"), "{report}");
         // Who has seen the consoles is not told all that again.
         let report = run.failure_reports_in_short();
