@@ -137,15 +137,19 @@ fuzz_target!(|case: Case<'_>| {
             continue;
         };
         // A tool goes on from answer to answer; each leads on, so that it comes to the end.
+        // Who asks behind the end is told so.
         let mut cursor = *start;
-        while cursor != END {
+        loop {
             let question = Question { table, cursor };
             let mut writer = message.write().unwrap();
             answer(&node, &platform, Instant(7), question, &mut writer).unwrap();
             assert!(message.data().len() <= PAGE);
             let (ended, _) = read(table, &mut message).unwrap();
-            assert!(ended.cursor > cursor && ended.now == 7);
+            assert!(ended.cursor > cursor.min(END - 1) && ended.now == 7);
             cursor = ended.cursor;
+            if cursor == END {
+                break;
+            }
         }
         // Changed in one place it is read or refused.
         let place = usize::from(case.change.0) % message.data().len();

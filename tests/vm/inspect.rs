@@ -2,99 +2,15 @@
 
 use crate::Test;
 use crate::lab::Lab;
-use crate::runner::program;
-use anyhow::{Context as _, Result, bail, ensure};
+use crate::up::Up;
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 
 pub fn tests() -> Vec<Test> {
     vec![
         Test::new("inspect::a_running_cluster_says_what_it_holds", holds),
         Test::new("inspect::a_right_leaked_by_each_call_is_seen", leak),
     ]
-}
-
-/// A cluster that is up, of which only this test knows.
-struct Up {
-    runner: Child,
-    // Where running clusters are listed.
-    folder: tempfile::TempDir,
-}
-
-impl Up {
-    /// Starts a cluster, and waits until each of these lines was on a console.
-    fn new(lab: &Lab, nodes: &[(&str, &str, &str)], lines: &[&str]) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let mut text = String::from("name = \"test\"\n");
-        for (name, image, arguments) in nodes {
-            let image = lab.image(image)?;
-            let image = image.display();
-            text += &format!(
-                "[[node]]\nname = \"{name}\"\nimage = \"{image}\"\narguments = {arguments}\n\
-                 service = true\n"
-            );
-        }
-        let file = folder.path().join("cluster.toml");
-        std::fs::write(&file, text)?;
-        let runner = Command::new(program()?)
-            .arg("up")
-            .arg(&file)
-            .args(["--timeout", "120"])
-            .env("XDG_RUNTIME_DIR", folder.path())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let mut up = Self { runner, folder };
-        let stderr = up.runner.stderr.take().context("no output")?;
-        let mut said = BufReader::new(stderr).lines();
-        for wanted in lines {
-            loop {
-                let line = said
-                    .next()
-                    .with_context(|| format!("nothing says `{wanted}`"))??;
-                if line.contains(wanted) {
-                    break;
-                }
-            }
-        }
-        // Consoles that nobody reads must not hold a node up.
-        std::thread::spawn(move || said.for_each(drop));
-        Ok(up)
-    }
-
-    fn norma(&self, arguments: &[&str]) -> Result<(Option<i32>, String, String)> {
-        let output = Command::new(program()?)
-            .args(arguments)
-            .env("XDG_RUNTIME_DIR", self.folder.path())
-            .output()?;
-        Ok((
-            output.status.code(),
-            String::from_utf8(output.stdout)?,
-            String::from_utf8(output.stderr)?,
-        ))
-    }
-
-    /// What a command prints.
-    fn text(&self, arguments: &[&str]) -> Result<String> {
-        match self.norma(arguments)? {
-            (Some(0), stdout, _) => Ok(stdout),
-            (code, _, stderr) => bail!("{arguments:?} ended with {code:?}: {stderr}"),
-        }
-    }
-
-    fn json(&self, arguments: &[&str]) -> Result<Value> {
-        let mut with_json = arguments.to_vec();
-        with_json.push("--json");
-        Ok(serde_json::from_str(&self.text(&with_json)?)?)
-    }
-}
-
-impl Drop for Up {
-    fn drop(&mut self) {
-        // The runner's nodes end with it, as `runner::its_own_death_ends_every_node` makes sure.
-        let _ = self.runner.kill();
-        let _ = self.runner.wait();
-    }
 }
 
 fn list<'a>(all: &'a Value, name: &str) -> Result<&'a Vec<Value>> {

@@ -11,6 +11,7 @@ use qemu_runner::run::{NodePlan, Plan, Run};
 use qemu_runner::trace::Trace;
 use qemu_runner::ui::Ui;
 use qemu_runner::workspace::Workspace;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,7 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The images and the choices that all tests share.
 pub struct Lab {
     context: Context,
+    /// What was built at first: nothing if the images are to note their events.
     images: Images,
+    /// Images that note their events, each built by the first test that wants it.
+    noting: Mutex<HashMap<String, PathBuf>>,
     programs: PathBuf,
 }
 
@@ -46,17 +50,14 @@ impl Lab {
             yes: false,
         };
         let images = match context.trace {
-            Some(_) => {
-                let all = images::built(&context.workspace)?;
-                let names: Vec<&str> = all.iter().map(|image| image.name.as_str()).collect();
-                images::wanted(&context, &names)?
-            }
+            Some(_) => Images::default(),
             None => images::build(&context)?,
         };
         let programs = programs::build(&context)?;
         Ok(Self {
             context,
             images,
+            noting: Mutex::default(),
             programs,
         })
     }
@@ -86,8 +87,27 @@ impl Lab {
     }
 
     /// The ELF of an image.
-    pub fn image(&self, name: &str) -> Result<&Path> {
-        Ok(&self.images.get(name)?.elf)
+    pub fn image(&self, name: &str) -> Result<PathBuf> {
+        match &self.context.trace {
+            Some(trace) => self.noting(name, trace),
+            None => Ok(self.images.get(name)?.elf.clone()),
+        }
+    }
+
+    /// The ELF of an image that notes its events for a trace.
+    fn noting(&self, name: &str, trace: &Trace) -> Result<PathBuf> {
+        // Held while it is built: two builds would put their images at the same place.
+        let mut noting = self.noting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(elf) = noting.get(name) {
+            return Ok(elf.clone());
+        }
+        let context = Context {
+            trace: Some(trace.clone()),
+            ..self.context.clone()
+        };
+        let elf = images::wanted(&context, &[name])?.get(name)?.elf.clone();
+        noting.insert(name.to_owned(), elf.clone());
+        Ok(elf)
     }
 
     /// The archive of programs for tasks.
@@ -97,7 +117,7 @@ impl Lab {
 
     /// A node that runs an image.
     pub fn node(&self, name: &str, image: &str) -> Result<NodePlan> {
-        Ok(NodePlan::new(name, self.image(image)?))
+        Ok(NodePlan::new(name, &self.image(image)?))
     }
 
     /// A node without a network card that runs an image, and means it.
@@ -105,18 +125,9 @@ impl Lab {
         Ok(self.node(name, image)?.argument("network=off"))
     }
 
-    /// A node that runs an image which notes its events. Such an image is built by the first
-    /// test that wants it.
+    /// A node that runs an image which notes its events.
     pub fn traced(&self, image: &str, name: &str, trace: &Trace) -> Result<NodePlan> {
-        // Two builds would put their images at the same place.
-        static BUILDING: Mutex<()> = Mutex::new(());
-        let _one = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-        let context = Context {
-            trace: Some(trace.clone()),
-            ..self.context.clone()
-        };
-        let images = images::wanted(&context, &[image])?;
-        Ok(NodePlan::new(name, &images.get(image)?.elf))
+        Ok(NodePlan::new(name, &self.noting(image, trace)?))
     }
 
     /// Runs a plan and, when the body fails, adds what the nodes printed.

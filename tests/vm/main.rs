@@ -20,12 +20,14 @@ mod machine;
 mod messages;
 mod migration;
 mod network;
+mod ran;
 mod routers;
 mod runner;
 mod setup;
 mod tasks;
 mod trace;
 mod tutorial;
+mod up;
 
 use lab::Lab;
 use libtest_mimic::{Arguments, Trial};
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         inspect::tests(),
         tutorial::tests(),
         trace::tests(),
+        ran::tests(),
         gdb::tests(),
     ];
     // A dry run prints the commands of the machines; the others run the command itself.

@@ -1,15 +1,19 @@
-//! Traces of real nodes: whole, of a node that was killed, and of one that panicked.
+//! Traces of real nodes: whole, of nodes that were killed or stopped, and of one that panicked.
 
 use crate::Test;
 use crate::gdb::gdb;
 use crate::lab::{Lab, deadline, ends};
+use crate::runner::program;
 use anyhow::{Context as _, Result, ensure};
+use qemu_runner::commands::test::environment;
 use qemu_runner::qemu::Outcome;
 use qemu_runner::run::Plan;
 use qemu_runner::trace::Trace;
 use qemu_runner::ui::Ui;
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::process::Command;
 
 pub fn tests() -> Vec<Test> {
     vec![
@@ -18,6 +22,7 @@ pub fn tests() -> Vec<Test> {
             three,
         ),
         Test::new("trace::a_panic_prints_the_last_events", panic),
+        Test::new("trace::of_the_tests_themselves", of_tests),
     ]
 }
 
@@ -30,27 +35,18 @@ fn three(lab: &Lab) -> Result<()> {
     let c = node("c")?.argument("test=serve").argument("owner=yes");
     let b = node("b")?.argument("test=serve").argument("broker=yes");
     let a = node("a")?.argument("test=third").argument("peer=b");
-    let plan = Plan::together(vec![c, b, a]).trace(Some(&trace));
-    lab.run(plan, |run| {
+    let plan = Plan::together(vec![c, b, a]).findable("test");
+    lab.run(plan.trace(Some(&trace)), |run| {
         run.expect("a", "ready for the death of b", deadline())?;
         run.kill("b");
         run.expect("a", "@result ", deadline())?;
-        ends(run, "a", Outcome::Pass)
+        ends(run, "a", Outcome::Pass)?;
+        run.ask_what_they_do();
+        last_events(&run.log("c"))
     })?;
     trace.finish(&Ui::new(true))?;
-    let text = std::fs::read(&file)?;
-    let file: Value = serde_json::from_slice(&text)?;
-    let events = file["traceEvents"].as_array().context("no events")?;
-    let nodes = file["otherData"]["nodes"].as_array().context("no nodes")?;
-    let names: BTreeSet<_> = nodes
-        .iter()
-        .filter_map(|node| node["node"].as_str())
-        .collect();
-    ensure!(names == BTreeSet::from(["a", "b", "c"]), "{names:?}");
-    let processes = events
-        .iter()
-        .filter(|event| event["name"] == "process_name");
-    ensure!(processes.count() == 3, "a process for each node");
+    let file = read(&file, &["a", "b", "c"])?;
+    let events = list(&file["traceEvents"])?;
     // What each did is there, of the one that was killed too.
     for name in [
         "runs",
@@ -80,12 +76,68 @@ fn three(lab: &Lab) -> Result<()> {
         events.iter().any(|event| moves(&event)),
         "no right was moved"
     );
-    arrows(events)
+    // Both ways between two pairs at least.
+    let ways = arrows(events)?;
+    ensure!(ways >= 4, "arrows lead only {ways} ways");
+    Ok(())
 }
 
-/// Each arrow has both ends, in this order, in something drawn; and there are some from each node
-/// to each with which it talked.
-fn arrows(events: &[Value]) -> Result<()> {
+/// A node that was stopped because it says nothing more tells, between where it is and what its
+/// threads wait for, what it did last: as much as it promises, in the order of time.
+fn last_events(log: &[String]) -> Result<()> {
+    let places = |word: &str| -> Vec<usize> {
+        let lines = log.iter().enumerate();
+        let lines = lines.filter(|(_, line)| line.starts_with(word));
+        lines.map(|(place, _)| place).collect()
+    };
+    let (stopped, threads) = (places("norma: stopped in "), places("norma: thread "));
+    let events = places("norma: before ");
+    ensure!(
+        stopped.len() == 1 && !threads.is_empty() && events.len() == 32,
+        "{log:#?}"
+    );
+    ensure!(
+        stopped[0] < events[0] && events[31] < threads[0],
+        "{log:#?}"
+    );
+    let times = events.iter().map(|place| {
+        let words: Vec<&str> = log[*place].split_whitespace().collect();
+        let named = log[*place].ends_with(')') && words.get(4) == Some(&"thread");
+        let time = words.get(2).filter(|_| named && words[3] == "us:");
+        Ok(time.context(log[*place].clone())?.parse::<f64>()?)
+    });
+    let times = times.collect::<Result<Vec<_>>>()?;
+    ensure!(times.is_sorted_by(|one, next| one >= next), "{times:?}");
+    Ok(())
+}
+
+fn list(value: &Value) -> Result<&Vec<Value>> {
+    value.as_array().context("no list")
+}
+
+/// A file in which these nodes are, each of them a process, with events.
+fn read(file: &Path, names: &[&str]) -> Result<Value> {
+    let file: Value = serde_json::from_slice(&std::fs::read(file)?)?;
+    let nodes = list(&file["otherData"]["nodes"])?;
+    let found: BTreeSet<_> = nodes
+        .iter()
+        .filter_map(|node| node["node"].as_str())
+        .collect();
+    ensure!(found == names.iter().copied().collect(), "{found:?}");
+    let counts = nodes.iter().map(|node| node["events"].as_u64());
+    ensure!(counts.min().flatten() > Some(50), "{nodes:?}");
+    let heads = list(&file["traceEvents"])?.iter();
+    let processes = heads.filter(|event| event["name"] == "process_name");
+    let processes: BTreeSet<_> = processes
+        .filter_map(|head| head["args"]["name"].as_str()?.strip_prefix("node "))
+        .collect();
+    ensure!(processes == found, "{processes:?}");
+    Ok(file)
+}
+
+/// Each arrow has both ends, in this order, in something drawn. From how many nodes to how many
+/// others there are any.
+fn arrows(events: &[Value]) -> Result<usize> {
     let phase = |wanted: &'static str| events.iter().filter(move |event| event["ph"] == wanted);
     let drawn: BTreeSet<_> = phase("B")
         .filter(|event| event["cat"] == "message")
@@ -109,10 +161,7 @@ fn arrows(events: &[Value]) -> Result<()> {
         }
         ways.insert((from["pid"].as_u64(), to["pid"].as_u64()));
     }
-    let across = ways.iter().filter(|(from, to)| from != to).count();
-    // Both ways between two pairs at least.
-    ensure!(across >= 4, "arrows lead only {ways:?}");
-    Ok(())
+    Ok(ways.iter().filter(|(from, to)| from != to).count())
 }
 
 /// A node that is made to jump nowhere says what it did last; and that is in the trace.
@@ -139,12 +188,29 @@ fn panic(lab: &Lab) -> Result<()> {
         ends(run, "b", Outcome::Panic)
     })?;
     trace.finish(&Ui::new(true))?;
-    let file: Value = serde_json::from_slice(&std::fs::read(&file)?)?;
-    let nodes = file["otherData"]["nodes"].as_array().context("no nodes")?;
-    let counts: Vec<_> = nodes.iter().map(|node| node["events"].as_u64()).collect();
+    read(&file, &["a", "b"])?;
+    Ok(())
+}
+
+/// `cargo norma test --trace`, of one test of two nodes, as a person types it.
+fn of_tests(lab: &Lab) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("trace.json");
+    let test = "network::calls::dgram::microvm_microvm";
+    let output = Command::new(program()?)
+        .current_dir(lab.root())
+        .args(["test", "--vm", test, "--trace"])
+        .arg(&file)
+        // The capture of these tests is not that one's.
+        .env_remove(environment::PCAP)
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
     ensure!(
-        counts.len() == 2 && counts.iter().all(|count| *count > Some(50)),
-        "{nodes:?}"
+        output.status.success() && said.contains(test) && said.contains("1 passed"),
+        "{output:?}"
     );
+    let file = read(&file, &["a", "b"])?;
+    let ways = arrows(list(&file["traceEvents"])?)?;
+    ensure!(ways == 2, "arrows lead {ways} ways");
     Ok(())
 }

@@ -26,8 +26,11 @@ pub fn offer(node: &Node) -> Result<(), Error> {
     serve(node, TIDY, |message, _| message.take_right().map(drop))
 }
 
-/// Calls both, and stays with all ports that it gave rights to.
+/// Calls both, which may be this node's own, and stays with all ports that it gave rights to.
 pub fn call(node: &Node) -> Result<(), Error> {
+    if node.argument("leak").is_some() {
+        offer(node)?;
+    }
     let mut ports = Vec::new();
     for name in [TIDY, LEAKY] {
         let service = node.wait_for(name, PATIENCE).doing("finding a service")?;

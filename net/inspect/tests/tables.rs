@@ -245,7 +245,8 @@ proptest! {
         for _ in 0..30 {
             node.ipc().allocate_port(space).unwrap();
         }
-        let around = [cursor, small, small << 32, (small << 32) | u64::from(cursor as u32)];
+        let inner = (small << 32) | u64::from(cursor as u32);
+        let around = [cursor, small, small << 32, inner, END];
         for cursor in around {
             let (_, next, _) = piece::<Ports>(&node, cursor);
             prop_assert!(next > cursor || next == END);
