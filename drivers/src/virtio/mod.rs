@@ -27,6 +27,7 @@ pub unsafe trait DmaPage {
 
 extern crate alloc;
 
+mod barrier;
 mod dma;
 mod error;
 mod find;

@@ -13,11 +13,13 @@
 //! the release fence before an index is published and the acquire fence after one is read
 //! cost no instruction and only hold the compiler. A store followed by a load of another
 //! place may be seen the other way round; the two places where that would lose a wake-up
-//! ("publish, then ask whether the other side wants to be told") have a full fence.
+//! ("publish, then ask whether the other side wants to be told") have a barrier of their own
+//! ([`super::barrier`]).
 
 use core::fmt;
 use core::sync::atomic::{Ordering, fence};
 
+use super::barrier::store_before_load;
 use super::dma::{DmaArray, DmaCell, DmaRegion};
 use super::limits::TABLE;
 use super::registers::Doorbell;
@@ -299,8 +301,8 @@ impl Queue {
             return false;
         }
         // The device publishes its event index, then looks at ours; we publish ours, then look
-        // at its event index. Without the fence both could look too early.
-        fence(Ordering::SeqCst);
+        // at its event index. Without the barrier both could look too early.
+        store_before_load();
         self.last_told = new;
         let wanted = passes(self.available_event.read(), old, new);
         if wanted && self.fault.is_none() {
@@ -321,7 +323,7 @@ impl Queue {
     pub(super) fn enable_interrupt(&mut self, after: u16) -> bool {
         self.set_event(after);
         // As in `tell`: our wish must be seen before we look whether it came too late.
-        fence(Ordering::SeqCst);
+        store_before_load();
         let waiting = self.used_index.read().wrapping_sub(self.last_used);
         // A device that broke the rules has nothing to say, or the caller would ask for ever.
         waiting > after && self.fault.is_none()

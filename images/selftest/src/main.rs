@@ -9,6 +9,7 @@
 extern crate alloc;
 
 mod calls;
+mod card;
 mod faults;
 mod memory;
 mod ports;
@@ -65,6 +66,7 @@ fn main(node: Node) -> Result<(), Failure> {
         "sets" => ports::try_out(ports::sets, &node),
         "moves" => ports::try_out(ports::moves, &node),
         "names" => ports::try_out(ports::names, &node),
+        "notices" => card::notices(&node),
         "panic" => faults::panic(),
         "overflow" => faults::overflow(),
         "overflow-thread" => faults::overflow_in_thread(),
