@@ -94,6 +94,11 @@ impl<P: Page> Ipc<P> {
         Ok(state)
     }
 
+    /// Whether something lies at a stand-in that was queued before its receive right left.
+    pub fn has_backlog(&self, via: PortId) -> bool {
+        self.port(via).is_some_and(|port| port.backlog > 0)
+    }
+
     /// What lies first at a stand-in, to be carried; of a dead one, what came by send-once
     /// rights. When nothing does (any more), the stand-in
     /// goes if nothing refers to it, and [`Ipc::next_to_carry`] is next.

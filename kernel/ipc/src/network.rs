@@ -231,7 +231,8 @@ impl<P: Page> Ipc<P> {
     }
 
     /// Lets (`false`) or makes (`true`) senders through `via` wait, whatever its limit says.
-    /// After `false`, call [`Ipc::next_to_carry`] until it gives `None`.
+    /// After `false`, call [`Ipc::next_queued`] if there is a backlog, and
+    /// [`Ipc::next_to_carry`], until they give `None`.
     pub fn hold_back(&mut self, via: PortId, hold: bool) {
         if let Some(port) = self.port_mut(via) {
             port.barred.set(Barred::HELD_BACK, hold);

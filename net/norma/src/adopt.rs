@@ -371,6 +371,24 @@ impl<S: PageSource> Node<S> {
             }
             self.let_go(next);
         }
+        self.disown_import(place, repr);
+    }
+
+    /// An import that was made for a right goes with it: else the next one would find it, and
+    /// wait for a way to the owner which nobody seeks.
+    fn disown_import(&mut self, place: u32, repr: &Repr) {
+        let Some(session) = self.sessions.get(place).filter(|_| is_counted(repr)) else {
+            return;
+        };
+        let at = session.imports.find(repr.index);
+        let import = at.and_then(|at| Some((at, session.imports.get(at)?)));
+        if let Some((at, import)) = import.filter(|(_, import)| import.received == 0) {
+            let token = token(place, session.generation, Destination::Import(at));
+            let port = import.port;
+            if self.active(port) == Some(token) {
+                self.drop_stand_in(port);
+            }
+        }
     }
 
     /// What follows for others when all rights of a message were taken over.

@@ -139,9 +139,16 @@ impl<S: PageSource> Node<S> {
         session.exports.reserve(2)?;
         session.exports.reserve_ports(1)?;
         session.out.promise(PER_EXPORT)?;
-        let rights = ipc.add_send(port).and_then(|send| {
-            let once = ipc.add_send_once(port);
-            once.map(|once| (send, once))
+        // The one that needs memory first.
+        let rights = ipc.add_send_once(port).and_then(|once| {
+            let send = ipc.add_send(port);
+            match send {
+                Ok(send) => Ok((send, once)),
+                Err(error) => {
+                    ipc.retract(once);
+                    Err(error)
+                }
+            }
         });
         let Ok((send, once)) = rights else {
             session.out.forgive(PER_EXPORT);
@@ -379,9 +386,9 @@ impl<S: PageSource> Node<S> {
         let Destination::Import(_) = destination else {
             return true;
         };
-        while let Some(slot) = self
-            .import_at_mut(old)
-            .and_then(|import| import.refused.front().copied())
+        while self
+            .import_at(old)
+            .is_some_and(|(_, import)| !import.refused.is_empty())
         {
             match self.ipc.reserve_arriving(port) {
                 Ok(()) | Err(RightError::Dead(_)) => {}
@@ -390,13 +397,8 @@ impl<S: PageSource> Node<S> {
                     return false;
                 }
             }
-            if let Some(import) = self.import_at_mut(old) {
-                import.refused.pop_front();
-            }
-            let session = self.sessions.get_mut(place);
-            let Some(outbound) = session.and_then(|session| session.out.messages.remove(slot))
-            else {
-                continue;
+            let Some(outbound) = self.take_refused(old) else {
+                break;
             };
             let put = match self.take_apart(place, outbound) {
                 Ok(mut message) => {
@@ -482,7 +484,7 @@ impl<S: PageSource> Node<S> {
         }
         self.ipc.fail_arrival(port);
         self.kill_stand_in(now, port, reason);
-        self.carry_queued(port);
+        self.carry_queued(Some(now), port);
         if let Some(at) = self.end_wait(now, arrival.within) {
             self.open_arrival(now, at);
         }

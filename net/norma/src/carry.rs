@@ -145,12 +145,8 @@ impl<S: PageSource> Node<S> {
     ) -> Result<(), SendError<S::Page>> {
         if let Target::Through(import, _) | Target::NewsThrough(import, _) = target {
             let session = self.sessions.get_mut(place);
-            let Some(import) = session.and_then(|session| session.imports.get_mut(import)) else {
+            if session.is_none_or(|session| session.imports.get(import).is_none()) {
                 return Err(refuse(RightError::InvalidName, message));
-            };
-            // Behind what was refused it needs a place: before its rights are packed.
-            if !import.refused.is_empty() && import.refused.try_reserve(1).is_err() {
-                return Err(refuse(RightError::NoMemory, message));
             }
         }
         let Ok(rights) = self.pack_rights(place, &mut message) else {
@@ -261,9 +257,6 @@ impl<P: Page> Session<P> {
                 let Some(import) = imports.get_mut(place) else {
                     return Err((RightError::InvalidName, message));
                 };
-                if !import.refused.is_empty() && import.refused.try_reserve(1).is_err() {
-                    return Err((RightError::NoMemory, message));
-                }
                 let reply = reply(&mut message);
                 let (index, serial) = (import.index, import.serial);
                 let via = Some(Via {
@@ -281,7 +274,7 @@ impl<P: Page> Session<P> {
                     import.tail = Some(out.enqueue_behind(outbound, import.tail));
                 } else {
                     let slot = out.messages.insert_reserved(|_| outbound());
-                    import.refused.push_back(slot);
+                    import.refused.push(&mut out.messages, slot);
                 }
             }
         }

@@ -206,7 +206,7 @@ impl<S: PageSource> Node<S> {
         self.tell_moved(port, taken.place);
         self.say_state(now, taken.place, import, port, state);
         self.ipc.keep_unused(port);
-        self.carry_queued(port);
+        self.carry_queued(Some(now), port);
         self.open(now, port);
         if self.ipc.is_senderless(port) {
             self.import_unused(to);

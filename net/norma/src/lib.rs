@@ -25,6 +25,7 @@ mod acquire;
 mod adopt;
 mod arrive;
 mod arriving;
+mod aside;
 #[cfg(feature = "audit")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_macros)] // For tests, on hosts.
 mod audit;

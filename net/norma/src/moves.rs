@@ -79,7 +79,7 @@ impl<S: PageSource> Node<S> {
         for at in 0..self.moves.held.places() {
             self.release_held(now, at);
         }
-        self.carry_stalled();
+        self.carry_stalled(now);
         self.ask_moved(now);
     }
 

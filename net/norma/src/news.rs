@@ -111,7 +111,7 @@ impl<S: PageSource> Node<S> {
             Event::Wake(_) => {}
             Event::Unanswered(token) => self.unanswered(token),
             Event::Unused(token) => self.import_unused(token),
-            Event::Carry(port) => self.carry_queued(port),
+            Event::Carry(port) => self.carry_queued(None, port),
             Event::PortDied(port, identity) => {
                 self.directory.remove(identity, port);
                 self.tell_exporters(port, |export, _| Some(Control::Dead { export }));

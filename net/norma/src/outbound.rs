@@ -70,7 +70,7 @@ pub(crate) struct Outbound<P> {
     /// Frames sent and not settled.
     pub(crate) frames: u32,
     pub(crate) verdict: Verdict,
-    /// The next message to the same port, if it waits for this one.
+    /// The next message to the same port, if it waits for this one, or behind it (`aside`).
     pub(crate) successor: Option<u32>,
 }
 

@@ -27,22 +27,23 @@ use crate::session::Session;
 type Written<P> = (Message<P>, bool);
 
 impl<S: PageSource> Node<S> {
-    /// Carries all that lies at a stand-in.
-    pub(crate) fn carry_queued(&mut self, port: PortId) {
+    /// Carries all that lies at a stand-in. Who does not know the time takes that of the last
+    /// frame for it; who tries again must not, or the next try is due already.
+    pub(crate) fn carry_queued(&mut self, now: Option<Instant>, port: PortId) {
         let seat = self.ipc.is_seat(port);
         while let Some(carried) = self.ipc.next_queued(port) {
             let Carried { token, once, what } = carried;
             // What is of a third node is passed on by who gave it.
             let (place, generation, _) = parse_token(token);
             let place = home_of(place);
-            // Whoever asks does not know the time; that of the last frame does as well.
             let session = self.sessions.get(place);
             let session = session.filter(|session| session.generation == generation);
-            let Some(now) = session.map(|session| session.liveness.heard_at()) else {
+            let Some(heard) = session.map(|session| session.liveness.heard_at()) else {
                 let reason = Reason::NodeDied(self.buried(place, generation));
                 self.lose(token, seat, what, reason);
                 continue;
             };
+            let now = now.unwrap_or(heard);
             let (message, news) = match self.write_news(what) {
                 Ok(written) => written,
                 Err(what) if seat => {
@@ -288,10 +289,10 @@ impl<S: PageSource> Node<S> {
 
 impl<S: PageSource> Node<S> {
     /// Carries what lies at stand-ins for which there was no memory.
-    pub(crate) fn carry_stalled(&mut self) {
+    pub(crate) fn carry_stalled(&mut self, now: Instant) {
         let mut from = 0;
         while let Some(port) = self.ipc.next_stand_in_with_queue(&mut from) {
-            self.carry_queued(port);
+            self.carry_queued(Some(now), port);
         }
     }
 

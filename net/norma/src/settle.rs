@@ -18,7 +18,6 @@ use crate::node::Node;
 use crate::outbound::{Outbound, Packed, Verdict, Via};
 use crate::rights::{Barred, Exports, NO_EXPORT, PER_EXPORT};
 use crate::session::Session;
-use crate::window::before;
 
 /// What is settled, and concerns more than the session.
 pub(crate) enum Pending<P> {
@@ -123,8 +122,6 @@ impl<S: PageSource> Node<S> {
         let Some(outbound) = session.out.messages.remove(slot) else {
             return;
         };
-        // There was no memory to set it aside, unless where it went is gone.
-        let gone = via.is_none_or(|via| session.imports.of(via).is_none());
         if verdict == Verdict::Dead && outbound.flags.contains(Flags::NOTIFICATION) {
             // STATE, or what followed it: DEAD may have come before Y was known here.
             self.import_died(now, place, outbound.destination);
@@ -132,9 +129,7 @@ impl<S: PageSource> Node<S> {
         match verdict {
             Verdict::Accepted => self.accepted(place, outbound),
             Verdict::NoMemory => self.failed(place, outbound, Reason::NoMemory),
-            Verdict::Full | Verdict::Moved if !gone => {
-                self.failed(place, outbound, Reason::NoMemory)
-            }
+            // If it was not set aside, where it went is gone.
             Verdict::Dead | Verdict::Full | Verdict::Moved => {
                 self.failed(place, outbound, Reason::Destroyed)
             }
@@ -206,7 +201,7 @@ impl<S: PageSource> Node<S> {
     }
 
     /// Keeps a message that was refused for a full queue, in the order of sending. `false` if
-    /// its destination is gone, or there is no memory.
+    /// its destination is gone.
     fn set_aside(&mut self, place: u32, slot: u32) -> bool {
         let Some(session) = self.sessions.get_mut(place) else {
             return false;
@@ -215,25 +210,10 @@ impl<S: PageSource> Node<S> {
         let Some(outbound) = out.messages.get(slot) else {
             return false;
         };
-        let sequence = outbound.sequence;
         let Some(entry) = outbound.via.and_then(|via| imports.of(via)) else {
             return false;
         };
-        if entry.refused.try_reserve(1).is_err() {
-            return false;
-        }
-        let later = |slot: &u32| {
-            out.messages.get(*slot).is_none_or(|other| {
-                // Those that were never sent come last.
-                !other.started || before(sequence, other.sequence)
-            })
-        };
-        let at = entry
-            .refused
-            .iter()
-            .position(later)
-            .unwrap_or(entry.refused.len());
-        entry.refused.insert(at, slot);
+        entry.refused.insert(&mut out.messages, slot);
         entry.unsettled = entry.unsettled.saturating_sub(1);
         self.ipc.hold_back(entry.port, true);
         true
@@ -304,7 +284,7 @@ impl<S: PageSource> Node<S> {
         entry.last = None;
         entry.tail = None;
         entry.fresh = true;
-        while let Some(slot) = entry.refused.pop_front() {
+        while let Some(slot) = entry.refused.pop(&mut out.messages) {
             entry.unsettled += 1;
             out.requeue(slot, entry.tail);
             entry.tail = Some(slot);

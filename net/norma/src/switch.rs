@@ -19,6 +19,7 @@ use norma_wire::descriptor::Kind;
 use crate::node::Node;
 use crate::outbound::{Outbound, Packed, Verdict};
 use crate::rights::{Destination, Import, NO_EXPORT, PER_EXPORT, parse_token};
+use crate::session::Session;
 
 impl<S: PageSource> Node<S> {
     /// The import that a token means, with the place of its session.
@@ -85,7 +86,6 @@ impl<S: PageSource> Node<S> {
             import.ending = true;
             return self.ipc.hold_back(port, true);
         }
-        let refused = core::mem::take(&mut import.refused);
         if let Some(known) = self.directory.get_mut(identity) {
             known.next = None;
         }
@@ -98,11 +98,8 @@ impl<S: PageSource> Node<S> {
         // Nobody overtakes what is sent again.
         self.ipc.hold_back(port, true);
         let (place, ..) = parse_token(active);
-        for slot in refused {
-            let session = self.sessions.get_mut(place);
-            if let Some(outbound) = session.and_then(|session| session.out.messages.remove(slot)) {
-                self.carry_again(now, port, next, place, outbound);
-            }
+        while let Some(outbound) = self.take_refused(active) {
+            self.carry_again(now, port, next, place, outbound);
         }
         self.let_go(active);
         if !self.is_acquiring(identity) {
@@ -113,6 +110,21 @@ impl<S: PageSource> Node<S> {
         if self.ipc.is_senderless(port) {
             self.import_unused(next);
         }
+    }
+
+    /// Takes the first of the messages out that were refused through an import.
+    pub(crate) fn take_refused(&mut self, token: RemoteToken) -> Option<Outbound<S::Page>> {
+        let (place, generation, destination) = parse_token(token);
+        let session = self.sessions.get_mut(place)?;
+        let Destination::Import(at) = destination else {
+            return None;
+        };
+        let Session { out, imports, .. } = session;
+        let import = imports
+            .get_mut(at)
+            .filter(|_| session.generation == generation)?;
+        let slot = import.refused.pop(&mut out.messages)?;
+        out.messages.remove(slot)
     }
 
     /// Sends a message again that was refused, by another way.
@@ -205,6 +217,9 @@ impl<S: PageSource> Node<S> {
             return self.ask_where(now, place, index, port);
         }
         self.ipc.hold_back(port, false);
+        if self.ipc.has_backlog(port) {
+            self.carry_queued(Some(now), port);
+        }
         let waiting = self.ipc.next_to_carry(port);
         self.carry_all(now, port, waiting);
     }
@@ -238,10 +253,11 @@ impl<S: PageSource> Node<S> {
         // The import goes first, so that what was refused finds nothing to wait for.
         self.let_go(active);
         self.ipc.kill_port(port, reason);
-        for slot in refused.unwrap_or_default() {
-            if let Some(session) = self.sessions.get_mut(place)
-                && let Some(outbound) = session.out.messages.get_mut(slot)
-            {
+        let mut refused = refused.unwrap_or_default();
+        while let Some(session) = self.sessions.get_mut(place)
+            && let Some(slot) = refused.pop(&mut session.out.messages)
+        {
+            if let Some(outbound) = session.out.messages.get_mut(slot) {
                 outbound.verdict = Verdict::Dead;
             }
             self.settle(now, place, slot);

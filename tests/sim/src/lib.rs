@@ -16,6 +16,7 @@
 pub mod actor;
 mod config;
 mod drive;
+pub mod heap;
 mod ledger;
 mod link;
 mod machine;
@@ -39,6 +40,6 @@ pub use wild::Books;
 pub use world::World;
 
 /// A node of the simulation.
-pub type Node = norma_net::Node<norma_ipc::HeapPages>;
+pub type Node = norma_net::Node<heap::Pages>;
 /// A message of the simulation.
 pub type Message = norma_ipc::Message<norma_ipc::HeapPage>;

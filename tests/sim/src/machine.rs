@@ -9,6 +9,7 @@ use norma_net::{Config as NodeConfig, NodeName};
 use crate::Node;
 use crate::actor::Actor;
 use crate::config::Config;
+use crate::heap::{self, Pages};
 use crate::topology::mac;
 
 /// A thread: it runs when it is woken, or when its time has come.
@@ -21,6 +22,7 @@ pub(crate) struct Thread {
 
 /// A node and what runs on it.
 pub struct Machine {
+    number: usize,
     pub(crate) node: Node,
     /// On which network each of its cards is.
     networks: Vec<usize>,
@@ -62,7 +64,7 @@ impl Machine {
             receive_buffers: config.receive_buffers,
             seed,
         };
-        let mut node = Node::new(node_config, HeapPages::default()).expect("a node can start");
+        let mut node = Node::new(node_config, Pages::default()).expect("a node can start");
         for network in &networks[1..] {
             let card = norma_net::Network {
                 mac: mac(*network, index),
@@ -79,6 +81,7 @@ impl Machine {
             .create_space(10_000)
             .expect("a space can be made");
         Machine {
+            number: index,
             node,
             networks,
             space,
@@ -118,7 +121,7 @@ impl Machine {
         if self.timer.is_some_and(|timer| timer <= instant(now)) {
             self.timer = None;
         }
-        self.node.handle_timeout(instant(now));
+        heap::of(self.number, || self.node.handle_timeout(instant(now)));
     }
 
     /// The one space in which all threads of the machine have their rights.
@@ -168,12 +171,12 @@ impl Machine {
         };
         let now = instant(now);
         // A node on one network goes the way of such nodes.
-        let some = match self.networks[..] {
+        let some = heap::of(self.number, || match self.networks[..] {
             [_] => self.node.poll_transmit(now, &mut frame),
             _ => self
                 .node
                 .poll_transmit_on(now, NetworkId(card as u8), &mut frame),
-        };
+        });
         if !some {
             return None;
         }
@@ -206,7 +209,9 @@ impl Machine {
         };
         let card = self.networks.iter().position(|on| *on == network);
         let card = NetworkId(card.expect("it has a card there") as u8);
-        self.node.handle_frame_on(instant(now), card, &mut frame);
+        heap::of(self.number, || {
+            self.node.handle_frame_on(instant(now), card, &mut frame);
+        });
     }
 
     /// When the machine next wants to run on its own account.

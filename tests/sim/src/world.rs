@@ -20,6 +20,7 @@ use norma_ipc::ThreadId;
 use self::network::Flying;
 use crate::actor::{Context, Next};
 use crate::config::Config;
+use crate::heap;
 use crate::ledger::Ledger;
 use crate::link::Wires;
 use crate::machine::Machine;
@@ -412,9 +413,11 @@ impl World {
         if !self.machines[index].dead {
             // Now and then the threads go first, as in the kernel; later the node catches up.
             let hurried = self.random.below(2) == 0;
-            let node = |machine: &mut Machine| match hurried {
-                true => machine.node.poll_urgent_wake(),
-                false => machine.node.poll_wake(),
+            let node = |machine: &mut Machine| {
+                heap::of(index, || match hurried {
+                    true => machine.node.poll_urgent_wake(),
+                    false => machine.node.poll_wake(),
+                })
             };
             while let Some(thread) = node(&mut self.machines[index]) {
                 self.machines[index].wake(thread);

@@ -4,6 +4,7 @@
 
 use norma_ipc::{NoMemory, PortId};
 
+use crate::aside::Aside;
 use crate::limits::MAX_EXPORTS;
 use crate::map::Map;
 use crate::outbound::Via;
@@ -28,8 +29,8 @@ pub(crate) struct Import {
     pub(crate) tail: Option<u32>,
     /// Messages to it whose fate is not known yet.
     pub(crate) unsettled: u32,
-    /// Messages that were refused for a full queue, in order.
-    pub(crate) refused: alloc::collections::VecDeque<u32>,
+    /// Messages that were refused for a full queue, or because the port has moved, in order.
+    pub(crate) refused: Aside,
     /// The next message begins the order anew.
     pub(crate) fresh: bool,
     /// The peer said that there is room again.
@@ -76,7 +77,7 @@ impl Imports {
             last: None,
             tail: None,
             unsettled: 0,
-            refused: alloc::collections::VecDeque::new(),
+            refused: Aside::default(),
             // The index may be that of an import that was given back a moment ago, and messages
             // through that may have been refused.
             fresh: true,

@@ -3,6 +3,7 @@
 
 pub mod flood;
 pub mod moves;
+pub mod trial;
 
 use std::time::Duration;
 
@@ -61,6 +62,11 @@ pub struct Places {
 
 impl Places {
     pub fn new(w: &mut World) -> Self {
+        Self::with_ways(w, |_, _| true)
+    }
+
+    /// The same where not everybody has a right to everybody's inbox, nor a session with it.
+    pub fn with_ways(w: &mut World, wanted: impl Fn(usize, usize) -> bool) -> Self {
         let nodes = w.machines();
         let inboxes = (0..nodes)
             .map(|node| w.serve(node, &format!("inbox{node}")))
@@ -69,7 +75,7 @@ impl Places {
         let mut ways = Vec::new();
         for (from, thread) in threads.iter().enumerate() {
             let mut look_up = |to| must(w.look_up(from, *thread, &format!("inbox{to}")));
-            let row = (0..nodes).map(|to| (from != to).then(|| look_up(to)));
+            let row = (0..nodes).map(|to| (from != to && wanted(from, to)).then(|| look_up(to)));
             ways.push(row.collect());
         }
         Places {
