@@ -138,8 +138,7 @@ fn note(kind: Kind, detail: u8, a: u32, b: u64, c: u32, d: u32) {
 fn note_last(kind: Kind, a: u32, b: u64, c: u32, d: u32) {
     if ON {
         let thread = processor::this().current();
-        let ticks = push(kind, 0, thread, a, b, c, d);
-        charge(thread, ticks, ticks);
+        charge(thread, push(kind, 0, thread, a, b, c, d));
     }
 }
 
@@ -174,12 +173,9 @@ fn push(kind: Kind, detail: u8, thread: Number, a: u32, b: u64, c: u32, d: u32) 
 /// How long each thread ran: what it had until it last stopped.
 struct Ran {
     ticks: [Cell<u64>; THREADS],
-    /// Since when the running thread runs; [`NEVER`] while the processor halts.
+    /// Since when the running thread runs; later than anything while the processor halts.
     since: Cell<u64>,
 }
-
-/// Later than anything.
-const NEVER: u64 = u64::MAX;
 
 // SAFETY: as for `Ring`.
 unsafe impl Sync for Ran {}
@@ -189,12 +185,11 @@ static RAN: Ran = Ran {
     since: Cell::new(0),
 };
 
-/// The thread stops to run; `next` is since when another one does. Interrupts must be off.
+/// The thread, which has run till now, stops, and another one runs. Interrupts must be off.
 #[inline(always)]
-fn charge(thread: Number, now: u64, next: u64) {
+fn charge(thread: Number, now: u64) {
     let ran = &RAN.ticks[usize::from(thread) % THREADS];
-    let since = RAN.since.replace(next);
-    ran.set(ran.get() + now.saturating_sub(since));
+    ran.set(ran.get() + now - RAN.since.replace(now));
 }
 
 /// Nanoseconds that a thread ran; 0 where nothing is traced. Interrupts must be off.
@@ -214,10 +209,22 @@ pub(crate) fn ran(thread: Number) -> u64 {
 #[inline(always)]
 pub(crate) fn switched(from: Number, to: Number, scheduler: &Scheduler) {
     if ON {
-        let (state, to) = (scheduler.state(from) as u8, to.into());
-        let ticks = push(Kind::Switch, state, from, to, 0, 0, 0);
-        charge(from, ticks, ticks);
+        charge(from, push_switch(from, to, scheduler));
     }
+}
+
+/// The same from `from`, in whose context the processor halted.
+#[inline(always)]
+pub(crate) fn switched_from_idle(from: Number, to: Number, scheduler: &Scheduler) {
+    if ON {
+        RAN.since.set(push_switch(from, to, scheduler));
+    }
+}
+
+#[inline(always)]
+fn push_switch(from: Number, to: Number, scheduler: &Scheduler) -> u64 {
+    let state = scheduler.state(from) as u8;
+    push(Kind::Switch, state, from, to.into(), 0, 0, 0)
 }
 
 /// The running thread blocks, and the processor halts in its context.
@@ -225,14 +232,18 @@ pub(crate) fn switched(from: Number, to: Number, scheduler: &Scheduler) {
 pub(crate) fn idle() {
     if ON {
         let thread = processor::this().current();
-        charge(thread, push(Kind::Idle, 0, thread, 0, 0, 0, 0), NEVER);
+        charge(thread, push(Kind::Idle, 0, thread, 0, 0, 0, 0));
+        RAN.since.set(u64::MAX);
     }
 }
 
 /// It goes on.
 #[inline(always)]
 pub(crate) fn resumed() {
-    note_last(Kind::Resume, 0, 0, 0, 0);
+    if ON {
+        let thread = processor::this().current();
+        RAN.since.set(push(Kind::Resume, 0, thread, 0, 0, 0, 0));
+    }
 }
 
 /// A thread was made ready.

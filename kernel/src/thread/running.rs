@@ -291,7 +291,12 @@ fn idle() {
         // SAFETY: interrupts are off again; the reference does not outlive the line.
         match unsafe { processor::this().scheduler() }.after_idle() {
             Decision::Continue => return trace::resumed(),
-            Decision::Switch { from, to } => return switch_noted(from, to),
+            Decision::Switch { from, to } => {
+                // SAFETY: as above.
+                let scheduler = unsafe { processor::this().scheduler() };
+                trace::switched_from_idle(from, to, scheduler);
+                return switch(from, to);
+            }
             Decision::Idle => {}
         }
     }
