@@ -31,12 +31,10 @@ fn serve(node: &Node) -> Result<(), Failure> {
     desk_right.check_in("desk")?;
     node.spawn("desk", 4, move || {
         let _ = pass_on(&desk, &[right]);
-    })
-    .map_err(|_| Failure::NoMemory)?;
+    })?;
     let (later, right) = make_port()?;
     right.check_in("later")?;
-    node.spawn("sum", 4, move || sums(&port))
-        .map_err(|_| Failure::NoMemory)?;
+    node.spawn("sum", 4, move || sums(&port))?;
     let (shop, right) = make_port()?;
     right.check_in("shop")?;
     node.spawn("shop", 4, move || {
@@ -45,18 +43,15 @@ fn serve(node: &Node) -> Result<(), Failure> {
                 let _ = message.reply();
             }
         }
-    })
-    .map_err(|_| Failure::NoMemory)?;
+    })?;
     let (heir, right) = make_port()?;
     right.check_in("heir")?;
-    node.spawn("heir", 4, move || while take_over(&heir).is_ok() {})
-        .map_err(|_| Failure::NoMemory)?;
+    node.spawn("heir", 4, move || while take_over(&heir).is_ok() {})?;
     let (door, right) = make_port()?;
     right.check_in("door")?;
     node.spawn("door", 4, move || {
         let _ = let_in(&door);
-    })
-    .map_err(|_| Failure::NoMemory)?;
+    })?;
     answer_in_pairs(&later)
 }
 
@@ -176,8 +171,7 @@ fn client(node: &Node) -> Result<(), Failure> {
     let second = later.copy()?;
     node.spawn("second", 4, move || {
         let _ = Message::new().map(|message| second.call(message));
-    })
-    .map_err(|_| Failure::NoMemory)?;
+    })?;
     let answer = later.call(Message::new()?)?;
     println!("{}", answer.data().escape_ascii());
     tell(&later, Message::new()?)?;

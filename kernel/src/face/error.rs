@@ -2,7 +2,7 @@
 
 use crate::face::{Message, Notification};
 use crate::node::Engine;
-use crate::thread::Wake;
+use crate::thread::{SpawnError, Wake};
 use core::fmt;
 use norma_ipc::typed::ReadError;
 use norma_ipc::{Name, NoMemory, Reason, RightError, SendFailure};
@@ -75,6 +75,8 @@ pub enum Failure {
     NoSuchEntry,
     /// The node that was asked does not know what to do with that.
     NotSupported,
+    /// There are as many threads as there can be: see [`crate::limits::THREADS`].
+    TooManyThreads,
 }
 
 impl Failure {
@@ -119,6 +121,15 @@ impl Failure {
 impl From<NoMemory> for Failure {
     fn from(_: NoMemory) -> Self {
         Failure::NoMemory
+    }
+}
+
+impl From<SpawnError> for Failure {
+    fn from(error: SpawnError) -> Self {
+        match error {
+            SpawnError::TooMany => Failure::TooManyThreads,
+            SpawnError::NoMemory => Failure::NoMemory,
+        }
     }
 }
 
@@ -195,6 +206,7 @@ impl fmt::Display for Failure {
             Failure::Notified => f.write_str("a notification came in place of a message"),
             Failure::NoSuchEntry => f.write_str("the node has no such entry"),
             Failure::NotSupported => f.write_str("the node does not know what to do with that"),
+            Failure::TooManyThreads => SpawnError::TooMany.fmt(f),
         }
     }
 }

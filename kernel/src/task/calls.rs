@@ -14,7 +14,7 @@ use super::{card, cluster, messages, ports};
 use crate::face::Failure;
 use crate::limits::{TASK_PRINT, TASK_RESERVE};
 use crate::memory::{NoMemory, free_frames};
-use crate::thread::{self, SpawnError, Wake};
+use crate::thread::{self, Wake};
 use crate::{arch, timer, trace};
 use norma_abi::{Code, HIGHEST, SENT, call};
 
@@ -84,6 +84,7 @@ impl From<Failure> for Refusal {
             Failure::RightHeld(name) => (Code::RightHeld, u64::from(name.raw())),
             Failure::Notified => (Code::Notified, 0),
             Failure::NotSupported => (Code::NotSupported, 0),
+            Failure::TooManyThreads => (Code::TooManyThreads, 0),
         };
         Self {
             code,
@@ -207,11 +208,10 @@ fn spawn(context: &Context, entry: u64, stack: u64, argument: u64, priority: u64
     }
     afford()?;
     let priority = u8::try_from(priority).unwrap_or(u8::MAX);
-    match life::spawn(&context.task, entry, stack, argument, priority) {
-        Ok(index) => Ok(u64::from(index)),
-        Err(SpawnError::TooMany) => Err(Code::TooManyThreads.into()),
-        Err(SpawnError::NoMemory) => Err(Code::NoMemory.into()),
-    }
+    let spawned = life::spawn(&context.task, entry, stack, argument, priority);
+    spawned
+        .map(u64::from)
+        .map_err(|error| Failure::from(error).into())
 }
 
 fn map(context: &Context, length: u64) -> Outcome {
