@@ -196,6 +196,10 @@ fn captured(
     let status = run(&context);
     if let Some(capture) = &context.capture {
         capture.finish().context("cannot write the capture")?;
+        context.ui.progress(&format!(
+            "capture: wrote {}; docs/captures.md says what reads it",
+            capture.path().display()
+        ));
     }
     if let Some(trace) = &context.trace {
         trace

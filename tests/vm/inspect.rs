@@ -122,7 +122,7 @@ fn holds(lab: &Lab) -> Result<()> {
     );
     let shown = up.text(&["top", "b", "--count", "1", "--interval", "0.2"])?;
     ensure!(
-        shown.contains("PEER") && shown.contains("WAITS FOR"),
+        shown.contains("(host port)") && shown.contains("PEER") && shown.contains("WAITS FOR"),
         "{shown}"
     );
 
@@ -144,6 +144,8 @@ fn leak(lab: &Lab) -> Result<()> {
     let up = Up::new(lab, &nodes, &["a: called"])?;
     // In short: one line stands out, and one thread. Nobody calls any more, so nothing grows.
     let rights = up.text(&["rights", "b", "--interval", "0.1"])?;
+    // But not the right by which this very question was asked.
+    ensure!(!rights.contains("visitor-"), "{rights}");
     let words = |line: &str| {
         line.split_whitespace()
             .map(str::to_owned)

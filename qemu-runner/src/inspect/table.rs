@@ -87,6 +87,12 @@ pub fn count(number: u64) -> String {
     text
 }
 
+/// The same of a number that may be below 0.
+pub fn signed(number: i64) -> String {
+    let sign = if number < 0 { "-" } else { "" };
+    format!("{sign}{}", count(number.unsigned_abs()))
+}
+
 /// Bytes in the unit in which they have two to four digits.
 #[must_use]
 pub fn bytes(number: u64) -> String {
@@ -142,6 +148,8 @@ mod tests {
 
     #[test]
     fn numbers_have_their_units() {
+        assert_eq!(signed(-1_614), "-1,614");
+        assert_eq!(signed(i64::MAX), "9,223,372,036,854,775,807");
         assert_eq!(
             ["0", "999", "1,000", "1,234,567"],
             [0, 999, 1000, 1_234_567].map(count)

@@ -20,7 +20,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -38,6 +38,7 @@ impl core::fmt::Debug for Capture {
 }
 
 struct Output {
+    path: PathBuf,
     file: PcapNgWriter<BufWriter<File>>,
     interfaces: u32,
     runs: u64,
@@ -64,6 +65,7 @@ impl Capture {
         let file = PcapNgWriter::with_section_header(file, section).map_err(io)?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         Ok(Self(Arc::new(Mutex::new(Output {
+            path: path.into(),
             file,
             interfaces: 0,
             runs: 0,
@@ -106,6 +108,12 @@ impl Capture {
             Some(error) => Err(error),
             None => output.file.get_mut().flush(),
         }
+    }
+
+    /// Where it goes.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.output().path.clone()
     }
 
     fn output(&self) -> MutexGuard<'_, Output> {

@@ -48,13 +48,18 @@ pub fn with_node(cluster: &str, model: &Model, asked: Value) -> Value {
 fn headline(model: &Model) -> String {
     let node = &model.node;
     format!(
-        "node {}, up {}: {} threads, {} ports, {} sessions",
+        "node {}, up {}: {}, {}, {}",
         crate::ui::harmless(&node.name),
         time(node.uptime),
-        count(node.threads),
-        count(node.ports),
-        count(node.sessions),
+        counted(node.threads, "thread"),
+        counted(node.ports, "port"),
+        counted(node.sessions, "session"),
     )
+}
+
+fn counted(number: u64, what: &str) -> String {
+    let more = if number == 1 { "" } else { "s" };
+    format!("{} {what}{more}", count(number))
 }
 
 /// The clusters that run.

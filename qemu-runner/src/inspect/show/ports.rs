@@ -17,6 +17,18 @@ fn wanted(model: &Model, all: bool) -> impl Iterator<Item = &Ports> {
     ports.filter(move |row| all || !is_for_answers(row))
 }
 
+/// What a port is called, or what it is for.
+pub(super) fn name(row: &Ports) -> String {
+    match (row.name.as_str(), row.slot) {
+        ("", 1) => "(device port)".to_owned(),
+        ("", 2) => "(host port)".to_owned(),
+        ("", 3) => "(name port)".to_owned(),
+        ("", 0) => String::new(),
+        ("", slot) => format!("(special port {slot})"),
+        (name, _) => name.to_owned(),
+    }
+}
+
 /// Ports, for programs.
 pub fn ports_json(model: &Model, all: bool) -> Value {
     let ports = wanted(model, all).map(|row| {
@@ -66,18 +78,10 @@ pub fn ports_lines(model: &Model, all: bool) -> Vec<String> {
             left_out += 1;
             continue;
         }
-        let name = match (row.name.as_str(), row.slot) {
-            ("", 1) => "(device port)".to_owned(),
-            ("", 2) => "(host port)".to_owned(),
-            ("", 3) => "(name port)".to_owned(),
-            ("", 0) => String::new(),
-            ("", slot) => format!("(special port {slot})"),
-            (name, _) => name.to_owned(),
-        };
         let here = row.queued.max(row.under_way);
         table.row([
             place(row.port).to_string(),
-            name,
+            name(row),
             model.receiver(row),
             format!("{here}/{}", row.limit),
             count(row.received),

@@ -8,7 +8,8 @@ use super::headline;
 use crate::inspect::Model;
 use crate::inspect::growth::Growth;
 use crate::inspect::model::{holder, kind, place};
-use crate::inspect::table::{TextTable, count};
+use crate::inspect::table::{TextTable, count, signed};
+use crate::inspect::visit::VISITOR;
 use norma_inspect::rows::{Exports, Names};
 use serde_json::{Value, json};
 
@@ -99,7 +100,8 @@ pub fn rights_json(growth: &Growth<'_>) -> Value {
     })
 }
 
-/// Rights, for people.
+/// Rights, for people. Those by which commands as this one ask are left out where rights are put
+/// together.
 pub fn rights_lines(growth: &Growth<'_>, all: bool) -> Vec<String> {
     let mut lines = vec![headline(growth.now)];
     if all {
@@ -115,7 +117,9 @@ pub fn rights_lines(growth: &Growth<'_>, all: bool) -> Vec<String> {
         ">GROWN/S",
     ];
     let mut table = TextTable::new(&columns);
-    for (group, held) in growth.groups() {
+    let visit = format!("node {VISITOR}");
+    let groups = growth.groups().into_iter();
+    for (group, held) in groups.filter(|(group, _)| !group.holder.starts_with(&visit)) {
         table.row([
             group.holder,
             group.kind.to_owned(),
@@ -137,7 +141,7 @@ pub fn rights_lines(growth: &Growth<'_>, all: bool) -> Vec<String> {
                 thread.name,
                 count(thread.taken),
                 count(thread.given_up),
-                thread.kept.to_string(),
+                signed(thread.kept),
                 grown(thread.per_second),
             ]);
         }

@@ -12,6 +12,11 @@ pub fn loss(session: &Sessions) -> f64 {
     session.loss as f64 / 1024.0
 }
 
+/// Whether the peer is a command as this one, or was: that is noticed within a minute.
+pub fn is_visit(session: &Sessions) -> bool {
+    session.peer.starts_with(VISITOR)
+}
+
 /// The round trip, once one was measured.
 pub fn round_trip(session: &Sessions) -> Option<u64> {
     (session.round_trip > 0).then_some(session.round_trip)
@@ -63,9 +68,8 @@ pub fn sessions_lines(model: &Model, all: bool) -> Vec<String> {
         ">IN",
         ">SILENT",
     ]);
-    let visitor = |row: &&Sessions| row.peer.starts_with(VISITOR);
-    let hidden = model.sessions.iter().filter(visitor).count();
-    for row in model.sessions.iter().filter(|row| all || !visitor(row)) {
+    let hidden = model.sessions.iter().filter(|row| is_visit(row)).count();
+    for row in model.sessions.iter().filter(|row| all || !is_visit(row)) {
         let peer = match row.peer.as_str() {
             "" => format!("{:016x}", row.address),
             peer => peer.to_owned(),
@@ -95,7 +99,7 @@ pub fn sessions_lines(model: &Model, all: bool) -> Vec<String> {
     lines.extend(table.lines());
     if hidden > 0 && !all {
         lines.push(format!(
-            "and {hidden} of commands as this one, for some seconds: --all shows them"
+            "and {hidden} of commands as this one, for up to a minute: --all shows them"
         ));
     }
     lines

@@ -1,12 +1,13 @@
 //! What goes on at a node: rates between two looks, again and again.
 
 use super::headline;
+use super::ports::name;
 use super::rights::{groups_json, grown, kept_json};
-use super::sessions::{loss, round_trip};
+use super::sessions::{is_visit, loss, round_trip};
 use crate::inspect::commands::{TopArgs, interval};
 use crate::inspect::growth::Growth;
 use crate::inspect::model::place;
-use crate::inspect::table::{TextTable, bytes, count, time};
+use crate::inspect::table::{TextTable, bytes, count, signed, time};
 use crate::inspect::{Model, Visit};
 use crate::signals;
 use crate::status::Status;
@@ -79,10 +80,10 @@ impl Between<'_> {
         rates
     }
 
-    /// Frames sent and received per second, of each session.
+    /// Frames sent and received per second, of each session, the busiest first.
     fn sessions(&self) -> Vec<(usize, f64, f64)> {
         let all = self.now.model.sessions.iter().enumerate();
-        all.map(|(place, row)| {
+        let rates = all.map(|(place, row)| {
             let mut earlier = self.before.model.sessions.iter();
             let earlier = earlier
                 .find(|earlier| (earlier.session, earlier.address) == (row.session, row.address));
@@ -95,8 +96,10 @@ impl Between<'_> {
                 rate(row.next_sent, earlier.map(|row| row.next_sent)),
                 rate(row.next_received, earlier.map(|row| row.next_received)),
             )
-        })
-        .collect()
+        });
+        let mut rates: Vec<_> = rates.collect();
+        rates.sort_by(|one, other| (other.1 + other.2).total_cmp(&(one.1 + one.2)));
+        rates
     }
 
     fn lines(&self) -> Vec<String> {
@@ -129,7 +132,7 @@ impl Between<'_> {
                 table.row([
                     count(rate.round() as u64),
                     place(number).to_string(),
-                    row.name.to_string(),
+                    name(row),
                     model.receiver(row),
                     format!("{}/{}", row.queued.max(row.under_way), row.limit),
                 ]);
@@ -146,7 +149,14 @@ impl Between<'_> {
             ">WINDOW",
             ">LOST",
         ]);
-        for (place, sent, received) in self.sessions().into_iter().take(SHOWN) {
+        // Of commands that looked into the node only those that still do.
+        let shown = self
+            .sessions()
+            .into_iter()
+            .filter(|(place, sent, received)| {
+                !is_visit(&model.sessions[*place]) || sent + received > 0.0
+            });
+        for (place, sent, received) in shown.take(SHOWN) {
             let row = &model.sessions[place];
             table.row([
                 row.peer.to_string(),
@@ -200,7 +210,7 @@ impl Between<'_> {
                 format!("thread {} ({})", thread.name, thread.thread),
                 String::new(),
                 String::new(),
-                thread.kept.to_string(),
+                signed(thread.kept),
             ]);
         }
         if table.is_empty() {
