@@ -142,8 +142,7 @@ impl Rover {
             return;
         };
         let moved = reason == Some(Reason::Moved);
-        let short = cargo.large && cx.books.was_short(sent);
-        let excused = moved || short || cx.books.is_gone(port);
+        let excused = moved || cx.books.is_gone(port);
         if !excused && !cx.books.excused(port, &path, sent) {
             let what = format!("message {number} to port {} came back: {reason:?}", port.0);
             cx.books.accuse(what, &[port], &[number]);
@@ -205,8 +204,8 @@ impl Rover {
         // Somebody gave it up, or it went down with a message.
         let carrier = reply.and_then(|reply| cx.books.onces[reply.0 as usize].carrier);
         let with = carrier.is_some_and(|carrier| cx.books.is_lost(carrier));
-        // It, or the answer to it, met a node without memory.
-        let short = cx.books.was_short(sent);
+        // It, or the answer to it, met a node without memory, and the reason says so.
+        let short = reason == Reason::NoMemory && cx.books.was_short(sent);
         let dropped = cx.books.calls[&call].dropped || with || short;
         if !dropped && !excused {
             let what = format!("call {call} failed ({reason:?}), and nobody let go of it");
