@@ -76,7 +76,7 @@ kinds! {
     Carry = 13,
     /// A message off the wire is delivered. The words are as in [`Kind::Carry`].
     Arrive = 14,
-    /// A frame is sent again. `c`: the session, as its receiver calls it; `d`: its number.
+    /// The frame that goes next was sent before. `d`: its number.
     Retransmit = 15,
     /// A right goes with a message. `b`: the message; `detail`: 1 for a receive right, 2 send, 3
     /// send-once; `c`, `d`: the port, its place and generation; of another node: 0.
@@ -184,14 +184,18 @@ impl fmt::Display for Event {
             Kind::FrameIn => write!(f, "frame in, {a} bytes, session {c:x}, number {d}"),
             Kind::Carry => write!(f, "message {b:x} goes in session {c:x}, number {d}"),
             Kind::Arrive => write!(f, "message {b:x} came in session {c:x}, number {d}"),
-            Kind::Retransmit => write!(f, "sent again: session {c:x}, number {d}"),
+            Kind::Retransmit => write!(f, "the next frame is sent again, number {d}"),
             Kind::Right => {
                 let right = match detail {
                     1 => "a receive right",
                     2 => "a send right",
                     _ => "a send-once right",
                 };
-                write!(f, "{right} to port {c}.{d} goes with message {b:x}")
+                match (c, d) {
+                    (0, 0) => write!(f, "{right} to a port of another node")?,
+                    _ => write!(f, "{right} to port {c}.{d}")?,
+                }
+                write!(f, " goes with message {b:x}")
             }
             Kind::SystemCall => write!(f, "system call {a}"),
             Kind::SystemCallEnd => f.write_str("system call ends"),
@@ -229,6 +233,20 @@ mod tests {
             event.to_string(),
             "thread 4660: makes way, thread 1450744508 runs"
         );
+    }
+
+    #[test]
+    fn a_right_to_another_nodes_port_says_so() {
+        let event = |c| Event {
+            kind: Kind::Right as u8,
+            detail: 2,
+            c,
+            d: c,
+            ..Event::default()
+        };
+        let lines = [event(0), event(7)].map(|event| event.to_string());
+        assert!(lines[0].contains("a send right to a port of another node goes"));
+        assert!(lines[1].contains("a send right to port 7.7 goes"));
     }
 
     #[test]
