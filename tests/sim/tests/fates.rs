@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::moves::*;
 use common::{Places, drained, must};
 use norma_faults::{Action, Rule};
-use norma_ipc::{Name, Reason, RightKind, ThreadId};
+use norma_ipc::{Memory, Name, Reason, RightKind, ThreadId};
 use norma_net::Fate;
 use norma_sim::{Config, World};
 
@@ -56,6 +56,26 @@ fn what_is_in_the_queue_of_its_port_is_delivered_though_nobody_has_received_it()
     let _ = own;
     w.give_up(0, client.1).unwrap();
     drained(&mut w);
+}
+
+/// Data too: nothing of a message stays with its sender once it was delivered.
+#[test]
+fn what_is_delivered_outlives_its_sender() {
+    let (mut w, client, (b, port)) = pair(&config(2));
+    let data = [7; 5000];
+    let mut message = w.message(0, b"last words");
+    let memory = Memory::copy_from(&data, w.machine(0).node().source()).unwrap();
+    let _ = message.replace_memory(memory).unwrap();
+    let sent = must(w.begin_confirmed(0, client.0, client.1, message));
+    assert_eq!(must(w.await_fate(0, client.0, sent)), Fate::Delivered);
+    w.kill(0);
+    // Long enough to notice.
+    w.run_for(Duration::from_secs(3)).unwrap();
+    assert_eq!(w.machine(1).node().counters().deaths, 1);
+    let message = w.receive(1, b, port).unwrap();
+    assert_eq!(message.data(), b"last words");
+    assert!(message.memory().chunks().flatten().eq(&data));
+    w.discard(1, message).unwrap();
 }
 
 #[test]
