@@ -42,9 +42,14 @@ fn whatever_else_is_done_these_seeds_hold() {
     }
 }
 
-/// Seeds of the full run that have found something.
+/// Seeds of the full run that have found something, and of the wider wild.
 #[test]
 fn seeds_that_failed_once_hold() {
+    if let Err(failure) = run(&scenarios::wider(95165, &(3..=8))) {
+        panic!(
+            "seed 95165: {failure}\nto see it again: cargo norma sim --work wider --seed 95165 --runs 1 --nodes 3-8"
+        );
+    }
     for seed in [6476, 6500, 6953] {
         if let Err(failure) = run(&scenarios::drawn(seed, &(3..=12))) {
             panic!(

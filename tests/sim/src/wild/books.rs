@@ -146,6 +146,9 @@ impl Books {
             };
             match cargo.fate {
                 Fate::Lost => return true,
+                // One of a circle dies, and its message may arrive with it all the same, once the
+                // others are free: until the right is taken out, nobody knows which.
+                _ if cargo.circular => return true,
                 Fate::Received | Fate::Returned => return false,
                 Fate::UnderWay if self.may_be_lost_by_itself(number) => return true,
                 Fate::UnderWay => {}

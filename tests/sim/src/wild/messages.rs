@@ -223,6 +223,37 @@ mod tests {
         assert!(!books.excused(port, &Path::default(), Duration::ZERO));
     }
 
+    /// The right that dies for a circle is in a message that arrives, with other rights to its port
+    /// before it perhaps.
+    #[test]
+    fn a_port_of_a_circle_may_be_dead_until_it_is_taken_out() {
+        let mut books = Books::default();
+        books.open(2);
+        let one = books.new_port(node(0), 1);
+        let other = books.new_port(node(1), 1);
+        let send = |books: &mut Books, from: usize, port, to| {
+            let number = books.next_number();
+            let right = carried(RightKind::Receive, port);
+            books.take_receive(from, 1, Place::InMessage(number));
+            books.sent(number, cargo(from, Dest::Port(to), vec![right]), 0);
+            number
+        };
+        let first = send(&mut books, 0, one, other);
+        assert!(!books.is_gone(one), "it may still arrive");
+        send(&mut books, 1, other, one);
+        books.add_receive(node(1), 2, other);
+        books.delivered(first);
+        assert!(
+            books.is_gone(one),
+            "the other one is free, and this one not"
+        );
+        assert!(!books.is_gone(other));
+        books.arrived(node(1), first, OnceTarget::Port(other));
+        assert!(books.is_gone(one), "not all is taken out yet");
+        books.add_receive(node(1), 3, one);
+        assert!(!books.is_gone(one), "it came alive");
+    }
+
     #[test]
     fn what_is_sent_to_a_send_once_right_depends_on_all_by_whom_that_came() {
         let mut books = Books::default();
