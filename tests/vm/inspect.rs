@@ -10,6 +10,7 @@ pub fn tests() -> Vec<Test> {
     vec![
         Test::new("inspect::a_running_cluster_says_what_it_holds", holds),
         Test::new("inspect::a_right_leaked_by_each_call_is_seen", leak),
+        Test::new("inspect::who_does_not_answer_can_be_looked_into", mute),
     ]
 }
 
@@ -21,6 +22,21 @@ fn find<'a>(all: &'a Value, name: &str, key: &str, value: &str) -> Result<&'a Va
     let mut rows = list(all, name)?.iter();
     rows.find(|row| row[key] == value)
         .with_context(|| format!("no {name} with {key} {value}: {all:#}"))
+}
+
+/// Of a node that hangs the commands say how to see where it stands.
+fn mute(lab: &Lab) -> Result<()> {
+    let up = Up::new(
+        lab,
+        &[("b", "selftest", "[\"test=hang\"]")],
+        &["b: hanging"],
+    )?;
+    let (code, _, said) = up.norma(&["ps", "b"])?;
+    ensure!(code == Some(124), "ended with {code:?}: {said}");
+    for words in ["node b ", "`cargo norma gdb b`", "--timeout"] {
+        ensure!(said.contains(words), "no `{words}`: {said}");
+    }
+    Ok(())
 }
 
 fn holds(lab: &Lab) -> Result<()> {

@@ -7,7 +7,7 @@ use qemu_runner::images::{self, Images};
 use qemu_runner::link::{Capture, LinkKind};
 use qemu_runner::programs;
 use qemu_runner::qemu::{Accelerator, Machine, Outcome};
-use qemu_runner::run::{NodePlan, Plan, Run};
+use qemu_runner::run::{NodePlan, Plan, Run, RunError};
 use qemu_runner::trace::Trace;
 use qemu_runner::ui::Ui;
 use qemu_runner::workspace::Workspace;
@@ -130,7 +130,8 @@ impl Lab {
         Ok(NodePlan::new(name, &self.noting(image, trace)?))
     }
 
-    /// Runs a plan and, when the body fails, adds what the nodes printed.
+    /// Runs a plan and, when the body fails, adds what the nodes printed; when it has waited in vain,
+    /// also what their threads do.
     pub fn run(&self, plan: Plan, body: impl FnOnce(&mut Run) -> Result<()>) -> Result<()> {
         self.captured(plan, self.context.capture.as_ref(), body)
     }
@@ -153,8 +154,13 @@ impl Lab {
                 .for_each(|line| println!("{line}"));
             return Ok(());
         }
-        let mut run = plan.quiet(true).start(&self.context.ui)?;
-        body(&mut run).map_err(|error| anyhow!("{error:#}\n{}", run.failure_reports()))
+        let mut run = plan.quiet(true).monitored().start(&self.context.ui)?;
+        body(&mut run).map_err(|error| {
+            if let Some(RunError::TimedOut { .. }) = error.downcast_ref() {
+                run.ask_what_they_do();
+            }
+            anyhow!("{error:#}\n{}", run.failure_reports())
+        })
     }
 
     /// Runs a single node until it ends, and expects a line and an end.

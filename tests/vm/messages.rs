@@ -6,14 +6,18 @@
 
 use crate::Test;
 use crate::lab::{Lab, deadline, ends};
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use qemu_runner::qemu::{Machine, Outcome};
 use qemu_runner::run::{NodePlan, Plan};
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
+use std::time::Instant;
 
 pub fn tests() -> Vec<Test> {
     let mut tests = vec![
         Test::new("messages::no_output", no_output),
+        Test::new("messages::a_test_that_waits_in_vain", in_vain),
+        Test::new("messages::frames_that_the_switch_dropped", dropped),
         Test::new("messages::no_image", |lab| {
             let file = lab.root().join("README.md");
             not_started(lab, file, "it is no image of norma")
@@ -84,6 +88,52 @@ fn no_output(lab: &Lab) -> Result<()> {
         let report = run.failure_report("mute");
         ensure!(report.contains("is still running"), "{report}");
         ensure!(report.contains("has printed nothing"), "{report}");
+        Ok(())
+    })
+}
+
+/// A test that fails because nothing comes says what the threads of its nodes do.
+fn in_vain(lab: &Lab) -> Result<()> {
+    if lab.is_dry() {
+        return Ok(());
+    }
+    let node = lab.alone("stuck", "selftest")?.argument("test=hang");
+    let failed = lab.run(Plan::new(vec![node]), |run| {
+        run.expect("stuck", "hanging", deadline())?;
+        let over = Instant::now();
+        run.expect("stuck", "what it never says", over)
+            .context("in vain")?;
+        Ok(())
+    });
+    let text = failed.err().context("it did not fail")?.to_string();
+    for words in [
+        "in vain: time-out while waiting for a line that begins with `what it never says`",
+        "it was stopped, and said what its threads do",
+        "patient: waits for a message at port ",
+    ] {
+        ensure!(text.contains(words), "no `{words}`: {text}");
+    }
+    Ok(())
+}
+
+/// What no node got and no rule dropped is told.
+fn dropped(lab: &Lab) -> Result<()> {
+    let node = lab.node("a", "hello")?.extra(["-S"]);
+    let plan = Plan::together(vec![node]).switched();
+    let host = plan.host_station();
+    lab.run(plan, |run| {
+        let report = run.failure_reports();
+        ensure!(!report.contains("dropped"), "{report}");
+        let switch = run.switch(0).context("no switch")?;
+        UnixDatagram::from(switch.node_end(host)?).send(&[0; 13])?;
+        let deadline = deadline();
+        while switch.stats().malformed == 0 && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        let said = "the runner's switch dropped frames: 1 that";
+        for report in [run.failure_reports(), run.failure_reports_in_short()] {
+            ensure!(report.contains(said), "{report}");
+        }
         Ok(())
     })
 }

@@ -6,9 +6,12 @@
 use crate::Test;
 use crate::lab::Lab;
 use anyhow::{Context as _, Result, ensure};
+use pcap_file::pcapng::blocks::interface_description::InterfaceDescriptionOption;
+use pcap_file::pcapng::{Block, PcapNgReader};
 use qemu_runner::commands::test::environment;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -94,6 +97,7 @@ pub fn tests() -> Vec<Test> {
             ];
             bench(lab, "ipc", &kinds)
         }),
+        Test::new("runner::bench_captured", captured),
         Test::new("runner::bench_compare", compare),
     ]
 }
@@ -218,6 +222,40 @@ fn bench(lab: &Lab, suite: &str, names: &[&str]) -> Result<()> {
             "{row}"
         );
     }
+    Ok(())
+}
+
+/// A benchmark whose frames are captured says so, and the capture has them, on its link.
+fn captured(lab: &Lab) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let [json, pcap] = ["bench.json", "bench.pcapng"].map(|name| folder.path().join(name));
+    let output = norma()?
+        .current_dir(lab.root())
+        .args(["bench", "--quick", "--quiet", "--only", "floor", "--pcap"])
+        .arg(&pcap)
+        .arg("--json")
+        .arg(&json)
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}:\n{text}", output.status);
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&json)?)?;
+    ensure!(report["captured"] == true, "{report}");
+    let (mut links, mut frames) = (Vec::new(), 0);
+    let mut reader = PcapNgReader::new(File::open(&pcap)?)?;
+    while let Some(block) = reader.next_block() {
+        match block? {
+            Block::InterfaceDescription(link) => {
+                links.extend(link.options.iter().filter_map(|option| match option {
+                    InterfaceDescriptionOption::IfName(name) => Some(name.to_string()),
+                    _ => None,
+                }));
+            }
+            Block::EnhancedPacket(_) => frames += 1,
+            _ => {}
+        }
+    }
+    let named = links.iter().any(|link| link.ends_with("b-a"));
+    ensure!(named && frames > 0, "{frames} frames on {links:?}");
     Ok(())
 }
 

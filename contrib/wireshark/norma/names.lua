@@ -110,7 +110,7 @@ names.slot = {
 
 names.service = {
     [1] = { [1] = "statistics of the cards" },
-    [2] = { [1] = "about the node", [2] = "where is this port", [3] = "entry" },
+    [2] = { [1] = "about the node", [2] = "where is this port", [3] = "entry", [4] = "table" },
     [3] = { [1] = "look up here", [2] = "check in" },
 }
 

@@ -174,10 +174,21 @@ fn watch(
                 context.ui.error(reports.trim_end());
                 return Err(error.into());
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                tell_dropped(context, &run);
+                return Err(error.into());
+            }
         }
     }
+    tell_dropped(context, &run);
     Ok(worst)
+}
+
+/// Frames that no rule dropped and no node got.
+fn tell_dropped(context: &Context, run: &Run) {
+    if let Some(text) = run.dropped_frames() {
+        context.ui.progress(&text);
+    }
 }
 
 fn report(context: &Context, run: &Run, name: &str, outcome: Outcome) -> Status {

@@ -106,7 +106,7 @@ impl Visit {
 impl Asked {
     fn new(client: &Node, name: &str, patience: Duration) -> anyhow::Result<Self> {
         let port = client.special_port(name, HOST_PORT).map_err(|failure| {
-            let text = format!("node {name} does not answer: {failure}");
+            let text = format!("node {name} does not answer: {failure}{}", way_out(name));
             Ended::new(Status::TimedOut, text)
         })?;
         Ok(Self {
@@ -151,7 +151,14 @@ impl Asked {
                     Failure::TimedOut => Status::TimedOut,
                     _ => Status::Failed,
                 };
-                let text = format!("node {} gives no answer: {}", self.name, error.failure);
+                let way_out = match status {
+                    Status::TimedOut => way_out(&self.name),
+                    _ => String::new(),
+                };
+                let text = format!(
+                    "node {} gives no answer: {}{way_out}",
+                    self.name, error.failure
+                );
                 Ended::new(status, text)
             })?;
         match answer.id() {
@@ -171,6 +178,14 @@ impl Asked {
             anyhow::anyhow!("node {} answers with nonsense: {error}", self.name)
         })
     }
+}
+
+/// How to see what a node does that does not say it itself.
+fn way_out(node: &str) -> String {
+    format!(
+        ". `cargo norma gdb {node}` shows where it stands; of a cluster that is started by \
+         `cargo norma up --timeout SECONDS`, each node that still runs then says what its threads do"
+    )
 }
 
 impl Visitor {

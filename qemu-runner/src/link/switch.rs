@@ -71,6 +71,42 @@ pub struct Stats {
     pub malformed: u64,
 }
 
+impl Stats {
+    /// The sum of what several switches did.
+    #[must_use]
+    pub fn sum(all: impl Iterator<Item = Self>) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            forwarded: sum.forwarded + one.forwarded,
+            overflowed: sum.overflowed + one.overflowed,
+            malformed: sum.malformed + one.malformed,
+        })
+    }
+
+    /// What was dropped, in a line for people; nothing where nothing was. What fault rules drop is
+    /// not in it.
+    #[must_use]
+    pub fn dropped(&self) -> Option<String> {
+        let (full, bad) = (self.overflowed, self.malformed);
+        if full + bad == 0 {
+            return None;
+        }
+        let mut why = Vec::new();
+        if full > 0 {
+            why.push(format!(
+                "{full} because a queue was full (of a node that had ended, stood still or was too \
+                 slow, or of frames that a fault rule delays)"
+            ));
+        }
+        if bad > 0 {
+            why.push(format!("{bad} that were shorter than an Ethernet header"));
+        }
+        Some(format!(
+            "the runner's switch dropped frames: {}",
+            why.join(", ")
+        ))
+    }
+}
+
 /// A running switch, which ends with this value.
 #[derive(Debug)]
 pub struct Switch {

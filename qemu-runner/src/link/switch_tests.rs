@@ -99,7 +99,14 @@ fn a_port_that_is_not_read_overflows_and_the_others_go_on() {
         net.send(0, 0xff, i as u8);
         assert_eq!(net.receive(2), i as u8);
     }
-    assert!(net.switch.stats().overflowed > 0);
+    let stats = net.switch.stats();
+    assert!(stats.overflowed > 0);
+    let said = stats.dropped().unwrap();
+    assert!(
+        said.contains(&format!(": {} because a queue was full", stats.overflowed)),
+        "{said}"
+    );
+    assert!(!said.contains("Ethernet"), "{said}");
 }
 
 #[test]
@@ -108,5 +115,21 @@ fn what_is_no_frame_is_counted() {
     net.ends[0].send(&[0; 13]).unwrap();
     net.send(0, 0xff, 1);
     assert_eq!(net.receive(1), 1);
-    assert_eq!(net.switch.stats().malformed, 1);
+    let stats = net.switch.stats();
+    assert_eq!(stats.malformed, 1);
+    let said = stats.dropped().unwrap();
+    assert!(
+        said.ends_with(": 1 that were shorter than an Ethernet header"),
+        "{said}"
+    );
+}
+
+#[test]
+fn who_drops_nothing_says_nothing() {
+    let passed = Stats {
+        forwarded: 7,
+        ..Stats::default()
+    };
+    assert_eq!(Stats::sum([passed; 2].into_iter()).forwarded, 14);
+    assert_eq!(Stats::sum([passed; 2].into_iter()).dropped(), None);
 }

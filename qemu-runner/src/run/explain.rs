@@ -105,23 +105,30 @@ impl Facts<'_> {
             Some(_) => return None,
             None if self.is_silent() => self.no_output(),
             None if !self.says(READY) => format!(
-                "the node began to start and did not get to `{READY}`: its last line says how far it came"
+                "the node began to start and did not get to `{READY}`: its last line says how far it \
+                 came.{}",
+                self.slow()
             ),
             None => return None,
         };
         Some(text)
     }
 
-    /// A machine that runs and says nothing.
-    fn no_output(&self) -> String {
-        let image = self.command.kernel.display();
-        let slow = match self.command.accelerator {
+    /// What may keep a node from starting in time.
+    fn slow(&self) -> &'static str {
+        match self.command.accelerator {
             Accelerator::Kvm => {
                 " With KVM on a host without hardware virtualization that takes minutes: \
                  `--accel tcg` then."
             }
             Accelerator::Tcg => "",
-        };
+        }
+    }
+
+    /// A machine that runs and says nothing.
+    fn no_output(&self) -> String {
+        let image = self.command.kernel.display();
+        let slow = self.slow();
         format!(
             "the node has printed nothing: QEMU runs, and {image} has not come to its first line. \
              Either its processor was told not to start (`-S` among `qemu = [...]`), or what is \
@@ -154,7 +161,15 @@ mod tests {
     }
 
     fn explained(outcome: Option<Outcome>, lines: &[&str]) -> Option<String> {
-        let command = command(Accelerator::Kvm);
+        explained_with(Accelerator::Kvm, outcome, lines)
+    }
+
+    fn explained_with(
+        accelerator: Accelerator,
+        outcome: Option<Outcome>,
+        lines: &[&str],
+    ) -> Option<String> {
+        let command = command(accelerator);
         Facts {
             outcome,
             lines: lines.to_vec(),
@@ -202,6 +217,19 @@ mod tests {
             text.contains("printed nothing") && text.contains("--accel tcg"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_slow_start_under_a_forced_kvm_has_the_same_reason() {
+        let lines = ["norma: memory 64 MiB"];
+        let text = explained(None, &lines).unwrap();
+        assert!(
+            text.contains("norma: ready") && text.contains("--accel tcg"),
+            "{text}"
+        );
+        let text = explained_with(Accelerator::Tcg, None, &lines).unwrap();
+        assert!(text.ends_with("how far it came."), "{text}");
+        assert_eq!(explained(None, &["norma: ready", "hello"]), None);
     }
 
     #[test]

@@ -17,8 +17,8 @@ pub use plan::{Network, NodePlan, Plan};
 pub use crate::qemu::{Event, Outcome};
 
 use crate::limits::{MONITOR_PATIENCE, REPORTED_LINES, SIGNAL_POLL, STOPPED_LINES};
-use crate::link::Switch;
 use crate::link::door::Door;
+use crate::link::{Stats, Switch};
 use crate::qemu::{Process, QemuCommand};
 use crate::running::Registration;
 use crate::signals;
@@ -238,6 +238,13 @@ impl Run {
         self.switches.get(network)
     }
 
+    /// What the switches of all networks dropped, in a line for people; nothing where they dropped
+    /// nothing.
+    #[must_use]
+    pub fn dropped_frames(&self) -> Option<String> {
+        Stats::sum(self.switches.iter().map(Switch::stats)).dropped()
+    }
+
     /// The console lines of a node so far, the oldest perhaps forgotten.
     #[must_use]
     pub fn log(&self, name: &str) -> Vec<String> {
@@ -333,10 +340,15 @@ impl Run {
         report
     }
 
-    /// The reports of all nodes.
+    /// The reports of all nodes, and what the switches dropped.
     #[must_use]
     pub fn failure_reports(&self) -> String {
-        self.names().map(|name| self.failure_report(name)).collect()
+        let reports = self.names().map(|name| self.failure_report(name));
+        reports.chain(self.dropped_line()).collect()
+    }
+
+    fn dropped_line(&self) -> Option<String> {
+        self.dropped_frames().map(|text| text + "\n")
     }
 
     /// The same for who has seen the consoles: of nodes that were stopped to say what their threads
@@ -350,7 +362,11 @@ impl Run {
             ),
             false => self.failure_report(&node.name),
         };
-        self.nodes.iter().map(report).collect()
+        self.nodes
+            .iter()
+            .map(report)
+            .chain(self.dropped_line())
+            .collect()
     }
 
     /// A name that is not in the plan is a mistake of the program, not of its user.

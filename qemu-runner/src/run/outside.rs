@@ -41,14 +41,19 @@ pub(super) struct Registered {
 
 impl Plan {
     /// Has QEMU listen for who inspects its guest, the runner for who comes to the networks, and
-    /// the cluster be found. Where that cannot be, the cluster runs all the same.
+    /// the cluster be found; or only its monitors listen. Where that cannot be, the cluster runs
+    /// all the same.
     pub(super) fn register(
         &self,
         ui: &Ui,
         commands: &mut [QemuCommand],
         switches: &[Switch],
     ) -> Option<Registered> {
-        let what = self.findable.as_ref()?;
+        let purposes: &[_] = match (&self.findable, self.monitored) {
+            (Some(_), _) => &[GDB, MONITOR],
+            (None, true) => &[MONITOR],
+            (None, false) => return None,
+        };
         let register = || -> std::io::Result<_> {
             let registration = Registration::new()?;
             let mut leaves = Vec::new();
@@ -56,10 +61,12 @@ impl Plan {
             for (index, plan) in self.nodes.iter().enumerate() {
                 let socket = |purpose: &str| registration.socket(index, purpose);
                 let mut sockets = BTreeMap::new();
-                for purpose in [GDB, MONITOR] {
-                    sockets.insert(purpose.to_owned(), socket(purpose)?);
+                for purpose in purposes {
+                    sockets.insert((*purpose).to_owned(), socket(purpose)?);
                 }
-                if let Some(leaf) = self.leaf(index, switches, || socket(NETWORK))? {
+                if self.findable.is_some()
+                    && let Some(leaf) = self.leaf(index, switches, || socket(NETWORK))?
+                {
                     sockets.insert(NETWORK.to_owned(), leaf.path.clone());
                     leaves.push(leaf);
                 }
@@ -73,14 +80,19 @@ impl Plan {
                 true => None,
                 false => Some(Door::open(leaves, self.host_station())?),
             };
-            registration.publish(what, &self.cluster, &nodes)?;
+            if let Some(what) = &self.findable {
+                registration.publish(what, &self.cluster, &nodes)?;
+            }
             Ok((registration, door, nodes))
         };
         match register() {
             Ok((registration, door, nodes)) => {
                 for (command, node) in commands.iter_mut().zip(&nodes) {
-                    command.listen("-gdb", &node.sockets[GDB]);
-                    command.listen("-qmp", &node.sockets[MONITOR]);
+                    for (option, purpose) in [("-gdb", GDB), ("-qmp", MONITOR)] {
+                        if let Some(socket) = node.sockets.get(purpose) {
+                            command.listen(option, socket);
+                        }
+                    }
                 }
                 let monitors = nodes.iter().map(|node| node.sockets[MONITOR].clone());
                 Some(Registered {

@@ -164,6 +164,7 @@ pub struct Plan {
     switched: bool,
     capture: Option<Capture>,
     pub(super) findable: Option<String>,
+    pub(super) monitored: bool,
     trace: Option<Trace>,
     quiet: bool,
 }
@@ -183,6 +184,7 @@ impl Plan {
             switched: false,
             capture: None,
             findable: None,
+            monitored: false,
             trace: None,
             quiet: false,
         }
@@ -280,6 +282,14 @@ impl Plan {
     #[must_use]
     pub fn findable(mut self, command: &str) -> Self {
         self.findable = Some(command.into());
+        self
+    }
+
+    /// Has QEMU's monitor listen for [`Run::ask_what_they_do`]; others do not find the nodes by
+    /// that. A findable plan has it anyway.
+    #[must_use]
+    pub fn monitored(mut self) -> Self {
+        self.monitored = true;
         self
     }
 

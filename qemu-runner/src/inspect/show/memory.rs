@@ -83,6 +83,8 @@ fn is_metric(name: &str) -> bool {
 pub fn metrics_lines(node: &str, counters: &[Counters], sessions: &[Sessions]) -> Vec<String> {
     let mut lines = Vec::new();
     let mut begun = BTreeSet::new();
+    // No series comes twice, whatever a node says.
+    let mut told = BTreeSet::new();
     let node = quoted(node);
     for counter in counters.iter().filter(|counter| is_metric(&counter.name)) {
         let name = format!("norma_{}", counter.name);
@@ -103,10 +105,10 @@ pub fn metrics_lines(node: &str, counters: &[Counters], sessions: &[Sessions]) -
             "" => String::new(),
             label => format!(",reason={}", quoted(label)),
         };
-        lines.push(format!(
-            "{name}{suffix}{{node={node}{label}}} {}",
-            counter.value
-        ));
+        let series = format!("{name}{suffix}{{node={node}{label}}}");
+        if told.insert(series.clone()) {
+            lines.push(format!("{series} {}", counter.value));
+        }
     }
     type Value = fn(&Sessions) -> Option<f64>;
     let metrics: [(&str, &str, &str, Value); 6] = [
@@ -135,14 +137,18 @@ pub fn metrics_lines(node: &str, counters: &[Counters], sessions: &[Sessions]) -
         {
             lines.push(format!("# UNIT norma_{name} {unit}"));
         }
-        for row in sessions {
-            if let Some(value) = value(row) {
-                let labels = format!(
-                    "node={node},peer={},address=\"{:016x}\"",
-                    quoted(&row.peer),
-                    row.address
-                );
-                lines.push(format!("norma_{name}{suffix}{{{labels}}} {value}"));
+        // A superseded session has the labels of its successor (W-35), which is the one in use.
+        for row in sessions.iter().filter(|row| row.superseded == 0) {
+            let Some(value) = value(row) else {
+                continue;
+            };
+            let series = format!(
+                "norma_{name}{suffix}{{node={node},peer={},address=\"{:016x}\"}}",
+                quoted(&row.peer),
+                row.address
+            );
+            if told.insert(series.clone()) {
+                lines.push(format!("{series} {value}"));
             }
         }
     }
@@ -185,5 +191,28 @@ mod tests {
         assert!(lines.iter().any(|line| line == round_trip), "{lines:?}");
         assert_eq!(lines.last().unwrap(), "# EOF");
         assert_eq!(lines.iter().filter(|line| line.contains("EOF")).count(), 1);
+    }
+
+    /// Two sessions with one node, as they are when both sides begin at once, and a counter twice.
+    #[test]
+    fn no_series_comes_twice() {
+        let counters = [3, 4].map(|value| Counters::new("threads", Kind::Gauge, value));
+        let session = |superseded, window| Sessions {
+            peer: norma_inspect::rows::text("b"),
+            round_trip: 250_000,
+            superseded,
+            window,
+            ..Sessions::default()
+        };
+        let sessions = [session(1, 11), session(0, 22), session(0, 33)];
+        let lines = metrics_lines("a", &counters, &sessions);
+        let series = lines.iter().filter(|line| !line.starts_with('#'));
+        let names: Vec<_> = series.filter_map(|line| line.rsplit_once(' ')).collect();
+        let distinct: BTreeSet<_> = names.iter().map(|(name, _)| name).collect();
+        assert_eq!(distinct.len(), names.len(), "{lines:#?}");
+        assert_eq!(names.len(), 1 + 6);
+        // Of the two, the session that is used.
+        let window = names.iter().find(|(name, _)| name.contains("_window_"));
+        assert_eq!(window.unwrap().1, "22");
     }
 }
