@@ -5,6 +5,7 @@
 //! Why this way: what is printed is a median of stretches' medians, which drifts least on a busy
 //! machine. A ratio is taken within each repetition, whose boots met the same host at nearly the
 //! same time; the median of these is printed, and their spread tells how far it can be trusted.
+//! Who polls is divided by nobody: norma and the floor wait asleep.
 
 use super::bed::{Bed, Pass, Task};
 use super::boot::{Boot, Counted, Stretch};
@@ -71,6 +72,7 @@ pub struct Figure {
     /// Request payload per time of a call, in 10^6 bytes per second, where there is payload.
     pub mb_per_s: Option<f64>,
     /// This time divided by the floor's; for rates the other way round, so that more is worse.
+    /// Like the next two only of systems that wait as the floor and norma do.
     pub ratio_to_floor: Option<Ratio>,
     /// This time divided by norma's; for rates norma's divided by this: above 1, norma is better.
     pub ratio_to_norma: Option<Ratio>,
@@ -112,7 +114,8 @@ pub fn figures(beds: &[Measured<'_>]) -> Vec<Figure> {
         let operation = own.task.operation.name;
         let counted = counts.iter().find(|(task, _)| *task == own.task);
         let counted = counted.map(|(_, counts)| counts.clone());
-        own.figure(find(FLOOR, operation), find(NORMA, operation), counted)
+        let base = |name| find(name, operation).filter(|base| base.waits() == own.waits());
+        own.figure(base(FLOOR), base(NORMA), counted)
     });
     figures.collect()
 }
@@ -153,6 +156,10 @@ fn all_counts<'a>(measured: &Measured<'a>) -> Vec<(&'a Task, Counts)> {
 }
 
 impl Series<'_> {
+    fn waits(&self) -> Waits {
+        self.task.system.waits
+    }
+
     fn unit(&self) -> Unit {
         self.task.operation.unit
     }
@@ -217,7 +224,7 @@ impl Series<'_> {
         Figure {
             system: self.task.system.name,
             operation: self.task.operation.name,
-            waits: self.task.system.waits,
+            waits: self.waits(),
             unit: self.unit().word(),
             n: (self.task.n * stretches) as u64,
             value: rounded(value),

@@ -11,6 +11,10 @@ use std::fmt::Write;
 
 // Writing to a String cannot fail, so the results of `write!` are dropped throughout.
 
+/// Why who polls has no ratios.
+pub const POLLING: &str = "norma and the floor wait asleep: norma has no way to poll in this \
+    comparison. So systems that poll have no ratios; their times stand for orientation only.";
+
 /// The whole report.
 pub fn text(report: &Report) -> String {
     let mut out = String::from("# norma and its rivals\n\n");
@@ -32,6 +36,9 @@ pub fn text(report: &Report) -> String {
          the floor or norma is better. *Software* is (this - floor) / (norma - floor). A ratio is \
          the median of those within single repetitions; their least and greatest stand in brackets.\n",
     );
+    if report.polls() {
+        let _ = writeln!(out, "\n{POLLING}");
+    }
     systems(&mut out, report);
     for operation in &report.operations {
         table(&mut out, report, operation);
@@ -146,19 +153,21 @@ fn starts(out: &mut String, report: &Report) {
 
 fn targets(out: &mut String, report: &Report) {
     out.push_str(
-        "\n## To reach\n\n| what | at least | measured | |\n| --- | ---: | ---: | --- |\n",
+        "\n## To reach\n\n| what | bar | measured | | published |\n\
+         | --- | ---: | ---: | --- | --- |\n",
     );
     for target in &report.targets {
-        let verdict = match target.met {
-            Some(true) => "met",
-            Some(false) => "**missed**",
-            None => "not measured",
+        let verdict = match (target.met, target.verdict()) {
+            (Some(false), word) => format!("**{word}**"),
+            (_, word) => word.into(),
         };
-        let value = optional(target.value);
         let _ = writeln!(
             out,
-            "| {} | {} | {value} | {verdict} |",
-            target.what, target.at_least
+            "| {} | {} | {} | {verdict} | {} |",
+            target.what,
+            target.bar.words(),
+            optional(target.value),
+            target.published.unwrap_or_default()
         );
     }
 }

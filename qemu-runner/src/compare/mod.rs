@@ -68,7 +68,7 @@ pub fn run(context: &Context, args: &BenchArgs) -> Result<Status> {
     let kit = match (linux, context.dry_run) {
         (false, _) => None,
         (true, true) => Some(Kit::expected(context)),
-        (true, false) => Some(Kit::prepare(context)?),
+        (true, false) => Some(Kit::prepare(context).with_context(without_linux)?),
     };
     let temporary = tempfile::tempdir().context("cannot make a temporary folder")?;
     let dry_folder = Path::new("TEMPORARY");
@@ -147,6 +147,18 @@ fn select(only: &[String]) -> Result<Vec<&'static System>, String> {
         base || only.is_empty() || only.iter().any(|name| name == system.name)
     };
     Ok(SYSTEMS.iter().filter(wanted).collect())
+}
+
+/// What can be measured where no Linux guest can be made.
+fn without_linux() -> String {
+    let others = SYSTEMS.iter().filter(|system| !system.runs.is_linux());
+    let others = others.filter(|system| ![FLOOR, NORMA].contains(&system.name));
+    let names: Vec<_> = others.map(|system| system.name).collect();
+    format!(
+        "no Linux guests, and so nothing was measured; without them \
+         `cargo norma bench compare --only {}` compares the rest",
+        names.join(",")
+    )
 }
 
 /// The timing pass: for each bed its boots, all beds in turns.

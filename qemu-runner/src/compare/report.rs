@@ -169,6 +169,12 @@ impl Report {
         Ok(text)
     }
 
+    /// Whether somebody polls in it.
+    pub fn polls(&self) -> bool {
+        let mut systems = self.systems.iter();
+        systems.any(|system| system.waits == Waits::Polling)
+    }
+
     /// The figures of an operation, in the order of the systems.
     pub fn of_operation(&self, name: &str) -> impl Iterator<Item = &Figure> {
         self.figures

@@ -46,6 +46,13 @@ pub enum Runs {
     },
 }
 
+impl Runs {
+    /// Whether Linux guests are needed.
+    pub fn is_linux(self) -> bool {
+        matches!(self, Self::Peer { .. })
+    }
+}
+
 /// Something that is compared.
 #[derive(Debug, PartialEq, Eq)]
 pub struct System {
@@ -68,8 +75,8 @@ pub const NORMA_TASKS: &str = "norma-tasks";
 /// The server in a task, between such programs.
 pub const SERVER: &str = "ring3-server";
 
-/// What norma does between threads of the kernel.
-const BY_THREADS: &[(&str, &str)] = &[
+/// What norma does, between threads of the kernel and between programs in tasks.
+const BY_NORMA: &[(&str, &str)] = &[
     ("null", "remote-null"),
     ("64", "remote-64"),
     ("1k", "remote-1k"),
@@ -79,15 +86,9 @@ const BY_THREADS: &[(&str, &str)] = &[
     ("stream-1m", "stream-1m"),
     ("callers-4", "callers-4"),
     ("callers-16", "callers-16"),
-    ("local", "local-null"),
     ("callers-64", "callers-64"),
+    ("local", "local-null"),
 ];
-
-/// What programs in tasks do: 64 callers beside the first thread are more than a task has.
-const BY_TASKS: &[(&str, &str)] = match BY_THREADS {
-    [most @ .., _] => most,
-    [] => &[],
-};
 
 /// The largest packet of a virtio-net device.
 const LARGEST: u32 = 65_535;
@@ -158,7 +159,7 @@ pub static SYSTEMS: [System; 15] = [
         waits: Blocking,
         runs: Runs::Image {
             image: "bench",
-            items: BY_THREADS,
+            items: BY_NORMA,
         },
     },
     System {
@@ -167,7 +168,7 @@ pub static SYSTEMS: [System; 15] = [
         waits: Blocking,
         runs: Runs::Tasks {
             relayed: false,
-            items: BY_TASKS,
+            items: BY_NORMA,
         },
     },
     System {
@@ -176,7 +177,7 @@ pub static SYSTEMS: [System; 15] = [
         waits: Blocking,
         runs: Runs::Tasks {
             relayed: true,
-            items: BY_TASKS,
+            items: BY_NORMA,
         },
     },
     linux(

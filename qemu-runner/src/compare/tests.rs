@@ -5,8 +5,8 @@ use super::boot::{Boot, Counted};
 use super::figures::{Figure, Measured, figures, median};
 use super::operations::Unit;
 use super::report::{Host, Report, Start};
-use super::systems::System;
-use super::{markdown, select, steps};
+use super::systems::{System, Waits};
+use super::{markdown, page, select, steps, without_linux};
 use crate::bench::markers::Executed;
 use norma_peer::plan::SHARES;
 
@@ -152,9 +152,20 @@ fn rates_are_compared_so_that_above_one_norma_is_better() {
 fn a_figure_to_reach_is_met_or_not_and_never_guessed() {
     let report = made_up(&[]);
     let met: Vec<_> = report.targets.iter().map(|target| target.met).collect();
-    // 12, 16, 19 and 1.67 times; instructions 2.2 and 3 times; between tasks 4 and 1.6.
-    let expected = [true, true, true, false, false, false, true, false];
+    // 12, 16, 19 and 1.67 times; instructions 2.2 and 3 times; between tasks 4 and 1.6, and 20,000.
+    let expected = [true, true, true, false, false, false, true, false, false];
     assert_eq!(met, expected.map(Some));
+    let few = |system: &System| {
+        if system.name == "norma-tasks" {
+            7
+        } else {
+            time(system)
+        }
+    };
+    let [.., local] = &made_up_with(&[], few).targets[..] else {
+        unreachable!("there are targets");
+    };
+    assert_eq!((local.value, local.met), (Some(1400.0), Some(true)));
     let report = made_up(&["linux-unix"]);
     assert!(
         report
@@ -202,6 +213,34 @@ fn markdown_has_every_figure_and_every_row_the_same_columns() {
         }
     }
     assert!(text.contains("3.68 times") && text.contains("Barrera"));
+    assert!(text.contains("| met | 3.68 (9.2 ms / 2.5 ms) |"));
+    assert!(text.contains("| <= 1500 |") && text.contains("| >= 3.7 |"));
+}
+
+#[test]
+fn who_polls_is_divided_by_nobody_who_waits_asleep() {
+    let report = made_up(&[]);
+    for figure in &report.figures {
+        let ratios = [
+            figure.ratio_to_floor,
+            figure.ratio_to_norma,
+            figure.software_ratio,
+        ];
+        let none = ratios.iter().all(Option::is_none);
+        assert!(none || figure.waits == Waits::Blocking, "{figure:?}");
+        let compared = ["null", "1m"].contains(&figure.operation);
+        assert!(
+            !(none && compared) || figure.waits == Waits::Polling,
+            "{figure:?}"
+        );
+    }
+    let texts = |report: &Report| [markdown::text(report), page::html(report)];
+    for text in texts(&report) {
+        assert!(text.contains("for orientation only"));
+    }
+    for text in texts(&made_up(&["linux-udp"])) {
+        assert!(!text.contains("for orientation only"));
+    }
 }
 
 #[test]
@@ -231,6 +270,17 @@ fn steps_of_all_who_wait_asleep_add_up_and_stand_beside_what_was_timed() {
         assert!(json["calling"]["program"].is_f64() && json["flight"].is_f64());
     }
     assert!(made_up(&["linux-unix"]).steps.len() == 1, "of norma alone");
+}
+
+#[test]
+fn a_host_without_linux_guests_is_told_what_it_can_measure() {
+    let text = without_linux();
+    let (_, rest) = text.split_once("--only ").unwrap();
+    let names = rest.split_once('`').unwrap().0;
+    assert_eq!(names, "norma-tasks,ring3-server");
+    let only: Vec<_> = names.split(',').map(str::to_owned).collect();
+    let beds = beds(select(&only).unwrap().into_iter(), true);
+    assert!(beds.len() == 3 && !beds.iter().any(super::Bed::is_linux));
 }
 
 #[test]

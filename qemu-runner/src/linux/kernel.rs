@@ -83,9 +83,12 @@ impl Kernel {
             if self.package().is_ok() {
                 return Ok(());
             }
+            let folder = self.folder.parent().unwrap_or(&self.folder).display();
             let text = format!(
                 "a Linux guest needs Debian's kernel, the package {META_PACKAGE}; this host has no \
-                 `apt-get` and `dpkg-deb` to fetch it with (Debian and its descendants have them)"
+                 `apt-get`, `apt-cache` and `dpkg-deb` to fetch it with. One that was fetched on a \
+                 Debian host (`cargo norma bench compare --quick --only linux-raw` does) will do: \
+                 `mkdir -p {folder} && scp -r HOST:norma/target/linux/kernel {folder}`"
             );
             return Err(Ended::new(Status::Failed, text).into());
         };
@@ -350,10 +353,14 @@ mod tests {
 
         fn fetch(&self) -> Result<Kernel> {
             let kernel = Kernel {
-                folder: self.0.path().join("target/linux/kernel"),
+                folder: self.folder(),
             };
             kernel.bring(self.0.path().as_os_str(), |_| {}, |_| Ok(()))?;
             Ok(kernel)
+        }
+
+        fn folder(&self) -> PathBuf {
+            self.0.path().join("target/linux/kernel")
         }
 
         fn error(&self) -> String {
@@ -396,6 +403,12 @@ mod tests {
             nothing.error()
         );
         assert!(nothing.error().contains("apt-get"));
+        let folder = nothing.0.path().join("target/linux");
+        let command = format!(
+            "scp -r HOST:norma/target/linux/kernel {}`",
+            folder.display()
+        );
+        assert!(nothing.error().contains(&command), "{}", nothing.error());
         let unknown = Host::new("exit 100", DOWNLOAD, CONTENT).error();
         assert!(
             unknown.contains("no package linux-image-cloud-amd64"),

@@ -12,7 +12,7 @@ mod steps;
 mod tables;
 
 use super::figures::Figure;
-use super::markdown::number;
+use super::markdown::{POLLING, number};
 use super::operations::{Unit, operation};
 use super::report::Report;
 use super::systems::{FLOOR, Waits};
@@ -106,6 +106,9 @@ fn head(out: &mut String, report: &Report) {
         );
     }
     out.push_str("</dl>\n");
+    if report.polls() {
+        let _ = writeln!(out, "<p>{}</p>", escape(POLLING));
+    }
 }
 
 /// A rival that polls has the colour of the one that blocks, and is drawn in dashes.
@@ -298,7 +301,9 @@ fn parts(report: &Report) -> Plot {
     let Some(floor) = figure_of(report, FLOOR, "null") else {
         return (title, String::new(), Vec::new());
     };
-    let bars = report.of_operation("null").map(|figure| {
+    // The floor waits asleep, so it is no part of what who polls takes.
+    let alike = |figure: &&Figure| figure.waits == floor.waits;
+    let bars = report.of_operation("null").filter(alike).map(|figure| {
         let software = figure.value - floor.value;
         let mut bar = bar(report, figure, vec![software], number(figure.value));
         bar.parts

@@ -17,20 +17,15 @@ use std::fmt::Write;
 pub fn targets(out: &mut String, report: &Report) {
     out.push_str("<h2>To reach</h2>\n");
     let rows = report.targets.iter().map(|target| {
-        let verdict = match target.met {
-            Some(true) => "met",
-            Some(false) => "missed",
-            None => "not measured",
-        };
-        let value = target.value.map_or("-".into(), number);
         [
             target.what.clone(),
-            target.at_least.to_string(),
-            value,
-            verdict.into(),
+            target.bar.words(),
+            optional(target.value),
+            target.verdict().into(),
+            target.published.unwrap_or_default().into(),
         ]
     });
-    rows_of(out, ["what", "at least", "measured", ""], rows);
+    rows_of(out, ["what", "bar", "measured", "", "published"], rows);
 }
 
 /// The figures of an operation.

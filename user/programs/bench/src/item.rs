@@ -13,7 +13,7 @@ pub enum Kind {
     OutOfLine(usize),
     /// One-way messages with so many bytes out of line; the last is answered.
     Stream(usize),
-    /// Null calls of so many threads at once.
+    /// Null calls of so many threads at once, of which the first thread is one.
     Callers(usize),
 }
 
@@ -30,7 +30,7 @@ pub struct Item {
 
 const MIB: usize = 1 << 20;
 
-static KINDS: [(&str, Kind); 10] = [
+static KINDS: [(&str, Kind); 11] = [
     ("local-null", Kind::Local),
     ("remote-null", Kind::Inline(0, 0)),
     ("remote-64", Kind::Inline(64, 64)),
@@ -41,6 +41,7 @@ static KINDS: [(&str, Kind); 10] = [
     ("stream-1m", Kind::Stream(MIB)),
     ("callers-4", Kind::Callers(4)),
     ("callers-16", Kind::Callers(16)),
+    ("callers-64", Kind::Callers(64)),
 ];
 
 impl Item {
