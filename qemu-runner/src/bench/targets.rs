@@ -189,10 +189,9 @@ fn right(results: &[Measured], targets: &mut Vec<Target>) {
     ]);
 }
 
-/// A receive right that moves with 100 queued messages. Ten round trips are 20 frames, besides one
-/// for each message. Times are not judged: under an emulator those hundred frames are most of
-/// them, and the simulator judges round trips where these are long
-/// (`a_full_port_is_far_away_after_ten_round_trips`).
+/// A receive right that moves with 100 queued messages: ten round trips are 20 frames, besides one
+/// for each message. In time, under an emulator, those hundred frames are most of it; the simulator
+/// judges round trips where these are long (`a_full_port_is_far_away_after_ten_round_trips`).
 fn migration(results: &[Measured], targets: &mut Vec<Target>) {
     let found = find(results, "migrate-100");
     let allowance = found.map_or(0.0, |m| CONTROL_ALLOWANCE / m.detail.n_per_stretch as f64);
@@ -201,6 +200,13 @@ fn migration(results: &[Measured], targets: &mut Vec<Target>) {
         Bar::AtMost(20.0),
         found.map(|m| m.row.counts.frames - 100.0),
         allowance,
+    ));
+    let time = |name| find(results, name).map(|m| m.row.p50);
+    targets.push(target(
+        "migrate-100: p50 against remote-null",
+        Bar::AtMost(10.0),
+        ratio(time("migrate-100"), time("remote-null")),
+        0.0,
     ));
 }
 
