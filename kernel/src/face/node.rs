@@ -96,8 +96,9 @@ impl Node {
     }
 
     /// Waits until every message that left for another node has arrived there, or come to
-    /// nothing; two seconds at most. What runs when `main` has returned: the machine ends then,
-    /// and what has not arrived is lost.
+    /// nothing, and until every node that was given a right here to a port elsewhere, also to one
+    /// that has moved away, can do without this node; two seconds at most. What runs when `main`
+    /// has returned: the machine ends then, and what has not arrived is lost.
     pub fn settle(&self) {
         let patience = self.now() + SETTLE_PATIENCE.as_nanos() as u64;
         while node::lock().core.is_unsettled() && self.now() < patience {

@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use norma_flip::{Address, Flip, Instant, PrivateAddress};
-use norma_ipc::{Event, Ipc, NoMemory, PageSource, Right, ThreadId};
+use norma_ipc::{Event, Ipc, NoMemory, PageSource, Right, Sink, ThreadId};
 use norma_wire::hash;
 use norma_wire::hello::NodeName;
 
@@ -23,6 +23,7 @@ use crate::names::Names;
 use crate::outbound::Packed;
 use crate::queue::Queue;
 use crate::random::Random;
+use crate::rights::Export;
 use crate::roads::Roads;
 use crate::session::Session;
 use crate::slots::Slots;
@@ -333,11 +334,24 @@ impl<S: PageSource> Node<S> {
         holdings
     }
 
-    /// Whether there is a message that left for another node and of which it is not known whether
-    /// it arrived.
+    /// Whether something would be lost that soon will not, if this node ended now: a message that
+    /// left for another node and of which it is not known whether it arrived; or a peer's right to
+    /// a port that is elsewhere, which it has from here and does not know by itself yet.
     pub fn is_unsettled(&self) -> bool {
         let mut sessions = self.sessions.iter();
-        sessions.any(|(_, session)| session.out.messages.len() > 0)
+        sessions.any(|(_, session)| {
+            session.out.messages.len() > 0
+                || session
+                    .exports
+                    .iter()
+                    .any(|(_, export)| self.leads_on(export))
+        })
+    }
+
+    /// Whether a peer has this send right to a port of a third node, or to one that has left.
+    fn leads_on(&self, export: &Export) -> bool {
+        let port = export.right.port().filter(|_| !export.is_once());
+        port.is_some_and(|port| matches!(self.ipc.sink(port), Ok(Sink::Remote(_))))
     }
 
     // Consequences.

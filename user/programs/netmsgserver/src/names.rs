@@ -34,7 +34,7 @@ impl Server {
 
     /// Tells those who wait for that that all that was sent has arrived, if so.
     pub fn let_leave(&mut self) {
-        if !self.core.is_unsettled() {
+        if !self.leaving.is_empty() && !self.core.is_unsettled() {
             self.leaving.drain(..).for_each(|once| tell(once, Ok(None)));
         }
     }
