@@ -1,8 +1,7 @@
 //! What goes wrong is recognised, and explained with the way out.
 //!
-//! Each is brought about by a node that does it, or by an image that is none. What only a host can
-//! bring about (no memory, no KVM) is tested by QEMU's words, in `qemu-runner/src/run/explain.rs`;
-//! a QEMU that is missing or too old in `setup.rs`.
+//! Each is brought about by a node that does it, or by an image that is none; what a host does (no
+//! memory, no KVM or a slow one, a QEMU that is missing or too old) in `setup.rs`.
 
 use crate::Test;
 use crate::lab::{Lab, deadline, ends};

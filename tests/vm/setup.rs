@@ -1,5 +1,5 @@
-//! The set-up on a host without QEMU: a `PATH` that lacks it, and a package manager that only
-//! pretends.
+//! Hosts that lack something: a `PATH` without QEMU, and a package manager that only pretends; a
+//! QEMU that is started as on a host without KVM, with a slow one, or without memory.
 
 use crate::Test;
 use crate::lab::Lab;
@@ -21,6 +21,9 @@ pub fn tests() -> Vec<Test> {
         ),
         Test::new("setup::an_old_qemu_is_named", old_qemu),
         Test::new("setup::doctor_names_what_is_missing", doctor),
+        Test::new("setup::kvm_that_is_refused_is_explained", refused_kvm),
+        Test::new("setup::a_slow_accelerator_is_explained", slow_kvm),
+        Test::new("setup::a_host_without_memory_is_explained", poor_host),
     ]
 }
 
@@ -81,10 +84,22 @@ impl Host {
     }
 
     fn up(&self, ci: bool) -> Result<Output> {
-        self.norma(
-            ci,
-            &["up", self.cluster.to_str().context("a path in UTF-8")?],
-        )
+        self.up_with(ci, &[])
+    }
+
+    fn up_with(&self, ci: bool, options: &[&str]) -> Result<Output> {
+        let cluster = self.cluster.to_str().context("a path in UTF-8")?;
+        self.norma(ci, &[&["up", cluster], options].concat())
+    }
+
+    /// A QEMU that does this when it is to start a node: `$qemu` is the real one.
+    fn qemu(&self, start: &str) -> Result<()> {
+        let program = find("qemu-system-x86_64").context("no QEMU")?;
+        let text = format!(
+            "qemu={}\ncase \"$*\" in\n*-kernel*)\n{start}\n;;\n*) exec $qemu \"$@\" ;;\nesac",
+            program.display()
+        );
+        self.script("qemu-system-x86_64", &text)
     }
 
     /// What makes QEMU appear.
@@ -146,6 +161,44 @@ fn old_qemu(lab: &Lab) -> Result<()> {
         &host.up(true)?,
         1,
         &["version 6.2; 7.2 or newer is needed, still"],
+    )
+}
+
+fn refused_kvm(lab: &Lab) -> Result<()> {
+    let host = Host::new(lab, "exit 1")?;
+    let words = "Could not access KVM kernel module: Permission denied";
+    host.qemu(&format!("echo '{words}' >&2\nexit 1"))?;
+    expect(
+        &host.up_with(false, &["--accel", "kvm"])?,
+        1,
+        &[words, "this host does not let QEMU use it: `--accel tcg`"],
+    )
+}
+
+/// To who waits, KVM that interprets every instruction is a machine that stands still.
+fn slow_kvm(lab: &Lab) -> Result<()> {
+    let host = Host::new(lab, "exit 1")?;
+    // Of several accelerators QEMU takes the first that works.
+    host.qemu("exec $qemu -accel tcg -S \"$@\"")?;
+    expect(
+        &host.up_with(false, &["--accel", "kvm", "--timeout", "2"])?,
+        124,
+        &[
+            "the node has printed nothing",
+            "With KVM on a host without hardware virtualization that takes minutes: `--accel tcg`",
+        ],
+    )
+}
+
+fn poor_host(lab: &Lab) -> Result<()> {
+    let host = Host::new(lab, "exit 1")?;
+    let text = std::fs::read_to_string(&host.cluster)? + "memory = 6000\n";
+    std::fs::write(&host.cluster, text)?;
+    host.qemu("ulimit -v 4000000\nexec $qemu \"$@\"")?;
+    expect(
+        &host.up(false)?,
+        1,
+        &["this host has not the 6000 MiB that the node is given: lower `memory`"],
     )
 }
 
