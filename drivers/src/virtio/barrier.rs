@@ -2,7 +2,7 @@
 //!
 //! Why not a fence of `core`: for a target without SSE that is `lock or`, which QEMU's emulator
 //! turns into plain accesses when the machine has one processor, for it forgets the threads of its
-//! own devices (so does it with `mfence` before version 8.1). A virtual machine then writes that a
+//! own devices (seen in 7.2, whose `mfence` is nothing either; newer ones keep that). A virtual machine then writes that a
 //! frame is there, reads an old wish of the device, and both wait for each other.
 //! Source: QEMU, `tcg_gen_mb` in tcg/tcg-op.c, and "virtio queue entries being read incorrectly"
 //! there.
@@ -19,7 +19,7 @@ pub(super) fn store_before_load() {
     // its own accesses in their order.
     #[cfg(not(miri))]
     unsafe {
-        // `mfence` is for processors and for QEMU from 8.1 on. After `popfq` an interrupt may be
+        // `mfence` is for processors and for newer QEMUs. After `popfq` an interrupt may be
         // due, so every emulator leaves the translated code to look, with a barrier on its way.
         core::arch::asm!("mfence", "pushfq", "popfq", options(preserves_flags));
     }
