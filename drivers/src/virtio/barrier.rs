@@ -2,8 +2,9 @@
 //!
 //! Why not a fence of `core`: for a target without SSE that is `lock or`, which QEMU's emulator
 //! turns into plain accesses when the machine has one processor, for it forgets the threads of its
-//! own devices (seen in 7.2, whose `mfence` is nothing either; newer ones keep that). A virtual machine then writes that a
-//! frame is there, reads an old wish of the device, and both wait for each other.
+//! own devices (seen in 7.2, whose `mfence` is nothing either; newer ones keep that). A virtual
+//! machine then writes that a frame is there, reads an old wish of the device, and both wait for
+//! each other.
 //! Source: QEMU, `tcg_gen_mb` in tcg/tcg-op.c, and "virtio queue entries being read incorrectly"
 //! there.
 
